@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+# What every folder uses: one way to declare a library, a program, a test.
+
+add_library(gatehouse_options INTERFACE)
+target_include_directories(gatehouse_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(gatehouse_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Werror)
+target_compile_definitions(gatehouse_options INTERFACE GATEHOUSE_VERSION="${PROJECT_VERSION}")
+if(GATEHOUSE_SANITIZE STREQUAL "address")
+  target_compile_options(gatehouse_options INTERFACE -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(gatehouse_options INTERFACE -fsanitize=address,undefined)
+elseif(GATEHOUSE_SANITIZE STREQUAL "thread")
+  target_compile_options(gatehouse_options INTERFACE -fsanitize=thread -fno-omit-frame-pointer)
+  target_link_options(gatehouse_options INTERFACE -fsanitize=thread)
+elseif(GATEHOUSE_SANITIZE)
+  message(FATAL_ERROR "GATEHOUSE_SANITIZE is address or thread, not ${GATEHOUSE_SANITIZE}")
+endif()
+
+# gatehouse_library(policy SOURCES a.cc b.cc LIBS gatehouse_base yaml-cpp) makes gatehouse_policy.
+function(gatehouse_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(gatehouse_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(gatehouse_${name} PUBLIC gatehouse_options ${ARG_LIBS})
+endfunction()
+
+# gatehouse_test(policy_parse_test SOURCES parse_test.cc LIBS gatehouse_policy): a unit test, without
+# root. With KERNEL: loads BPF programs; runs as root on this kernel and in virtual machines, and
+# carries the CTest label `kernel`.
+function(gatehouse_test name)
+  cmake_parse_arguments(ARG "KERNEL" "TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${GATEHOUSE_TEST_DIRECTORY})
+  target_link_libraries(${name} PRIVATE gatehouse_options ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  if(ARG_KERNEL)
+    set_tests_properties(${name} PROPERTIES LABELS kernel RESOURCE_LOCK kernel)
+  else()
+    set_tests_properties(${name} PROPERTIES LABELS unit)
+  endif()
+endfunction()

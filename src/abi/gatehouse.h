@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Everything that the kernel programs and the agent share: layouts, numbers, limits.
+ * Fixed-width types, explicit padding, no bitfields; sizes are asserted on both sides.
+ *
+ * The image. All that a decision needs lives in one array of pages (struct gh_page), the arena,
+ * addressed in 4-byte words: an address is a u32, 0 is "none". Word 0 of the arena holds the address
+ * of the root; storing it publishes a new image. From the root on everything is immutable, but for
+ * the hit counters. Records never straddle a page: each is aligned to its (power of two) size.
+ *
+ *   root -> workloads[slot] -> group -> gate (one per hook) -> policies[] -> rules[] -> filters[] -> set
+ *        -> slots[], digests[]   (string -> id)
+ */
+#ifndef GATEHOUSE_ABI_GATEHOUSE_H_
+#define GATEHOUSE_ABI_GATEHOUSE_H_
+
+#ifdef __cplusplus
+#include <cstddef>
+#include <cstdint>
+typedef uint8_t gh_u8;
+typedef uint16_t gh_u16;
+typedef uint32_t gh_u32;
+typedef uint64_t gh_u64;
+typedef int16_t gh_s16;
+typedef int32_t gh_s32;
+#define GH_STATIC_ASSERT static_assert
+#else
+typedef __u8 gh_u8;
+typedef __u16 gh_u16;
+typedef __u32 gh_u32;
+typedef __u64 gh_u64;
+typedef __s16 gh_s16;
+typedef __s32 gh_s32;
+#define GH_STATIC_ASSERT _Static_assert
+#endif
+
+/* ---- limits ---------------------------------------------------------------------------------- */
+
+enum gh_limits {
+  GH_PATH_MAX = 4096,            /* a path and its terminating NUL, as PATH_MAX; longer is unreadable */
+  GH_NAME_MAX = 255,             /* one component, as NAME_MAX */
+  GH_ARGS_MAX = 4096,            /* bytes of argv kept in an exec event; more is cut and flagged */
+  GH_POLICIES_PER_GATE_MAX = 4096,
+  GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
+  GH_FILTERS_PER_RULE_MAX = 32,
+  GH_MATCHES_MAX = 256,          /* interned heads (or tails) of one value found at once */
+  GH_SET_PAGES_MAX = 1024,       /* a set holds at most that many pages of ids */
+  GH_SLOT_PROBES_MAX = 32,       /* the longest probe sequence of the string table */
+  GH_PROTECTED_MAX = 32,         /* the agent and its ancestors */
+  GH_CGROUP_DEPTH_MAX = 32,      /* levels searched upwards for a cgroup that is not tracked itself */
+};
+
+/* ---- the arena ------------------------------------------------------------------------------- */
+
+enum gh_arena_geometry {
+  GH_PAGE_BYTES = 4096,
+  GH_WORD_BYTES = 4,
+  GH_PAGE_WORDS = GH_PAGE_BYTES / GH_WORD_BYTES,
+};
+
+struct gh_page {
+  gh_u32 words[GH_PAGE_WORDS];
+};
+
+/* Hooks that a policy can name. Each has one program, whatever the number of policies. */
+enum gh_hook {
+  GH_HOOK_BPRM_CREDS_FOR_EXEC = 0, /* security_bprm_creds_for_exec: once for each execve */
+  GH_HOOK_BPRM_CHECK = 1,          /* security_bprm_check: once for each binary format step */
+  GH_HOOK_COUNT
+};
+
+/* Values that a filter can look at. */
+enum gh_subject {
+  GH_SUBJECT_OBJECT = 0, /* the operation's object: here the path of bprm->file */
+  GH_SUBJECT_BINARY = 1, /* the path of the program that acts (current->mm->exe_file) */
+  GH_SUBJECT_COUNT
+};
+
+/* How a filter's set is searched. */
+enum gh_match {
+  GH_MATCH_EXACT = 0,   /* ids of whole values */
+  GH_MATCH_PREFIX = 1,  /* ids of heads of values */
+  GH_MATCH_POSTFIX = 2, /* ids of tails of values, interned byte-reversed */
+};
+
+enum gh_action {
+  GH_ACTION_POST = 1 << 0,
+  GH_ACTION_OVERRIDE = 1 << 1,
+  GH_ACTION_SIGNAL = 1 << 2,
+};
+
+struct gh_root {
+  gh_u32 workloads;    /* page-aligned: by slot, the address of the workload's group, or 0 */
+  gh_u32 n_workloads;  /* a slot from here on has no group; slot 0 is the host */
+  gh_u32 slots;        /* page-aligned hash table of string ids; 0 is free, GH_SLOT_DELETED */
+  gh_u32 slots_mask;   /* number of slots - 1 */
+  gh_u32 digests;      /* page-aligned array of struct gh_digest by string id */
+  gh_u32 generation;   /* counts publications */
+  gh_u32 reserved[2];
+};
+GH_STATIC_ASSERT(sizeof(struct gh_root) == 32, "gh_root");
+
+#define GH_SLOT_DELETED 0xffffffffu
+
+/* SipHash-2-4 with 128 bits of output, little endian halves. */
+struct gh_digest {
+  gh_u64 lo;
+  gh_u64 hi;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_digest) == 16, "gh_digest");
+
+/* A set of policies that applies to at least one workload: its gate on each hook. */
+struct gh_group {
+  gh_u32 gate[GH_HOOK_COUNT];
+};
+GH_STATIC_ASSERT(sizeof(struct gh_group) == 8, "gh_group");
+
+/* What one hook does for one group. */
+struct gh_gate {
+  gh_u32 policies;   /* address of n_policies words, each the address of a policy's first rule */
+  gh_u32 n_policies; /* at most GH_POLICIES_PER_GATE_MAX */
+  gh_u32 subjects;   /* bit per gh_subject that any filter reads or any event shows */
+  gh_u32 lengths;    /* address of struct gh_lengths[GH_SUBJECT_COUNT], or 0: no heads, no tails */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_gate) == 16, "gh_gate");
+
+/* The lengths at which heads and tails of a value are digested: ascending, distinct, in bytes. */
+struct gh_lengths {
+  gh_u32 heads;
+  gh_u32 n_heads;
+  gh_u32 tails;
+  gh_u32 n_tails;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_lengths) == 16, "gh_lengths");
+
+enum gh_rule_flags {
+  GH_RULE_LAST = 1 << 0,    /* the policy has no further rule on this hook */
+  GH_RULE_MONITOR = 1 << 1, /* actions other than post are reported, not done */
+};
+
+/* One selector of one policy on one hook. */
+struct gh_rule {
+  gh_u64 hits;      /* operations that it decided; added to atomically by all CPUs */
+  gh_u32 policy;    /* the agent's number for the policy, given back in events */
+  gh_u32 filters;   /* address of n_filters struct gh_filter, all of which must hold */
+  gh_u16 index;     /* position of the selector on the policy's hook, as written */
+  gh_u16 actions;   /* gh_action bits */
+  gh_s16 error;     /* with GH_ACTION_OVERRIDE: the negative errno */
+  gh_u16 n_filters;
+  gh_u8 signal;     /* with GH_ACTION_SIGNAL */
+  gh_u8 flags;      /* gh_rule_flags */
+  gh_u8 hook_index; /* position of the hook in the policy, as written */
+  gh_u8 reserved[5];
+};
+GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");
+
+struct gh_filter {
+  gh_u8 subject; /* enum gh_subject */
+  gh_u8 match;   /* enum gh_match */
+  gh_u8 negated; /* 0 or 1 */
+  gh_u8 reserved;
+  gh_u32 set;    /* address of `count` ids, ascending; up to a page: within one, else page-aligned */
+  gh_u32 count;
+  gh_u32 reserved2;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_filter) == 16, "gh_filter");
+
+/* ---- cgroups --------------------------------------------------------------------------------- */
+
+/* Value of the map cgroup id -> workload. Descendants of a workload's cgroup carry its value. */
+struct gh_cgroup {
+  gh_u32 slot;     /* index into gh_root.workloads */
+  gh_u32 workload; /* the agent's number for the workload, given back in events */
+};
+
+/* A process that no verdict touches: the agent and its ancestors. */
+struct gh_protected {
+  gh_u32 pid;         /* thread group id in the initial pid namespace; 0 ends the list */
+  gh_u32 reserved;
+  gh_u64 start_ticks; /* start_boottime in USER_HZ ticks, as /proc/PID/stat shows it */
+};
+
+/* ---- counters -------------------------------------------------------------------------------- */
+
+/* Rare things, by cause. Index of the shared array of 64-bit counters. */
+enum gh_stat {
+  GH_STAT_EVENTS_LOST_EXEC = 0,  /* the ring buffer was full: base events */
+  GH_STAT_EVENTS_LOST_EXIT,
+  GH_STAT_EVENTS_LOST_POLICY,    /* ... and events of policies; the verdict stood */
+  GH_STAT_SCRATCH_EXHAUSTED,     /* no scratch slot was free: every value counts as unreadable */
+  GH_STAT_PATH_TOO_LONG,         /* a path of more than GH_PATH_MAX - 1 bytes: unreadable */
+  GH_STAT_PATH_UNREACHABLE,      /* a path outside of the process's mount namespace: unreadable */
+  GH_STAT_PATH_FAULT,            /* the kernel's memory could not be read: unreadable */
+  GH_STAT_NO_BINARY,             /* a task without executable (kernel thread): unreadable */
+  GH_STAT_MATCHES_OVERFLOW,      /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
+  GH_STAT_CGROUP_UNTRACKED,      /* a child cgroup could not be inserted: found by walking upwards */
+  GH_STAT_PROTECTED,             /* a verdict was not executed on the agent or an ancestor */
+  GH_STAT_SIGNAL_FAILED,         /* bpf_send_signal failed */
+  GH_STAT_COUNT
+};
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+enum gh_event_type {
+  GH_EVENT_EXEC = 1,
+  GH_EVENT_EXIT = 2,
+  GH_EVENT_POLICY = 3,
+};
+
+struct gh_event_header {
+  gh_u32 size;    /* of the whole record */
+  gh_u32 type;    /* enum gh_event_type */
+  gh_u64 time_ns; /* CLOCK_BOOTTIME */
+};
+
+/*
+ * A process as the kernel names it. (pid, start_ns, exec_seq) identifies one program execution:
+ * exec_seq is task->self_exec_id of the thread group leader, which each execve increments.
+ */
+struct gh_process {
+  gh_u32 pid; /* thread group id in the initial pid namespace */
+  gh_u32 tid;
+  gh_u64 start_ns; /* start_boottime of the thread group leader */
+  gh_u64 exec_seq;
+  gh_u32 parent_pid;
+  gh_u32 uid;
+  gh_u64 parent_start_ns;
+  gh_u64 parent_exec_seq;
+  gh_u64 cgroup_id; /* in the unified hierarchy */
+  gh_u32 auid;      /* login uid, 0xffffffff if never set */
+  gh_u32 workload;  /* gh_cgroup.workload, 0: the host */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_process) == 64, "gh_process");
+
+enum gh_exec_flags {
+  GH_EXEC_ARGS_CUT = 1 << 0,
+  GH_EXEC_ARGS_FAULT = 1 << 1,
+  GH_EXEC_CWD_UNREADABLE = 1 << 2,
+  GH_EXEC_BINARY_UNREADABLE = 1 << 3,
+};
+
+/* Followed by binary, args (NUL-separated, argv[0] included), cwd; lengths without a final NUL. */
+struct gh_event_exec {
+  struct gh_event_header header;
+  struct gh_process process; /* after the execve: exec_seq is the new program's */
+  gh_u32 flags;              /* gh_exec_flags */
+  gh_u32 binary_len;
+  gh_u32 args_len;
+  gh_u32 cwd_len;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_exec) == 96, "gh_event_exec");
+
+struct gh_event_exit {
+  struct gh_event_header header;
+  struct gh_process process;
+  gh_u32 code; /* task->exit_code of the group: status << 8 | signal */
+  gh_u32 reserved;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_exit) == 88, "gh_event_exit");
+
+enum gh_policy_event_flags {
+  GH_POLICY_MONITOR = 1 << 0,   /* the policy is in monitor mode: nothing was done */
+  GH_POLICY_PROTECTED = 1 << 1, /* the subject is the agent or an ancestor: nothing was done */
+  GH_POLICY_BY_SIGNAL = 1 << 2, /* override was carried out as SIGKILL (backend signal) */
+};
+
+enum gh_unreadable {
+  GH_READABLE = 0,
+  GH_UNREADABLE_TOO_LONG,
+  GH_UNREADABLE_UNREACHABLE,
+  GH_UNREADABLE_FAULT,
+  GH_UNREADABLE_NO_BINARY,
+  GH_UNREADABLE_NO_SCRATCH,
+};
+
+/* Followed by object_len bytes of the object's path. One record for each policy that posts. */
+struct gh_event_policy {
+  struct gh_event_header header;
+  struct gh_process process; /* the process that acts; with the hook it is before the execve */
+  gh_u32 policy;             /* gh_rule.policy */
+  gh_u16 hook;               /* enum gh_hook */
+  gh_u16 rule;               /* gh_rule.index */
+  gh_u16 actions;            /* gh_rule.actions */
+  gh_s16 error;
+  gh_u8 signal;
+  gh_u8 flags;       /* gh_policy_event_flags */
+  gh_u8 unreadable;  /* enum gh_unreadable: why there is no object path */
+  gh_u8 hook_index;  /* gh_rule.hook_index */
+  gh_u16 file_mode;  /* st_mode of the object */
+  gh_u16 reserved;
+  gh_u32 object_len;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_policy) == 104, "gh_event_policy");
+
+#endif /* GATEHOUSE_ABI_GATEHOUSE_H_ */

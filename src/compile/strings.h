@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "abi/gatehouse.h"
+
+namespace gatehouse::compile {
+
+/// Number of an interned string, the same in the agent and in the kernel; 0 is no string.
+using StringId = uint32_t;
+
+/// Every string that any policy compares with, once, counted. Ids are dense and are reused only after
+/// Erase: a string nobody refers to any more keeps its id until the image says that no program can
+/// still be looking for it. Not thread-safe: belongs to the control thread.
+class StringPool {
+ public:
+  StringPool();
+  StringPool(const StringPool&) = delete;
+  StringPool& operator=(const StringPool&) = delete;
+
+  /// The id of `text`, with one more reference.
+  [[nodiscard]] StringId Intern(std::string_view text);
+  void Retain(StringId id);
+  /// Gives one reference back; the string stays until Erase.
+  void Release(StringId id);
+  [[nodiscard]] std::string_view Text(StringId id) const;
+  /// One above the largest id ever given out.
+  [[nodiscard]] uint32_t id_limit() const { return static_cast<uint32_t>(entries_.size()); }
+  [[nodiscard]] size_t size() const { return by_text_.size(); }
+
+  /// Ids interned since the last call, that still exist.
+  [[nodiscard]] std::vector<StringId> TakeAdded();
+  /// Ids whose last reference went since the last call and did not come back.
+  [[nodiscard]] std::vector<StringId> TakeIdle();
+  /// Forgets the string if nobody refers to it; false, and unchanged, if somebody does again.
+  bool Erase(StringId id);
+
+ private:
+  struct Entry {
+    std::string text;
+    uint32_t references = 0;
+    bool live = false;
+  };
+  std::deque<Entry> entries_;  // by id; a deque: views of texts stay valid
+  std::unordered_map<std::string_view, StringId> by_text_;
+  std::vector<StringId> free_;
+  std::vector<StringId> added_;
+  std::vector<StringId> idle_;
+};
+
+/// An immutable set of interned strings, as one filter searches it. Holds a reference on each.
+class ValueSet {
+ public:
+  ValueSet(StringPool& pool, gh_match match, std::vector<StringId> ids);
+  ~ValueSet();
+  ValueSet(const ValueSet&) = delete;
+  ValueSet& operator=(const ValueSet&) = delete;
+
+  [[nodiscard]] gh_match match() const { return match_; }
+  /// Ascending, distinct. With GH_MATCH_POSTFIX they name byte-reversed strings.
+  [[nodiscard]] std::span<const StringId> ids() const { return ids_; }
+
+ private:
+  StringPool& pool_;
+  gh_match match_;
+  std::vector<StringId> ids_;
+};
+
+using ValueSetPtr = std::shared_ptr<const ValueSet>;
+
+/// Makes value sets, interned by content: equal sets are the same object.
+class ValueSets {
+ public:
+  explicit ValueSets(StringPool& pool) : pool_(pool) {}
+
+  /// The set of `values` for searching by `match`. Prefixes (postfixes) that another one of the set
+  /// covers are dropped, so that a value has at most one of them as its head (tail).
+  [[nodiscard]] ValueSetPtr Make(gh_match match, std::span<const std::string_view> values);
+  /// The same values, searched in another way. From an exact set only: the others have lost values.
+  [[nodiscard]] ValueSetPtr Convert(const ValueSet& exact, gh_match match);
+  /// The union of exact sets.
+  [[nodiscard]] ValueSetPtr Union(std::span<const ValueSetPtr> exact);
+  /// The strings of a set as they were written, in no order.
+  [[nodiscard]] std::vector<std::string> Texts(const ValueSet& set) const;
+
+ private:
+  [[nodiscard]] ValueSetPtr Intern(gh_match match, std::vector<StringId> ids);
+
+  StringPool& pool_;
+  std::unordered_multimap<uint64_t, std::weak_ptr<const ValueSet>> by_content_;
+};
+
+}  // namespace gatehouse::compile

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "abi/gatehouse.h"
+#include "base/result.h"
+#include "bind/delta.h"
+
+/// The kernel side behind one interface: programs, maps, image, cgroups, events. The only folder that
+/// includes <bpf/...>. Tests of other folders use a fake Kernel.
+namespace gatehouse::kernel {
+
+/// A way to attach and to deny. In the order of preference.
+enum class Backend { kLsm, kFmodRet, kSignal };
+[[nodiscard]] const char* BackendName(Backend backend);  // "lsm", "fmod_ret", "signal"
+
+/// Result of probing one backend, in stages: BTF target, program load, attach, and that it really
+/// runs. `absent_because` names the stage that failed, the reason and the remedy.
+struct BackendProbe {
+  Backend backend = Backend::kLsm;
+  bool available = false;
+  std::string absent_because;
+};
+
+/// Probes every backend on the running kernel. Needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN).
+/// Loads small programs and detaches them again.
+[[nodiscard]] std::vector<BackendProbe> ProbeBackends();
+
+/// Which processes get process_exec and process_exit events.
+enum class BaseEvents { kOff, kWorkloads, kAll };
+
+struct Options {
+  std::optional<Backend> backend;  ///< none: the first available in the order of preference
+  BaseEvents base_events = BaseEvents::kAll;
+  uint32_t ring_bytes = 8u << 20;  ///< power of two, multiple of the page size
+  uint32_t max_cgroups = 65'536;   ///< tracked cgroups, children included
+  std::string cgroup_root;         ///< mount point of cgroup2; "" finds it in /proc/self/mountinfo
+};
+
+/// Decisions of one selector since its instance was added.
+struct RuleHits {
+  uint8_t hook_index = 0;
+  uint16_t rule = 0;  ///< gh_rule.index
+  uint64_t hits = 0;
+};
+
+struct HookStatus {
+  std::string name;     ///< `bprm_creds_for_exec`
+  std::string program;  ///< name of the BPF program
+  uint32_t program_id = 0;
+  uint64_t attached_policies = 0;
+  uint64_t run_count = 0;    ///< with kernel.bpf_stats_enabled, else 0
+  uint64_t run_time_ns = 0;
+};
+
+struct MapStatus {
+  std::string name;
+  uint32_t id = 0;
+  uint64_t memlock_bytes = 0;  ///< as the kernel admits in fdinfo
+};
+
+struct ImageStatus {
+  uint64_t generation = 0;
+  uint64_t arena_bytes = 0;
+  uint64_t used_bytes = 0;
+  uint64_t instances = 0, groups = 0, sets = 0, strings = 0, workloads = 0, cgroups = 0;
+};
+
+struct Status {
+  Backend backend = Backend::kLsm;
+  std::vector<BackendProbe> probes;
+  std::vector<HookStatus> hooks;
+  std::vector<MapStatus> maps;
+  ImageStatus image;
+  std::vector<std::pair<std::string, uint64_t>> counters;  ///< name of gh_stat, value
+};
+
+/// Thread: everything from one thread (the control thread), except PollEvents, which has a thread of
+/// its own, and status(), which any thread may call between two changes.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+
+  [[nodiscard]] virtual Backend backend() const = 0;
+  /// True if a policy may name `hook` here; else the reason, for the refusal.
+  [[nodiscard]] virtual Result<void> SupportsHook(gh_hook hook) const = 0;
+  /// False if the acting program's path cannot be known on `hook` with this backend (matchBinaries).
+  [[nodiscard]] virtual Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const = 0;
+
+  /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error the
+  /// old image stands, complete. Loads no program, except that a hook is attached when its first
+  /// policy comes and detached after the last.
+  [[nodiscard]] virtual Result<void> Apply(const bind::Delta& delta) = 0;
+
+  /// Ties a cgroup and all its descendants, present and future, to `workload`; returns the cgroup id.
+  /// `path` is absolute, below the cgroup2 mount. A nested workload's cgroups stay its own. Refused:
+  /// the root cgroup. On error nothing is tied.
+  [[nodiscard]] virtual Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) = 0;
+  /// Undoes Track; the descendants fall to the workload around, or to the host. The cgroup may have
+  /// gone already.
+  virtual void Untrack(bind::WorkloadId workload) = 0;
+
+  [[nodiscard]] virtual std::vector<RuleHits> Hits(bind::InstanceId instance) const = 0;
+  /// Kernel memory that the instance's own records take: rules, filters, and its share of value sets
+  /// and strings (each divided by the number of instances that use it). Bytes.
+  [[nodiscard]] virtual uint64_t MemoryBytes(bind::InstanceId instance) const = 0;
+  [[nodiscard]] virtual Status status() const = 0;
+
+  /// Hands each event record (struct gh_event_header and what follows) to `sink`, in order; waits at
+  /// most `timeout` for the first. Returns how many.
+  [[nodiscard]] virtual Result<size_t> PollEvents(
+      std::chrono::milliseconds timeout,
+      const std::function<void(std::span<const std::byte>)>& sink) = 0;
+};
+
+/// Loads programs and maps on the running kernel. Errors: no backend available (with every reason),
+/// no BTF, no rights, no cgroup2 mount. When the Kernel is destroyed, everything is detached and freed.
+[[nodiscard]] Result<std::unique_ptr<Kernel>> Load(const Options& options);
+
+}  // namespace gatehouse::kernel

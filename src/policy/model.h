@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+/// The policy language as values: what a document says, checked, with the place it was said at.
+/// Plain data, immutable once parsed; no kernel, no workloads.
+namespace gatehouse::policy {
+
+/// A place in a file, both counted from 1; {0, 0} if there is none.
+struct Position {
+  uint32_t line = 0;
+  uint32_t column = 0;
+};
+
+/// Identity of a policy, template or binding; a cluster-wide one has an empty namespace. Orders by
+/// name, then namespace: the order in which verdicts of several policies are combined.
+struct Key {
+  std::string name;
+  std::string ns;
+  auto operator<=>(const Key&) const = default;
+  /// "namespace/name", or "name".
+  [[nodiscard]] std::string ToString() const { return ns.empty() ? name : ns + "/" + name; }
+};
+
+enum class LabelOperator { kIn, kNotIn, kExists, kDoesNotExist };
+
+/// NotIn also matches an absent key, as in Kubernetes.
+struct LabelRequirement {
+  std::string key;
+  LabelOperator op = LabelOperator::kExists;
+  std::vector<std::string> values;  ///< sorted, distinct
+};
+
+/// All requirements must hold; none: matches everything. matchLabels become In with one value.
+struct LabelSelector {
+  std::vector<LabelRequirement> requirements;
+};
+
+/// Which workloads a policy or binding is about. All three absent: everything, host and pods alike.
+/// `pod` alone means all its containers; `container` alone means all pods.
+struct WorkloadSelector {
+  std::optional<LabelSelector> pod;        ///< over pod labels and k8s:io.kubernetes.pod.namespace
+  std::optional<LabelSelector> container;  ///< over `name` and `repo`
+  bool host = false;                       ///< hostSelector: {}
+
+  [[nodiscard]] bool Unconstrained() const { return !pod && !container && !host; }
+};
+
+enum class Operator {
+  kEqual,
+  kNotEqual,
+  kIn,
+  kNotIn,
+  kPrefix,
+  kNotPrefix,
+  kPostfix,
+  kNotPostfix,
+};
+
+enum class Subject { kArgument, kBinary };
+
+/// Literal values, or the name of a template's variable that stands for them.
+struct Values {
+  std::vector<std::string> literals;
+  std::optional<std::string> variable;
+  Position position;
+};
+
+/// One entry of matchArgs (kArgument) or matchBinaries (kBinary).
+struct Filter {
+  Subject subject = Subject::kArgument;
+  uint32_t argument = 0;  ///< with kArgument: index into Hook::arguments (not the kernel's index)
+  Operator op = Operator::kEqual;
+  Values values;
+  Position position;
+};
+
+enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal };
+
+struct Action {
+  ActionKind kind = ActionKind::kPost;
+  int32_t error = 0;   ///< kOverride: argError, a negative errno, -4095 to -1
+  int32_t signal = 0;  ///< kSignal: argSig, 1 to 64; kSigkill: SIGKILL
+  Position position;
+};
+
+/// Filters are ANDed; no filter matches always. No action means Post.
+struct Selector {
+  std::vector<Filter> filters;
+  std::vector<Action> actions;
+  Position position;
+};
+
+enum class HookKind { kKprobe, kLsm };  // the section that it was written in; decides the event type
+
+enum class ArgumentType { kLinuxBinprm };
+
+struct Argument {
+  uint32_t index = 0;  ///< position among the kernel function's parameters, from 0
+  ArgumentType type = ArgumentType::kLinuxBinprm;
+  std::string label;
+  Position position;
+};
+
+/// No selector means: Post always.
+struct Hook {
+  HookKind kind = HookKind::kKprobe;
+  std::string call;  ///< as written: `security_bprm_check`, `bprm_check_security`
+  std::vector<Argument> arguments;
+  std::vector<Selector> selectors;
+  std::string message;
+  std::vector<std::string> tags;
+  Position position;
+};
+
+enum class Mode { kEnforce, kMonitor };
+
+struct Variable {
+  std::string name;
+  std::optional<ArgumentType> type;
+  Position position;
+};
+
+/// What TracingPolicy, TracingPolicyNamespaced and TracingPolicyTemplate have in common.
+struct Spec {
+  std::vector<Hook> hooks;
+  Mode mode = Mode::kEnforce;  ///< option policy-mode
+};
+
+/// kind TracingPolicy (empty namespace) or TracingPolicyNamespaced.
+struct TracingPolicy {
+  Key key;
+  WorkloadSelector selector;
+  Spec spec;
+};
+
+/// kind TracingPolicyTemplate: without effect until something is bound to it. Every variable that a
+/// filter names is declared.
+struct Template {
+  Key key;
+  std::vector<Variable> variables;
+  Spec spec;
+};
+
+enum class OnOverlap { kConflict, kMerge };
+
+/// kind TracingPolicyBinding. With an unconstrained selector it applies only through the label form:
+/// to pods labelled `tetragon-<template>=<name>`, where this binding is called `<template>-<name>`.
+struct Binding {
+  Key key;
+  std::string template_name;
+  WorkloadSelector selector;  ///< never host
+  bool override_allowed = false;
+  int64_t override_priority = 0;
+  OnOverlap on_overlap = OnOverlap::kConflict;
+  std::map<std::string, Values> values;  ///< by variable; literals only
+};
+
+/// One YAML document, parsed and checked, with its own text (for `policy show`).
+struct Document {
+  std::variant<TracingPolicy, Template, Binding> object;
+  std::string text;  ///< the document as written, without separators
+  std::string file;  ///< where from: a path, or "" for text that came over the API
+  Position position;
+
+  [[nodiscard]] const Key& key() const {
+    return std::visit([](const auto& o) -> const Key& { return o.key; }, object);
+  }
+};
+
+}  // namespace gatehouse::policy

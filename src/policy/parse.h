@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "policy/model.h"
+
+namespace gatehouse::policy {
+
+/// One thing that is wrong with a text, for a person to act on.
+struct Diagnostic {
+  std::string file;    ///< "" prints as <input>
+  Position position;
+  std::string path;    ///< where in the document: `spec.kprobes[0].selectors[1].matchArgs[0].operator`
+  std::string cause;   ///< `unknown operator "Equals"`
+  std::string remedy;  ///< `did you mean "Equal"? known here: Equal, NotEqual, …`
+
+  /// "file:line:column: path: cause; remedy"
+  [[nodiscard]] std::string ToString() const;
+};
+
+/// Bounds on what a text may make the agent do. A text over a bound is refused by name.
+struct ParseLimits {
+  size_t text_bytes = 8u << 20;
+  size_t documents = 20'000;
+  size_t depth = 32;
+  size_t nodes = 4'000'000;  ///< after expansion of aliases
+  size_t values_per_filter = 1'000'000;
+};
+
+/// Parses all documents of a text; strict: an unknown or duplicate key, a wrong type, a value over a
+/// limit, anything that this version does not support is an error. Either every document is good, or
+/// the result is all diagnostics found (at most 100), in the order of the text. Pure; any thread.
+[[nodiscard]] tl::expected<std::vector<Document>, std::vector<Diagnostic>> Parse(
+    std::string_view text, std::string_view file, const ParseLimits& limits = {});
+
+}  // namespace gatehouse::policy
