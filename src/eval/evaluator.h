@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "abi/gatehouse.h"
+#include "policy/model.h"
+#include "workload/registry.h"
+
+/// The semantics written as code: slow, obvious, complete. It answers "what would happen, and why?"
+/// for `gatehouse explain`, and is what the compiled image is tested against; so it shares nothing
+/// with compile/ and bind/ but the model. Pure functions; any thread.
+namespace gatehouse::eval {
+
+/// A document, and what was set for it at run time.
+struct Policy {
+  const policy::Document* document = nullptr;
+  bool enabled = true;
+  std::optional<policy::Mode> mode;
+};
+
+/// An operation to be judged. A path that is absent cannot be read.
+struct Operation {
+  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  std::optional<std::string> object;  ///< the program that is executed
+  std::optional<std::string> binary;  ///< the program that executes it
+};
+
+/// Whether a policy has a say about the workload.
+enum class Standing {
+  kApplies,
+  kMerged,    ///< a binding that applies together with others, see PolicyVerdict::members
+  kNotAbout,  ///< its selector does not match the workload
+  kDisabled,
+  kNoTemplate,  ///< a binding without template, or with a disabled one
+  kBadValues,   ///< a binding whose values do not fit the template's variables
+  kConflict,    ///< a binding that conflicts with others of its template on this workload
+  kOverridden,  ///< a binding with another of higher priority on this workload
+};
+
+/// One filter on the operation.
+struct FilterVerdict {
+  const policy::Filter* filter = nullptr;
+  bool readable = true;
+  bool holds = false;
+};
+
+/// One selector on the operation: all its filters, up to the first that does not hold.
+struct SelectorVerdict {
+  uint16_t index = 0;
+  bool matches = false;
+  std::vector<FilterVerdict> filters;
+};
+
+/// One hook of a policy on the operation; the selectors up to the first that matches.
+struct HookVerdict {
+  uint8_t hook_index = 0;
+  std::vector<SelectorVerdict> selectors;
+  std::optional<uint16_t> decided_by;  ///< index of the selector that acts
+  // What that selector asks for:
+  bool posts = false;
+  int32_t error = 0;             ///< negative errno; 0: no Override
+  std::vector<int32_t> signals;  ///< as written
+};
+
+/// One policy, or the bindings merged into one, on the operation.
+struct PolicyVerdict {
+  policy::Key key;                   ///< of merged bindings: of the first
+  std::vector<policy::Key> members;  ///< the policy itself; all merged bindings, by key
+  std::string template_name;         ///< of a binding
+  Standing standing = Standing::kNotAbout;
+  std::string reason;  ///< a sentence for people: why it stands so
+  policy::Mode mode = policy::Mode::kEnforce;
+  std::vector<HookVerdict> hooks;  ///< of the operation's hook; empty unless it applies
+};
+
+/// Something a policy wants to be known.
+struct Post {
+  policy::Key key;
+  std::vector<policy::Key> members;
+  uint8_t hook_index = 0;
+  uint16_t selector = 0;
+  bool monitor = false;  ///< the actions below are reported, not done
+  int32_t error = 0;
+  std::vector<int32_t> signals;
+};
+
+/// What happens to the operation.
+struct Verdict {
+  int32_t error = 0;  ///< negative errno; 0: allowed
+  std::optional<policy::Key> denied_by;
+  std::vector<int32_t> signals;         ///< sent, ascending, distinct
+  std::vector<Post> posts;              ///< in the order of the policies
+  std::vector<PolicyVerdict> policies;  ///< every policy and binding, by key: the reasons
+};
+
+/// Judges `operation` by a process in `workload` (null: the host).
+[[nodiscard]] Verdict Evaluate(std::span<const Policy> policies, const workload::Workload* workload,
+                               const Operation& operation);
+
+[[nodiscard]] const char* StandingName(Standing standing);
+
+}  // namespace gatehouse::eval
