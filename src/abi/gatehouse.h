@@ -271,6 +271,7 @@ enum gh_unreadable {
   GH_UNREADABLE_FAULT,
   GH_UNREADABLE_NO_BINARY,
   GH_UNREADABLE_NO_SCRATCH,
+  GH_UNREADABLE_TOO_MANY, /* matches, see GH_MATCHES_MAX */
 };
 
 /* Followed by object_len bytes of the object's path. One record for each policy that posts. */

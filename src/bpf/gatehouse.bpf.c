@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * All programs of the agent.
+ *
+ *   hook                       backend lsm        backend fmod_ret              backend signal
+ *   bprm_creds_for_exec        lsm/…              security_bprm_creds_for_exec  sched_prepare_exec, or
+ *   bprm_check                 lsm/…              security_bprm_check           sched_process_exec
+ *
+ * Backend signal has one place for both hooks: just before the old program is given up (6.10 and later,
+ * kernel commit 5c5fad46e48c), else just before the first instruction of the new one. There the object is
+ * the binary that finally runs: of a script, its interpreter.
+ *
+ * Beside them: sched_process_exec and sched_process_exit for base events, cgroup_mkdir and
+ * cgroup_release, by which cgroups below a workload belong to it. No program sleeps: each runs under
+ * rcu_read_lock, and so one RCU grace period after a publication nobody reads the old image.
+ */
+#include "bpf/gate.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+SEC("lsm/bprm_creds_for_exec")
+int BPF_PROG(lsm_creds, struct linux_binprm *bprm, int ret)
+{
+  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
+  return ret ? ret : verdict;
+}
+
+SEC("lsm/bprm_check_security")
+int BPF_PROG(lsm_check, struct linux_binprm *bprm, int ret)
+{
+  int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
+  return ret ? ret : verdict;
+}
+
+SEC("fmod_ret/security_bprm_creds_for_exec")
+int BPF_PROG(fmod_creds, struct linux_binprm *bprm, int ret)
+{
+  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
+  return ret ? ret : verdict;
+}
+
+SEC("fmod_ret/security_bprm_check")
+int BPF_PROG(fmod_check, struct linux_binprm *bprm, int ret)
+{
+  int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
+  return ret ? ret : verdict;
+}
+
+/* Both hooks in one place; of several errnos any one kills. */
+static __always_inline int gate_by_signal(struct linux_binprm *bprm)
+{
+  int creds = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
+  int check = gate(GH_HOOK_BPRM_CHECK, bprm);
+  if (creds || check)
+    kill_current(9);
+  return 0;
+}
+
+SEC("tp_btf/sched_prepare_exec")
+int BPF_PROG(signal_prepare, struct task_struct *task, struct linux_binprm *bprm)
+{
+  return gate_by_signal(bprm);
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(signal_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+  return gate_by_signal(bprm);
+}
+
+/* ---- base events ----------------------------------------------------------------------------- */
+
+static __always_inline bool wants_base_events(void)
+{
+  if (base_events == 1)
+    return current_cgroup() != 0;
+  return base_events != 0;
+}
+
+/* Appends the text of a value at `at` in the event; returns its length. */
+static __always_inline __u64 append_text(struct scratch *scratch, __u64 at, struct value *value)
+{
+  __u64 len = value->unreadable ? 0 : value->len, start = value->start;
+  opaque(len);
+  opaque(at);
+  if (len >= GH_PATH_MAX || start > TEXT_END || at > sizeof(scratch->event) - GH_PATH_MAX)
+    return 0;
+  return bpf_probe_read_kernel(&scratch->event[at], len, &value->bytes[start]) ? 0 : len;
+}
+
+/* Appends argv as the new program finds it on its stack: still resident, so no fault is expected. */
+static __always_inline __u64 append_args(struct scratch *scratch, __u64 at, __u32 *flags)
+{
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  __u64 begin = BPF_CORE_READ(task, mm, arg_start);
+  __u64 len = BPF_CORE_READ(task, mm, arg_end) - begin;
+  if (len > GH_ARGS_MAX) {
+    len = GH_ARGS_MAX;
+    *flags |= GH_EXEC_ARGS_CUT;
+  }
+  opaque(len);
+  opaque(at);
+  if (len > GH_ARGS_MAX || at > sizeof(scratch->event) - GH_ARGS_MAX)
+    return 0;
+  if (bpf_probe_read_user(&scratch->event[at], len, (void *)begin)) {
+    *flags |= GH_EXEC_ARGS_FAULT;
+    return 0;
+  }
+  return len;
+}
+
+__noinline int post_exec(__u32 index, __u64 file)
+{
+  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch)
+    return 0;
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  struct gh_event_exec *event = (struct gh_event_exec *)scratch->event;
+  struct value *binary = &scratch->values[GH_SUBJECT_OBJECT];
+  struct value *cwd = &scratch->values[GH_SUBJECT_BINARY];
+  __u32 flags = 0;
+
+  resolve_file(index, GH_SUBJECT_OBJECT, (struct file *)file);
+  resolve_path(index, GH_SUBJECT_BINARY, (__u64)BPF_CORE_READ(task, fs, pwd.mnt),
+               (__u64)BPF_CORE_READ(task, fs, pwd.dentry));
+  if (binary->unreadable)
+    flags |= GH_EXEC_BINARY_UNREADABLE;
+  if (cwd->unreadable)
+    flags |= GH_EXEC_CWD_UNREADABLE;
+
+  __builtin_memset(event, 0, sizeof(*event));
+  fill_process(&event->process);
+  __u64 end = sizeof(*event);
+  event->binary_len = append_text(scratch, end, binary);
+  end += event->binary_len;
+  event->args_len = append_args(scratch, end, &flags);
+  end += event->args_len;
+  event->cwd_len = append_text(scratch, end, cwd);
+  end += event->cwd_len;
+  event->flags = flags;
+  opaque(end);
+  if (end <= sizeof(scratch->event))
+    send_event(event, GH_EVENT_EXEC, end, GH_STAT_EVENTS_LOST_EXEC);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+  if (!wants_base_events())
+    return 0;
+  __u32 index = scratch_claim();
+  if (index == NO_SCRATCH) {
+    count(GH_STAT_EVENTS_LOST_EXEC);
+    return 0;
+  }
+  post_exec(index, (__u64)BPF_CORE_READ(bprm, file));
+  scratch_release(index);
+  return 0;
+}
+
+/* The last thread of a process. Two that exit at once may both see no thread alive and post twice; the
+ * agent takes the first. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(process_exit, struct task_struct *task)
+{
+  if (task->signal->live.counter > 0 || !wants_base_events())
+    return 0;
+  struct gh_event_exit event = {};
+  fill_process(&event.process);
+  __u32 group_code = task->signal->group_exit_code;
+  event.code = group_code ? group_code : task->exit_code;
+  send_event(&event, GH_EVENT_EXIT, sizeof(event), GH_STAT_EVENTS_LOST_EXIT);
+  return 0;
+}
+
+/* ---- cgroups --------------------------------------------------------------------------------- */
+
+/* Ids are unique within one hierarchy; the unified one has number 0. */
+static __always_inline bool is_unified(struct cgroup *cgroup)
+{
+  return cgroup->root->hierarchy_id == 0;
+}
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(cgroup_created, struct cgroup *cgroup)
+{
+  struct cgroup_subsys_state *parent = cgroup->self.parent;
+  if (!is_unified(cgroup) || !parent)
+    return 0;
+  __u64 parent_id = parent->cgroup->kn->id, id = cgroup->kn->id;
+  struct gh_cgroup *inherited = bpf_map_lookup_elem(&cgroups, &parent_id);
+  if (!inherited)
+    return 0;
+  struct gh_cgroup copy = *inherited;
+  if (bpf_map_update_elem(&cgroups, &id, &copy, BPF_NOEXIST))
+    count(GH_STAT_CGROUP_UNTRACKED);
+  return 0;
+}
+
+SEC("tp_btf/cgroup_release")
+int BPF_PROG(cgroup_gone, struct cgroup *cgroup)
+{
+  __u64 id = cgroup->kn->id;
+  if (is_unified(cgroup))
+    bpf_map_delete_elem(&cgroups, &id);
+  return 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The kernel types that the programs look into, with the members they use and no others: CO-RE finds
+ * the offsets in the running kernel's BTF at load. Every difference between kernels is bridged here,
+ * one accessor for each, naming the change.
+ */
+#ifndef GATEHOUSE_BPF_KERNEL_TYPES_H_
+#define GATEHOUSE_BPF_KERNEL_TYPES_H_
+
+#include <linux/types.h>
+
+#include <stdbool.h>
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#include "abi/gatehouse.h"
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct hlist_bl_node {
+  struct hlist_bl_node **pprev;
+};
+
+struct qstr {
+  __u32 len;
+  const unsigned char *name;
+};
+
+struct inode {
+  unsigned short i_mode;
+};
+
+struct dentry {
+  struct hlist_bl_node d_hash;
+  struct dentry *d_parent;
+  struct qstr d_name;
+};
+
+struct vfsmount {
+  struct dentry *mnt_root;
+};
+
+struct mnt_namespace;
+
+struct mount {
+  struct mount *mnt_parent;
+  struct dentry *mnt_mountpoint;
+  struct vfsmount mnt;
+  struct mnt_namespace *mnt_ns;
+};
+
+struct path {
+  struct vfsmount *mnt;
+  struct dentry *dentry;
+};
+
+struct file {
+  struct path f_path;
+  struct inode *f_inode;
+};
+
+struct linux_binprm {
+  struct file *file;
+};
+
+struct mm_struct {
+  struct file *exe_file;
+  unsigned long arg_start;
+  unsigned long arg_end;
+};
+
+struct fs_struct {
+  struct path pwd;
+};
+
+struct nsproxy {
+  struct mnt_namespace *mnt_ns;
+};
+
+typedef struct {
+  int counter;
+} atomic_t;
+
+struct signal_struct {
+  atomic_t live;
+  int group_exit_code;
+};
+
+typedef struct {
+  unsigned int val;
+} kuid_t;
+
+struct cred {
+  kuid_t uid;
+};
+
+struct task_struct {
+  int pid;
+  int tgid;
+  __u64 start_boottime;
+  __u64 self_exec_id;
+  struct task_struct *group_leader;
+  struct task_struct *real_parent;
+  struct mm_struct *mm;
+  struct fs_struct *fs;
+  struct nsproxy *nsproxy;
+  struct signal_struct *signal;
+  const struct cred *cred;
+  kuid_t loginuid;
+  int exit_code;
+};
+
+struct kernfs_node {
+  __u64 id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+  struct cgroup *cgroup;
+  struct cgroup_subsys_state *parent;
+};
+
+struct cgroup_root {
+  int hierarchy_id;
+};
+
+struct cgroup {
+  struct cgroup_subsys_state self;
+  struct kernfs_node *kn;
+  struct cgroup_root *root;
+};
+
+#pragma clang attribute pop
+
+/* CONFIG_AUDIT is an option: without it tasks have no login uid. */
+static __always_inline __u32 task_login_uid(struct task_struct *task)
+{
+  if (bpf_core_field_exists(task->loginuid))
+    return BPF_CORE_READ(task, loginuid.val);
+  return (__u32)-1;
+}
+
+#endif /* GATEHOUSE_BPF_KERNEL_TYPES_H_ */

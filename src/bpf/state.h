@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * All maps, the configuration, the counters, and how a program gets at the image and at scratch
+ * memory. The number of maps is fixed: it depends neither on policies nor on workloads nor on hooks.
+ */
+#ifndef GATEHOUSE_BPF_STATE_H_
+#define GATEHOUSE_BPF_STATE_H_
+
+#include "bpf/kernel_types.h"
+
+/* ---- configuration, set before load ---------------------------------------------------------- */
+
+const volatile __u64 sip_key[2];          /* random for each load */
+const volatile __u32 scratch_slots;       /* entries of the map scratch */
+const volatile __u32 base_events;         /* 0 off, 1 processes of workloads, 2 all */
+const volatile bool deny_with_signal;     /* override is carried out as SIGKILL */
+const volatile bool binary_is_known;      /* the acting program can be told on this backend */
+const volatile struct gh_protected protected_tasks[GH_PROTECTED_MAX];
+
+/* ---- maps ------------------------------------------------------------------------------------ */
+
+/*
+ * The arena is the one inner map of `image`, a plain array of pages that the agent fills through
+ * mmap. It grows by being replaced with a larger copy: addresses stay. Entry 1 is written by the agent
+ * for the grace period that such a write implies (see kernel/arena.h).
+ */
+struct arena_map {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(__u32));
+  __uint(value_size, sizeof(struct gh_page));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, 2);
+  __type(key, __u32);
+  __array(values, struct arena_map);
+} image SEC(".maps");
+
+/* cgroup id -> workload, for the cgroups of workloads and all below them. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1);
+  __type(key, __u64);
+  __type(value, struct gh_cgroup);
+} cgroups SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4096);
+} events SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, GH_STAT_COUNT);
+  __type(key, __u32);
+  __type(value, __u64);
+} stats SEC(".maps");
+
+/* A value of the operation, and what of it is interned. */
+struct value {
+  __u32 unreadable; /* enum gh_unreadable */
+  __u32 start;      /* the text is bytes[start] to bytes[TEXT_END - 1] */
+  __u32 len;
+  __u32 id; /* of the whole text, 0: no policy knows it */
+  __u32 n_heads;
+  __u32 n_tails;
+  __u32 heads[GH_MATCHES_MAX];
+  __u32 tails[GH_MATCHES_MAX];
+  /* Text grows from TEXT_END to the left. Around it: room for loads of 8 bytes that overlap an end,
+   * and for what the verifier must assume of the length of a component. */
+  __u8 bytes[8 + GH_PATH_MAX + GH_NAME_MAX + 1];
+};
+
+#define TEXT_BEGIN 8u
+#define TEXT_END (8u + GH_PATH_MAX)
+
+struct scratch {
+  __u32 claims; /* 1: taken by whoever saw its own addition make it 1 */
+  __u32 root;   /* the image that this operation is judged by */
+  __u64 walk_mount;
+  __u64 walk_dentry;
+  __u64 sip[4];
+  __u32 sip_words; /* words absorbed */
+  __u32 file_mode;
+  struct value values[GH_SUBJECT_COUNT];
+  __u8 event[sizeof(struct gh_event_exec) + 4 * GH_PATH_MAX];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct scratch);
+} scratch_pool SEC(".maps");
+
+/* ---- access ---------------------------------------------------------------------------------- */
+
+/* Keeps the compiler from testing one copy of a bound and using another. */
+#define opaque(var) asm volatile("" : "+r"(var))
+
+/* An atomic addition whose result is not used: the only atomic operation that kernel 5.10 knows
+ * (fetching ones came with 5.12, kernel commit 5ffa25502b5a). */
+#define atomic_add(target, value) ((void)__sync_fetch_and_add((target), (value)))
+
+static __always_inline void count(__u32 stat)
+{
+  __u64 *counter = bpf_map_lookup_elem(&stats, &stat);
+  if (counter)
+    atomic_add(counter, 1);
+}
+
+static __always_inline struct gh_page *page_of(__u32 address)
+{
+  __u32 current = 0;
+  void *arena = bpf_map_lookup_elem(&image, &current);
+  if (!arena)
+    return 0;
+  __u32 page = address / GH_PAGE_WORDS;
+  return bpf_map_lookup_elem(arena, &page);
+}
+
+/* A record of `type` at `address`; 0 if there is none. Records are aligned to their size. */
+#define record_at(type, address)                                                              \
+  ({                                                                                          \
+    __u32 record_address = (address);                                                         \
+    struct gh_page *record_page = record_address ? page_of(record_address) : 0;               \
+    record_page ? (type *)&record_page->words[record_address & (GH_PAGE_WORDS - 1) &          \
+                                              ~(sizeof(type) / GH_WORD_BYTES - 1)]            \
+                : (type *)0;                                                                  \
+  })
+
+static __always_inline __u32 word_at(__u32 address)
+{
+  __u32 *word = record_at(__u32, address);
+  return word ? *word : 0;
+}
+
+/* Address of the current root: word 0 of the arena, which the agent stores to publish. */
+static __always_inline __u32 image_root(void)
+{
+  struct gh_page *first = page_of(0);
+  return first ? *(volatile __u32 *)&first->words[0] : 0;
+}
+
+/* ---- scratch --------------------------------------------------------------------------------- */
+
+/*
+ * A pool, not a slot per CPU: a task can be preempted inside a program (rcu_read_lock does not forbid
+ * it on preemptible kernels) and another task, or a nested hook, may enter a program on the same CPU
+ * meanwhile, in no stack order. A slot is taken by whoever adds 1 to `claims` and then reads 1; anyone
+ * who reads more takes the addition back and goes on to the next slot. Two can not both read 1, since
+ * the first one's addition stands until it releases. Plain additions suffice, so this works on 5.10.
+ *
+ * Returns the slot's index, or NO_SCRATCH: then every value of the operation counts as unreadable.
+ */
+#define NO_SCRATCH 0xffffffffu
+#define SCRATCH_PROBES 64
+
+static __always_inline __u32 scratch_claim(void)
+{
+  __u32 first = bpf_get_smp_processor_id();
+  for (__u32 i = 0; i < SCRATCH_PROBES; i++) {
+    __u32 index = (first + i) % scratch_slots;
+    struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+    if (!scratch)
+      break;
+    atomic_add(&scratch->claims, 1);
+    if (*(volatile __u32 *)&scratch->claims == 1)
+      return index;
+    atomic_add(&scratch->claims, -1);
+  }
+  count(GH_STAT_SCRATCH_EXHAUSTED);
+  return NO_SCRATCH;
+}
+
+static __always_inline void scratch_release(__u32 index)
+{
+  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch)
+    atomic_add(&scratch->claims, -1);
+}
+
+static __always_inline struct value *value_of(__u32 index, __u32 subject)
+{
+  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch)
+    return 0;
+  return subject == GH_SUBJECT_OBJECT ? &scratch->values[GH_SUBJECT_OBJECT]
+                                      : &scratch->values[GH_SUBJECT_BINARY];
+}
+
+#endif /* GATEHOUSE_BPF_STATE_H_ */
