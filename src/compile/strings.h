@@ -56,9 +56,11 @@ class StringPool {
   std::vector<StringId> idle_;
 };
 
-/// An immutable set of interned strings, as one filter searches it. Holds a reference on each.
+/// An immutable set of interned strings, as one filter searches it. Holds a reference on each: the
+/// pool must outlive it. Made by ValueSets.
 class ValueSet {
  public:
+  /// `ids`: ascending, distinct; the set takes references of its own.
   ValueSet(StringPool& pool, gh_match match, std::vector<StringId> ids);
   ~ValueSet();
   ValueSet(const ValueSet&) = delete;
@@ -76,7 +78,8 @@ class ValueSet {
 
 using ValueSetPtr = std::shared_ptr<const ValueSet>;
 
-/// Makes value sets, interned by content: equal sets are the same object.
+/// Makes value sets, interned by content: equal sets are the same object while anyone holds it.
+/// Thread: the pool's.
 class ValueSets {
  public:
   explicit ValueSets(StringPool& pool) : pool_(pool) {}
@@ -92,9 +95,11 @@ class ValueSets {
   [[nodiscard]] std::vector<std::string> Texts(const ValueSet& set) const;
 
  private:
+  /// Drops duplicates; takes over one reference for each of `ids`.
   [[nodiscard]] ValueSetPtr Intern(gh_match match, std::vector<StringId> ids);
 
   StringPool& pool_;
+  size_t sweep_at_ = 64;  // entries of by_content_ at which those of dead sets are dropped
   std::unordered_multimap<uint64_t, std::weak_ptr<const ValueSet>> by_content_;
 };
 

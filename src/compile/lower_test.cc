@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/lower.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <csignal>
+
+namespace gatehouse::compile {
+namespace {
+
+using policy::ActionKind;
+using policy::Operator;
+using testing::HasSubstr;
+using testing::UnorderedElementsAre;
+
+policy::Filter MakeFilter(Operator op, std::vector<std::string> literals) {
+  policy::Filter filter;
+  filter.op = op;
+  filter.values.literals = std::move(literals);
+  return filter;
+}
+
+policy::Filter MakeVariableFilter(Operator op, std::string variable) {
+  policy::Filter filter;
+  filter.op = op;
+  filter.values.variable = std::move(variable);
+  return filter;
+}
+
+policy::Action MakeAction(ActionKind kind, int32_t error = 0, int32_t signal = 0) {
+  policy::Action action;
+  action.kind = kind;
+  action.error = error;
+  action.signal = signal;
+  return action;
+}
+
+policy::Hook MakeHook(std::vector<policy::Selector> selectors,
+                      std::string call = "security_bprm_creds_for_exec") {
+  policy::Hook hook;
+  hook.call = std::move(call);
+  hook.selectors = std::move(selectors);
+  return hook;
+}
+
+policy::Spec MakeSpec(policy::Hook hook) {
+  policy::Spec spec;
+  spec.hooks.push_back(std::move(hook));
+  return spec;
+}
+
+policy::Selector MakeSelector(std::vector<policy::Filter> filters,
+                              std::vector<policy::Action> actions) {
+  policy::Selector selector;
+  selector.filters = std::move(filters);
+  selector.actions = std::move(actions);
+  return selector;
+}
+
+class LowerTest : public testing::Test {
+ protected:
+  [[nodiscard]] Result<LoweredSpecPtr> TryLower(const policy::Spec& spec,
+                                                std::vector<policy::Variable> variables = {}) {
+    return Lower(spec, variables, sets_);
+  }
+  /// The only rule of a policy with one selector.
+  [[nodiscard]] Rule OnlyRule(policy::Selector selector) {
+    const auto lowered = TryLower(MakeSpec(MakeHook({std::move(selector)})));
+    EXPECT_TRUE(lowered.has_value()) << lowered.error().Message();
+    const auto program = Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_);
+    EXPECT_TRUE(program.has_value()) << program.error().Message();
+    return (*program)->hooks.at(0).rules.at(0);
+  }
+
+  StringPool pool_;
+  ValueSets sets_{pool_};
+};
+
+TEST_F(LowerTest, AHookWithoutSelectorsPostsAlways) {
+  const auto lowered = TryLower(MakeSpec(MakeHook({}, "bprm_check_security")));
+  ASSERT_TRUE(lowered);
+  const auto program = Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_);
+  ASSERT_TRUE(program);
+  const HookProgram& hook = (*program)->hooks.at(0);
+  EXPECT_EQ(hook.hook, GH_HOOK_BPRM_CHECK);
+  ASSERT_EQ(hook.rules.size(), 1u);
+  EXPECT_TRUE(hook.rules[0].filters.empty());
+  EXPECT_EQ(hook.rules[0].actions, GH_ACTION_POST);
+}
+
+TEST_F(LowerTest, ASelectorPostsUnlessItSaysNoPost) {
+  const auto actions = [&](std::vector<policy::Action> list) {
+    return OnlyRule(MakeSelector({}, std::move(list))).actions;
+  };
+  EXPECT_EQ(actions({}), GH_ACTION_POST);
+  EXPECT_EQ(actions({MakeAction(ActionKind::kPost)}), GH_ACTION_POST);
+  EXPECT_EQ(actions({MakeAction(ActionKind::kNoPost)}), 0);
+  EXPECT_EQ(actions({MakeAction(ActionKind::kSigkill)}), GH_ACTION_POST | GH_ACTION_SIGNAL);
+  EXPECT_EQ(actions({MakeAction(ActionKind::kNoPost), MakeAction(ActionKind::kOverride, -EPERM)}),
+            GH_ACTION_OVERRIDE);
+}
+
+TEST_F(LowerTest, ActionsKeepTheirErrorAndSignal) {
+  const Rule rule = OnlyRule(MakeSelector(
+      {}, {MakeAction(ActionKind::kOverride, -EACCES), MakeAction(ActionKind::kSignal, 0, 10)}));
+  EXPECT_EQ(rule.error, -EACCES);
+  EXPECT_EQ(rule.signal, 10);
+  EXPECT_EQ(OnlyRule(MakeSelector({}, {MakeAction(ActionKind::kSigkill)})).signal, SIGKILL);
+}
+
+TEST_F(LowerTest, RefusesTwoErrorsOrSignalsInOneSelector) {
+  const auto errors = TryLower(MakeSpec(MakeHook({MakeSelector(
+      {}, {MakeAction(ActionKind::kOverride, -1), MakeAction(ActionKind::kOverride, -2)})})));
+  ASSERT_FALSE(errors);
+  EXPECT_THAT(errors.error().Message(), HasSubstr("two errors"));
+  const auto signals = TryLower(MakeSpec(MakeHook({MakeSelector(
+      {}, {MakeAction(ActionKind::kSigkill), MakeAction(ActionKind::kSignal, 0, 10)})})));
+  ASSERT_FALSE(signals);
+  EXPECT_THAT(signals.error().Message(), HasSubstr("two signals"));
+}
+
+TEST_F(LowerTest, EachOperatorIsAMatchAndANegation) {
+  const struct {
+    Operator op;
+    gh_match match;
+    bool negated;
+  } cases[] = {
+      {Operator::kEqual, GH_MATCH_EXACT, false},
+      {Operator::kNotEqual, GH_MATCH_EXACT, true},
+      {Operator::kIn, GH_MATCH_EXACT, false},
+      {Operator::kNotIn, GH_MATCH_EXACT, true},
+      {Operator::kPrefix, GH_MATCH_PREFIX, false},
+      {Operator::kNotPrefix, GH_MATCH_PREFIX, true},
+      {Operator::kPostfix, GH_MATCH_POSTFIX, false},
+      {Operator::kNotPostfix, GH_MATCH_POSTFIX, true},
+  };
+  for (const auto& expected : cases) {
+    const Rule rule = OnlyRule(MakeSelector({MakeFilter(expected.op, {"/bin/ls"})}, {}));
+    const Filter& filter = rule.filters.at(0);
+    EXPECT_EQ(filter.subject, GH_SUBJECT_OBJECT);
+    EXPECT_EQ(filter.match, expected.match);
+    EXPECT_EQ(filter.negated, expected.negated);
+    EXPECT_EQ(filter.set->match(), expected.match);
+    EXPECT_EQ(sets_.Texts(*filter.set), std::vector<std::string>{"/bin/ls"});
+  }
+}
+
+TEST_F(LowerTest, MatchBinariesLooksAtTheBinary) {
+  policy::Filter filter = MakeFilter(Operator::kIn, {"/bin/sh"});
+  filter.subject = policy::Subject::kBinary;
+  EXPECT_EQ(OnlyRule(MakeSelector({filter}, {})).filters.at(0).subject, GH_SUBJECT_BINARY);
+}
+
+TEST_F(LowerTest, KeepsHooksAndSelectorsInOrderWithWhatEventsSay) {
+  policy::Spec spec;
+  spec.mode = policy::Mode::kMonitor;
+  spec.hooks.push_back(MakeHook({MakeSelector({}, {}), MakeSelector({}, {})}));
+  spec.hooks.push_back(MakeHook({}, "security_bprm_check"));
+  spec.hooks[1].message = "checked";
+  spec.hooks[1].tags = {"a", "b"};
+  const auto lowered = TryLower(spec);
+  ASSERT_TRUE(lowered);
+  const auto program = Instantiate(**lowered, {}, (*lowered)->mode, sets_);
+  ASSERT_TRUE(program);
+  EXPECT_TRUE((*program)->monitor);
+  ASSERT_EQ((*program)->hooks.size(), 2u);
+  EXPECT_EQ((*program)->hooks[1].hook_index, 1);
+  EXPECT_EQ((*program)->hooks[0].rules.at(1).index, 1);
+  EXPECT_EQ((*lowered)->infos->at(1).call, "security_bprm_check");
+  EXPECT_EQ((*lowered)->infos->at(1).message, "checked");
+  EXPECT_THAT((*lowered)->infos->at(1).tags, testing::ElementsAre("a", "b"));
+}
+
+TEST_F(LowerTest, TheModeOfAnInstanceIsTheCallersChoice) {
+  const auto lowered = TryLower(MakeSpec(MakeHook({})));
+  ASSERT_TRUE(lowered);
+  EXPECT_FALSE((*Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_))->monitor);
+  EXPECT_TRUE((*Instantiate(**lowered, {}, policy::Mode::kMonitor, sets_))->monitor);
+}
+
+TEST_F(LowerTest, AVariableIsSearchedInTheWayOfEachFilter) {
+  policy::Variable allowed;
+  allowed.name = "allowed";
+  policy::Variable unused;
+  unused.name = "unused";
+  const auto lowered =
+      TryLower(MakeSpec(MakeHook({MakeSelector({MakeVariableFilter(Operator::kNotIn, "allowed"),
+                                                MakeVariableFilter(Operator::kPrefix, "allowed")},
+                                               {})})),
+               {unused, allowed});
+  ASSERT_TRUE(lowered);
+  const std::vector<std::string_view> texts = {"/usr", "/usr/bin/ls"};
+  const std::vector<ValueSetPtr> values = {sets_.Make(GH_MATCH_EXACT, {}),
+                                           sets_.Make(GH_MATCH_EXACT, texts)};
+  const auto program = Instantiate(**lowered, values, policy::Mode::kEnforce, sets_);
+  ASSERT_TRUE(program);
+  const Rule& rule = (*program)->hooks.at(0).rules.at(0);
+  EXPECT_EQ(rule.filters.at(0).set, values[1]);
+  EXPECT_TRUE(rule.filters.at(0).negated);
+  EXPECT_EQ(rule.filters.at(1).match, GH_MATCH_PREFIX);
+  EXPECT_THAT(sets_.Texts(*rule.filters.at(1).set), UnorderedElementsAre("/usr"));
+}
+
+TEST_F(LowerTest, RefusesValuesThatDoNotFitTheVariables) {
+  policy::Variable variable;
+  variable.name = "v";
+  const auto lowered = TryLower(
+      MakeSpec(MakeHook({MakeSelector({MakeVariableFilter(Operator::kIn, "v")}, {})})), {variable});
+  ASSERT_TRUE(lowered);
+  EXPECT_FALSE(Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_));
+  const std::vector<ValueSetPtr> missing = {nullptr};
+  EXPECT_FALSE(Instantiate(**lowered, missing, policy::Mode::kEnforce, sets_));
+}
+
+TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {
+  const auto hook = TryLower(MakeSpec(MakeHook({}, "security_file_open")));
+  ASSERT_FALSE(hook);
+  EXPECT_THAT(hook.error().Message(), HasSubstr("security_file_open"));
+
+  const auto variable =
+      TryLower(MakeSpec(MakeHook({MakeSelector({MakeVariableFilter(Operator::kIn, "v")}, {})})));
+  ASSERT_FALSE(variable);
+  EXPECT_THAT(variable.error().Message(), HasSubstr("\"v\""));
+
+  const auto rules =
+      TryLower(MakeSpec(MakeHook(std::vector<policy::Selector>(GH_RULES_PER_POLICY_MAX + 1))));
+  ASSERT_FALSE(rules);
+  EXPECT_THAT(rules.error().Message(), HasSubstr("65 selectors"));
+
+  const auto filters = TryLower(MakeSpec(
+      MakeHook({MakeSelector(std::vector<policy::Filter>(GH_FILTERS_PER_RULE_MAX + 1), {})})));
+  ASSERT_FALSE(filters);
+  EXPECT_THAT(filters.error().Message(), HasSubstr("33 filters"));
+}
+
+TEST_F(LowerTest, KnowsWhetherASpecDoesMoreThanPost) {
+  EXPECT_FALSE((*TryLower(MakeSpec(MakeHook({}))))->Enforces());
+  EXPECT_FALSE(
+      (*TryLower(MakeSpec(MakeHook({MakeSelector({}, {MakeAction(ActionKind::kNoPost)})}))))
+          ->Enforces());
+  EXPECT_TRUE(
+      (*TryLower(MakeSpec(MakeHook(
+           {MakeSelector({}, {}), MakeSelector({}, {MakeAction(ActionKind::kOverride, -EPERM)})}))))
+          ->Enforces());
+}
+
+}  // namespace
+}  // namespace gatehouse::compile

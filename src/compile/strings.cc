@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/strings.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <cassert>
+#include <iterator>
+#include <utility>
+
+namespace gatehouse::compile {
+namespace {
+
+std::string Reversed(std::string_view text) { return {text.rbegin(), text.rend()}; }
+
+void SortDistinct(std::vector<StringId>& ids) {
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+}
+
+/// Drops each string that has another one of them as its head. Sorted, a head comes right before
+/// all that it covers.
+void DropCovered(std::vector<std::string_view>& texts) {
+  std::sort(texts.begin(), texts.end());
+  size_t kept = 0;
+  for (const std::string_view text : texts) {
+    if (kept == 0 || !text.starts_with(texts[kept - 1])) texts[kept++] = text;
+  }
+  texts.resize(kept);
+}
+
+uint64_t ContentHash(gh_match match, std::span<const StringId> ids) {
+  return XXH3_64bits_withSeed(ids.data(), ids.size_bytes(), match);
+}
+
+}  // namespace
+
+StringPool::StringPool() : entries_(1) {}  // id 0 is no string
+
+StringId StringPool::Intern(std::string_view text) {
+  if (const auto found = by_text_.find(text); found != by_text_.end()) {
+    ++entries_[found->second].references;
+    return found->second;
+  }
+  StringId id = id_limit();
+  if (free_.empty()) {
+    entries_.emplace_back();
+  } else {
+    id = free_.back();
+    free_.pop_back();
+  }
+  Entry& entry = entries_[id];
+  entry = Entry{std::string(text), 1, true};
+  by_text_.emplace(entry.text, id);
+  added_.push_back(id);
+  return id;
+}
+
+void StringPool::Retain(StringId id) {
+  assert(entries_[id].live);
+  ++entries_[id].references;
+}
+
+void StringPool::Release(StringId id) {
+  assert(entries_[id].references > 0);
+  if (--entries_[id].references == 0) idle_.push_back(id);
+}
+
+std::string_view StringPool::Text(StringId id) const {
+  assert(entries_[id].live);
+  return entries_[id].text;
+}
+
+std::vector<StringId> StringPool::TakeAdded() {
+  std::erase_if(added_, [&](StringId id) { return !entries_[id].live; });
+  SortDistinct(added_);
+  return std::exchange(added_, {});
+}
+
+std::vector<StringId> StringPool::TakeIdle() {
+  std::erase_if(idle_,
+                [&](StringId id) { return !entries_[id].live || entries_[id].references > 0; });
+  SortDistinct(idle_);
+  return std::exchange(idle_, {});
+}
+
+bool StringPool::Erase(StringId id) {
+  Entry& entry = entries_[id];
+  assert(entry.live);
+  if (entry.references > 0) return false;
+  by_text_.erase(entry.text);
+  entry = Entry{};
+  free_.push_back(id);
+  return true;
+}
+
+ValueSet::ValueSet(StringPool& pool, gh_match match, std::vector<StringId> ids)
+    : pool_(pool), match_(match), ids_(std::move(ids)) {
+  for (const StringId id : ids_) pool_.Retain(id);
+}
+
+ValueSet::~ValueSet() {
+  for (const StringId id : ids_) pool_.Release(id);
+}
+
+ValueSetPtr ValueSets::Make(gh_match match, std::span<const std::string_view> values) {
+  std::vector<std::string_view> texts(values.begin(), values.end());
+  std::vector<std::string> reversed;
+  if (match == GH_MATCH_POSTFIX) {
+    std::transform(values.begin(), values.end(), std::back_inserter(reversed), Reversed);
+    texts.assign(reversed.begin(), reversed.end());
+  }
+  if (match != GH_MATCH_EXACT) DropCovered(texts);
+
+  std::vector<StringId> ids;
+  ids.reserve(texts.size());
+  for (const std::string_view text : texts) ids.push_back(pool_.Intern(text));
+  return Intern(match, std::move(ids));
+}
+
+ValueSetPtr ValueSets::Convert(const ValueSet& exact, gh_match match) {
+  assert(exact.match() == GH_MATCH_EXACT);
+  std::vector<std::string_view> texts;
+  texts.reserve(exact.ids().size());
+  for (const StringId id : exact.ids()) texts.push_back(pool_.Text(id));
+  return Make(match, texts);
+}
+
+ValueSetPtr ValueSets::Union(std::span<const ValueSetPtr> exact) {
+  std::vector<StringId> ids;
+  for (const ValueSetPtr& set : exact) {
+    assert(set->match() == GH_MATCH_EXACT);
+    ids.insert(ids.end(), set->ids().begin(), set->ids().end());
+  }
+  for (const StringId id : ids) pool_.Retain(id);
+  return Intern(GH_MATCH_EXACT, std::move(ids));
+}
+
+std::vector<std::string> ValueSets::Texts(const ValueSet& set) const {
+  std::vector<std::string> texts;
+  texts.reserve(set.ids().size());
+  for (const StringId id : set.ids()) {
+    const std::string_view text = pool_.Text(id);
+    texts.push_back(set.match() == GH_MATCH_POSTFIX ? Reversed(text) : std::string(text));
+  }
+  return texts;
+}
+
+ValueSetPtr ValueSets::Intern(gh_match match, std::vector<StringId> ids) {
+  const std::vector<StringId> references = ids;
+  SortDistinct(ids);
+  ids.shrink_to_fit();
+  const uint64_t hash = ContentHash(match, ids);
+
+  ValueSetPtr set;
+  const auto [first, last] = by_content_.equal_range(hash);
+  for (auto candidate = first; candidate != last && !set; ++candidate) {
+    const ValueSetPtr other = candidate->second.lock();
+    if (other && other->match() == match && std::ranges::equal(other->ids(), ids)) set = other;
+  }
+  if (!set) {
+    if (by_content_.size() >= sweep_at_) {
+      std::erase_if(by_content_, [](const auto& entry) { return entry.second.expired(); });
+      sweep_at_ = std::max(sweep_at_, 2 * by_content_.size());
+    }
+    set = std::make_shared<const ValueSet>(pool_, match, std::move(ids));
+    by_content_.emplace(hash, set);
+  }
+  for (const StringId id : references) pool_.Release(id);
+  return set;
+}
+
+}  // namespace gatehouse::compile

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/strings.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace gatehouse::compile {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
+using Views = std::vector<std::string_view>;
+
+TEST(StringPool, GivesEqualTextsOneIdAndNeverZero) {
+  StringPool pool;
+  const StringId ls = pool.Intern("/bin/ls");
+  const StringId cat = pool.Intern("/bin/cat");
+  EXPECT_NE(ls, 0u);
+  EXPECT_NE(ls, cat);
+  EXPECT_EQ(pool.Intern("/bin/ls"), ls);
+  EXPECT_EQ(pool.Text(ls), "/bin/ls");
+  EXPECT_EQ(pool.size(), 2u);
+  EXPECT_EQ(pool.id_limit(), 3u);
+}
+
+TEST(StringPool, KeepsAnIdUntilItIsErased) {
+  StringPool pool;
+  const StringId id = pool.Intern("a");
+  pool.Release(id);
+  EXPECT_EQ(pool.Text(id), "a");
+  EXPECT_NE(pool.Intern("b"), id);
+  EXPECT_TRUE(pool.Erase(id));
+  EXPECT_EQ(pool.Intern("c"), id);
+  EXPECT_EQ(pool.Text(id), "c");
+}
+
+TEST(StringPool, ErasesNothingThatIsReferredToAgain) {
+  StringPool pool;
+  const StringId id = pool.Intern("a");
+  pool.Release(id);
+  EXPECT_THAT(pool.TakeIdle(), ElementsAre(id));
+  EXPECT_EQ(pool.Intern("a"), id);
+  EXPECT_FALSE(pool.Erase(id));
+  EXPECT_EQ(pool.Text(id), "a");
+  pool.Release(id);
+  EXPECT_THAT(pool.TakeIdle(), ElementsAre(id)) << "idle once more";
+  EXPECT_TRUE(pool.Erase(id));
+}
+
+TEST(StringPool, ReportsWhatWasAddedOnce) {
+  StringPool pool;
+  const StringId kept = pool.Intern("kept");
+  const StringId gone = pool.Intern("gone");
+  pool.Release(gone);
+  ASSERT_TRUE(pool.Erase(gone));
+  EXPECT_THAT(pool.TakeAdded(), ElementsAre(kept));
+  EXPECT_THAT(pool.TakeAdded(), IsEmpty());
+  const StringId again = pool.Intern("gone");
+  EXPECT_THAT(pool.TakeAdded(), ElementsAre(again));
+}
+
+TEST(StringPool, ReportsAReusedIdOnce) {
+  StringPool pool;
+  const StringId first = pool.Intern("first");
+  pool.Release(first);
+  ASSERT_TRUE(pool.Erase(first));
+  const StringId second = pool.Intern("second");
+  ASSERT_EQ(second, first);
+  EXPECT_THAT(pool.TakeAdded(), ElementsAre(second));
+  EXPECT_THAT(pool.TakeIdle(), IsEmpty());
+}
+
+TEST(StringPool, IsNotIdleWhatCameBack) {
+  StringPool pool;
+  const StringId id = pool.Intern("a");
+  pool.Release(id);
+  pool.Retain(id);
+  EXPECT_THAT(pool.TakeIdle(), IsEmpty());
+}
+
+TEST(StringPool, TellsTextsWithZeroBytesApart) {
+  StringPool pool;
+  using namespace std::string_view_literals;
+  EXPECT_NE(pool.Intern("a"sv), pool.Intern("a\0b"sv));
+}
+
+class ValueSetsTest : public testing::Test {
+ protected:
+  [[nodiscard]] std::vector<std::string> Make(gh_match match, const Views& values) {
+    return sets_.Texts(*sets_.Make(match, values));
+  }
+
+  StringPool pool_;
+  ValueSets sets_{pool_};
+};
+
+TEST_F(ValueSetsTest, EqualSetsAreOneObject) {
+  const auto one = sets_.Make(GH_MATCH_EXACT, Views{"b", "a", "a"});
+  const auto two = sets_.Make(GH_MATCH_EXACT, Views{"a", "b"});
+  EXPECT_EQ(one, two);
+  EXPECT_NE(one, sets_.Make(GH_MATCH_PREFIX, Views{"a", "b"}));
+  EXPECT_NE(one, sets_.Make(GH_MATCH_EXACT, Views{"a"}));
+}
+
+TEST_F(ValueSetsTest, IdsAreAscendingAndDistinct) {
+  [[maybe_unused]] const StringId earlier = pool_.Intern("z");
+  const auto set = sets_.Make(GH_MATCH_EXACT, Views{"a", "z", "m", "a"});
+  EXPECT_TRUE(std::is_sorted(set->ids().begin(), set->ids().end()));
+  EXPECT_EQ(set->ids().size(), 3u);
+}
+
+TEST_F(ValueSetsTest, ASetHoldsItsStringsAndNothingElseDoes) {
+  auto set = sets_.Make(GH_MATCH_EXACT, Views{"a", "a", "b"});
+  const auto ids = std::vector<StringId>(set->ids().begin(), set->ids().end());
+  auto same = sets_.Make(GH_MATCH_EXACT, Views{"b", "a"});
+  EXPECT_THAT(pool_.TakeIdle(), IsEmpty());
+  set.reset();
+  EXPECT_THAT(pool_.TakeIdle(), IsEmpty());
+  same.reset();
+  EXPECT_THAT(pool_.TakeIdle(), testing::ElementsAreArray(ids));
+}
+
+TEST_F(ValueSetsTest, PrefixesKeepOnlyTheShortest) {
+  EXPECT_THAT(
+      Make(GH_MATCH_PREFIX, {"/usr/bin/", "/usr", "/opt/a", "/opt/b", "/usr/lib", "/opt/a"}),
+      UnorderedElementsAre("/usr", "/opt/a", "/opt/b"));
+  EXPECT_THAT(Make(GH_MATCH_PREFIX, {"/usr/bin", "/usr/bi", "/usr0", "/usr/bin/x"}),
+              UnorderedElementsAre("/usr/bi", "/usr0"));
+  EXPECT_THAT(Make(GH_MATCH_PREFIX, {"/a", "", "/b"}), ElementsAre(""));
+  EXPECT_THAT(Make(GH_MATCH_PREFIX, {"\xff", "a", "\xff\xff"}), UnorderedElementsAre("a", "\xff"));
+}
+
+TEST_F(ValueSetsTest, PostfixesAreInternedReversed) {
+  const auto set = sets_.Make(GH_MATCH_POSTFIX, Views{"/sh", "ash", "sh", ".py"});
+  EXPECT_THAT(sets_.Texts(*set), UnorderedElementsAre("sh", ".py"));
+  std::vector<std::string_view> interned;
+  for (const StringId id : set->ids()) interned.push_back(pool_.Text(id));
+  EXPECT_THAT(interned, UnorderedElementsAre("hs", "yp."));
+}
+
+TEST_F(ValueSetsTest, ExactSetsKeepPrefixesOfEachOther) {
+  EXPECT_THAT(Make(GH_MATCH_EXACT, {"/usr", "/usr/bin"}), UnorderedElementsAre("/usr", "/usr/bin"));
+}
+
+TEST_F(ValueSetsTest, ConvertsAnExactSet) {
+  const auto exact = sets_.Make(GH_MATCH_EXACT, Views{"/usr", "/usr/bin", "/opt"});
+  EXPECT_EQ(sets_.Convert(*exact, GH_MATCH_EXACT), exact);
+  EXPECT_THAT(sets_.Texts(*sets_.Convert(*exact, GH_MATCH_PREFIX)),
+              UnorderedElementsAre("/usr", "/opt"));
+  EXPECT_THAT(sets_.Texts(*sets_.Convert(*exact, GH_MATCH_POSTFIX)),
+              UnorderedElementsAre("/usr", "/usr/bin", "/opt"));
+}
+
+TEST_F(ValueSetsTest, UnionIsTheSetOfAllValues) {
+  const auto a = sets_.Make(GH_MATCH_EXACT, Views{"a", "b"});
+  const auto b = sets_.Make(GH_MATCH_EXACT, Views{"b", "c"});
+  EXPECT_EQ(sets_.Union(std::vector{a, b}), sets_.Make(GH_MATCH_EXACT, Views{"a", "b", "c"}));
+  EXPECT_EQ(sets_.Union(std::vector{a}), a);
+  EXPECT_THAT(sets_.Texts(*sets_.Union({})), IsEmpty());
+}
+
+TEST_F(ValueSetsTest, ManyShortLivedSetsLeaveEqualOnesShared) {
+  const auto kept = sets_.Make(GH_MATCH_EXACT, Views{"kept"});
+  for (int i = 0; i < 1000; ++i) {
+    const std::string value = std::to_string(i);
+    EXPECT_EQ(Make(GH_MATCH_EXACT, {value}), std::vector{value});
+  }
+  EXPECT_EQ(sets_.Make(GH_MATCH_EXACT, Views{"kept"}), kept);
+  EXPECT_EQ(pool_.TakeIdle().size(), 1000u);
+}
+
+}  // namespace
+}  // namespace gatehouse::compile
