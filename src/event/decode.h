@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "abi/gatehouse.h"
+#include "base/result.h"
+#include "bind/delta.h"
+
+/// From records of the kernel's ring buffer to events that people and pipelines read.
+namespace gatehouse::event {
+
+/// One program execution, as the kernel names it: see struct gh_process.
+struct ProcessKey {
+  uint32_t pid = 0;        ///< thread group, initial pid namespace; 0: none
+  uint64_t start_ns = 0;   ///< CLOCK_BOOTTIME
+  uint64_t exec_seq = 0;
+  auto operator<=>(const ProcessKey&) const = default;
+};
+
+struct ProcessRecord {
+  ProcessKey key;
+  ProcessKey parent;
+  uint32_t tid = 0;
+  uint32_t uid = 0;
+  uint32_t auid = 0;
+  uint64_t cgroup_id = 0;
+  bind::WorkloadId workload = bind::kHostWorkload;
+};
+
+/// The views of a record point into the bytes that it was decoded from.
+struct ExecRecord {
+  uint64_t time_ns = 0;  ///< CLOCK_BOOTTIME
+  ProcessRecord process;
+  uint32_t flags = 0;        ///< gh_exec_flags
+  std::string_view binary;
+  std::string_view args;     ///< argv with argv[0], separated by NUL
+  std::string_view cwd;
+};
+
+struct ExitRecord {
+  uint64_t time_ns = 0;
+  ProcessRecord process;
+  uint32_t code = 0;  ///< status << 8 | signal, bit 7: with core dump
+};
+
+struct PolicyRecord {
+  uint64_t time_ns = 0;
+  ProcessRecord process;
+  bind::InstanceId instance = 0;
+  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  uint8_t hook_index = 0;
+  uint16_t rule = 0;
+  uint16_t actions = 0;  ///< gh_action bits
+  int16_t error = 0;
+  uint8_t signal = 0;
+  uint8_t flags = 0;  ///< gh_policy_event_flags
+  gh_unreadable unreadable = GH_READABLE;
+  uint16_t file_mode = 0;  ///< st_mode
+  std::string_view object;
+};
+
+using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
+
+/// Decodes one record. Every length is checked against the bytes that there are; nothing is trusted.
+/// Errors (kInvalid): too short, an unknown type, hook or reason, lengths that do not fit or are over
+/// the limits of the ABI. Pure; any thread.
+[[nodiscard]] Result<Record> Decode(std::span<const std::byte> bytes);
+
+}  // namespace gatehouse::event

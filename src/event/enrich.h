@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <tetragon/events.pb.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bind/delta.h"
+#include "event/clock.h"
+#include "event/decode.h"
+#include "event/process_cache.h"
+#include "policy/model.h"
+
+namespace gatehouse::event {
+
+/// What events say about a workload. What is empty is left out.
+struct WorkloadInfo {
+  std::string ns;
+  std::string pod;
+  std::string pod_uid;
+  std::string container;
+  std::string container_id;  ///< with or without "runtime://"
+  std::string image;
+  std::map<std::string, std::string> labels;
+};
+
+/// Implemented by the registry of workloads. Find is called by the thread that reads events.
+class WorkloadLookup {
+ public:
+  virtual ~WorkloadLookup() = default;
+  /// Null if it is not known; never asked for kHostWorkload. A workload that ended should be found for
+  /// some seconds more: its last events are on their way.
+  [[nodiscard]] virtual std::shared_ptr<const WorkloadInfo> Find(bind::WorkloadId id) const = 0;
+};
+
+/// What events say about one hook of a policy.
+struct HookInfo {
+  policy::HookKind kind = policy::HookKind::kKprobe;  ///< process_kprobe or process_lsm
+  std::string call;                                   ///< as written
+  std::string message;
+  std::vector<std::string> tags;
+  std::vector<policy::Argument> arguments;
+};
+
+/// What events say about an effective policy.
+struct InstanceInfo {
+  std::string policy_name;
+  std::vector<HookInfo> hooks;  ///< by hook_index
+};
+
+/// Implemented by the registry of policies. Find is called by the thread that reads events.
+class InstanceLookup {
+ public:
+  virtual ~InstanceLookup() = default;
+  /// Null if it is not known. A policy that was deleted should be found for some seconds more.
+  [[nodiscard]] virtual std::shared_ptr<const InstanceInfo> Find(bind::InstanceId id) const = 0;
+};
+
+/// Facts that Tetragon's events have no field for. They are put behind the policy's own `tags`, which
+/// a pipeline reads as opaque words. `action` is what the policy says, also in monitor mode, as there.
+inline constexpr char kTagMonitor[] = "gatehouse.monitor";      ///< nothing was done: monitor mode
+inline constexpr char kTagProtected[] = "gatehouse.protected";  ///< nothing was done: the agent itself
+inline constexpr char kTagBySignal[] = "gatehouse.by-signal";   ///< Override was done as SIGKILL
+inline constexpr char kTagPolicyGone[] = "gatehouse.policy-gone";  ///< deleted meanwhile
+/// Followed by too-long, unreachable, fault, no-binary, no-scratch: why the object has no path.
+inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";
+
+struct EnricherOptions {
+  std::string node_name;
+  std::string cluster_name;  ///< empty: left out
+};
+
+using EventPtr = std::shared_ptr<const tetragon::GetEventsResponse>;
+
+/// Makes Tetragon's events from records. Thread: the one that reads events.
+class Enricher {
+ public:
+  /// All but `options` must outlive the enricher.
+  Enricher(EnricherOptions options, ProcessCache& cache, const Clock& clock,
+           const WorkloadLookup& workloads, const InstanceLookup& instances);
+
+  /// The event of a record; never null. Takes exec and exit into the process cache.
+  [[nodiscard]] EventPtr Enrich(const Record& record);
+
+ private:
+  void FillProcess(const Process& process, bind::WorkloadId workload, tetragon::Process* out);
+  void FillParent(const Process& process, tetragon::Process* out);
+  void Fill(const ExecRecord& record, tetragon::GetEventsResponse* out);
+  void Fill(const ExitRecord& record, tetragon::GetEventsResponse* out);
+  void Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out);
+  template <typename Event>
+  void FillPolicyEvent(const PolicyRecord& record, const InstanceInfo* instance,
+                       const HookInfo* hook, Event* out);
+  [[nodiscard]] int64_t WallNs(uint64_t boot_ns);
+
+  const EnricherOptions options_;
+  ProcessCache& cache_;
+  const Clock& clock_;
+  const WorkloadLookup& workloads_;
+  const InstanceLookup& instances_;
+  int64_t boot_offset_ns_ = 0;
+  uint64_t offset_taken_ns_ = 0;  ///< boot time of the event at which the offset was read
+};
+
+}  // namespace gatehouse::event

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace gatehouse::exporting {
+
+struct FileOptions {
+  std::string path;
+  uint64_t rotate_bytes = 10u << 20;  ///< a file is renamed before it grows over this; 0: never
+  unsigned backups = 5;               ///< path.1 (newest) to path.N; 0: the old file is deleted
+  mode_t mode = 0600;                 ///< of new files
+};
+
+/// A file of lines that is rotated by size, by us or by someone else (logrotate): before a write it
+/// looks, at most once a second, whether the path still names the open file, and opens it anew if not.
+/// Thread: one.
+class RotatingFile {
+ public:
+  /// Appends to a file that exists. Errors: the directory is missing, no rights.
+  [[nodiscard]] static Result<RotatingFile> Open(FileOptions options);
+
+  RotatingFile(RotatingFile&& other) noexcept;
+  RotatingFile& operator=(RotatingFile&& other) noexcept;
+  ~RotatingFile();
+
+  /// Appends whole lines. On error nothing more than a part of `lines` was written, and that part is
+  /// taken back if the file system allows; the next Write tries anew, with a new file if need be.
+  [[nodiscard]] Result<void> Write(std::string_view lines);
+  /// Opens the path anew before the next write, e.g. on SIGHUP.
+  void Reopen();
+
+  [[nodiscard]] uint64_t size_bytes() const { return size_bytes_; }
+
+ private:
+  explicit RotatingFile(FileOptions options);
+  [[nodiscard]] Result<void> OpenNow();
+  [[nodiscard]] Result<void> Rotate();
+  [[nodiscard]] bool ReplacedByOthers();
+  void CloseNow();
+
+  FileOptions options_;
+  int fd_ = -1;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+  uint64_t size_bytes_ = 0;
+  int64_t checked_ms_ = 0;  ///< CLOCK_MONOTONIC_COARSE
+};
+
+}  // namespace gatehouse::exporting
