@@ -1,0 +1,560 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/image.h"
+
+#include <sodium/crypto_shorthash_siphash24.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace gatehouse::compile {
+namespace {
+
+constexpr uint32_t kReservedWords = 8;  // word 0 publishes; no record lies at address 0
+constexpr uint32_t kGrowPages = 64;     // the arena grows by at least that much,
+constexpr uint32_t kGrowFraction = 8;   // and by this part of its size
+constexpr uint32_t kTableStep = 64;     // workloads
+constexpr uint32_t kMinStringSlots = 1024;
+constexpr uint32_t kMinDigests = 512;
+
+template <typename T>
+constexpr uint32_t kWords = sizeof(T) / GH_WORD_BYTES;
+
+constexpr uint32_t RoundUp(uint32_t value, uint32_t step) { return (value + step - 1) / step * step; }
+
+}  // namespace
+
+gh_digest Digest(const DigestKey& key, std::string_view text) {
+  static_assert(sizeof(DigestKey) == crypto_shorthash_siphashx24_KEYBYTES);
+  static_assert(sizeof(gh_digest) == crypto_shorthash_siphashx24_BYTES);
+  gh_digest digest;
+  crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(&digest),
+                              reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                              reinterpret_cast<const unsigned char*>(key.data()));
+  return digest;
+}
+
+/// New things are kept apart until nothing can fail any more.
+struct Image::Stage {
+  std::vector<Block> blocks;  // everything allocated
+  std::unordered_map<bind::InstanceId, Instance> instances;
+  std::unordered_map<const ValueSet*, StoredSet> sets;  // users: those of this stage
+  GroupMap groups;
+  Block table;
+  Block root;
+};
+
+Image::Image(Memory& memory, StringPool& strings, const DigestKey& key)
+    : memory_(memory), strings_(strings), key_(key) {}
+
+template <typename T>
+T* Image::At(uint32_t address) {
+  return reinterpret_cast<T*>(memory_.words().data() + address);
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+Result<void> Image::GrowBy(uint32_t words) {
+  std::vector<uint32_t> counters;
+  for (const auto& [id, instance] : instances_) {
+    for (const StoredHook& hook : instance.hooks) {
+      for (uint32_t i = 0; i < hook.program->rules.size(); ++i) {
+        counters.push_back(hook.first_rule + i * kWords<gh_rule>);
+      }
+    }
+  }
+  const auto old_pages = static_cast<uint32_t>(memory_.words().size() / GH_PAGE_WORDS);
+  const uint32_t need = RoundUp(words, GH_PAGE_WORDS) / GH_PAGE_WORDS + 1;
+  const uint32_t pages = old_pages + std::max({need, kGrowPages, old_pages / kGrowFraction});
+  GH_TRY(memory_.Grow(pages, counters));
+  const uint32_t begin = std::max(old_pages * GH_PAGE_WORDS, kReservedWords);
+  free_.Free(begin, pages * GH_PAGE_WORDS - begin);
+  return {};
+}
+
+Result<Image::Block> Image::Allocate(uint32_t words, uint32_t alignment, uint32_t within) {
+  std::optional<uint32_t> address = free_.Allocate(words, alignment, within);
+  if (!address) {
+    GH_TRY(GrowBy(words + alignment));
+    address = free_.Allocate(words, alignment, within);
+  }
+  std::memset(At<void>(*address), 0, size_t{words} * GH_WORD_BYTES);
+  return Block{*address, words};
+}
+
+// ---- staging ------------------------------------------------------------------------------------
+
+Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
+  const std::span<const StringId> ids = set.ids();
+  if (ids.empty()) return 0;
+  if (const auto stored = sets_.find(&set); stored != sets_.end()) {
+    StoredSet& user = stage.sets[&set];
+    user.block = stored->second.block;
+    ++user.users;
+    return user.block.address;
+  }
+  StoredSet& stored = stage.sets[&set];
+  if (stored.users++ > 0) return stored.block.address;
+  const auto words = static_cast<uint32_t>(ids.size());
+  const bool small = words <= GH_PAGE_WORDS;
+  auto block = Allocate(words, small ? 1 : GH_PAGE_WORDS, small ? GH_PAGE_WORDS : 0);
+  if (!block) {
+    stage.sets.erase(&set);
+    return tl::unexpected(std::move(block).error());
+  }
+  stage.blocks.push_back(*block);
+  stored.block = *block;
+  std::ranges::copy(ids, At<uint32_t>(block->address));
+  return block->address;
+}
+
+Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rule& rule) {
+  if (rule.filters.empty()) return 0;
+  std::vector<gh_filter> filters;
+  for (const Filter& filter : rule.filters) {
+    GH_ASSIGN(const uint32_t set, StageSet(stage, *filter.set));
+    filters.push_back(gh_filter{.subject = static_cast<uint8_t>(filter.subject),
+                                .match = static_cast<uint8_t>(filter.match),
+                                .negated = filter.negated,
+                                .reserved = 0,
+                                .set = set,
+                                .count = static_cast<uint32_t>(filter.set->ids().size()),
+                                .reserved2 = 0});
+  }
+  const auto words = static_cast<uint32_t>(filters.size()) * kWords<gh_filter>;
+  GH_ASSIGN(const Block block, Allocate(words, kWords<gh_filter>, 0));
+  stage.blocks.push_back(block);
+  instance.blocks.push_back(block);
+  std::ranges::copy(filters, At<gh_filter>(block.address));
+  return block.address;
+}
+
+Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, ProgramPtr program) {
+  Instance instance{.program = program, .hooks = {}, .blocks = {}};
+  for (const HookProgram& hook : program->hooks) {
+    std::vector<gh_rule> rules;
+    for (const Rule& rule : hook.rules) {
+      GH_ASSIGN(const uint32_t filters, StageFilters(stage, instance, rule));
+      rules.push_back(gh_rule{
+          .hits = 0,
+          .policy = id,
+          .filters = filters,
+          .index = rule.index,
+          .actions = rule.actions,
+          .error = rule.error,
+          .n_filters = static_cast<uint16_t>(rule.filters.size()),
+          .signal = rule.signal,
+          .flags = static_cast<uint8_t>(program->monitor ? GH_RULE_MONITOR : 0),
+          .hook_index = hook.hook_index,
+          .reserved = {},
+      });
+    }
+    rules.back().flags |= GH_RULE_LAST;
+    const auto words = static_cast<uint32_t>(rules.size()) * kWords<gh_rule>;
+    GH_ASSIGN(const Block block, Allocate(words, kWords<gh_rule>, 0));
+    stage.blocks.push_back(block);
+    instance.blocks.push_back(block);
+    std::ranges::copy(rules, At<gh_rule>(block.address));
+    instance.hooks.push_back(StoredHook{hook.hook, block.address, &hook});
+  }
+  stage.instances.emplace(id, std::move(instance));
+  return {};
+}
+
+Result<uint32_t> Image::StageList(Stage& stage, Group& group, std::span<const uint32_t> list) {
+  if (list.empty()) return 0;
+  GH_ASSIGN(const Block block, Allocate(static_cast<uint32_t>(list.size()), 1, 0));
+  stage.blocks.push_back(block);
+  group.blocks.push_back(block);
+  std::ranges::copy(list, At<uint32_t>(block.address));
+  return block.address;
+}
+
+Result<uint32_t> Image::StageLengths(Stage& stage, Group& group,
+                                     std::span<const StoredHook* const> policies) {
+  std::array<std::set<uint32_t>, GH_SUBJECT_COUNT> heads, tails;
+  for (const StoredHook* policy : policies) {
+    for (const Rule& rule : policy->program->rules) {
+      for (const Filter& filter : rule.filters) {
+        if (filter.match == GH_MATCH_EXACT) continue;
+        auto& lengths = filter.match == GH_MATCH_PREFIX ? heads : tails;
+        for (const StringId id : filter.set->ids()) {
+          lengths.at(filter.subject).insert(static_cast<uint32_t>(strings_.Text(id).size()));
+        }
+      }
+    }
+  }
+  const auto none = [](const auto& lengths) { return lengths.empty(); };
+  if (std::ranges::all_of(heads, none) && std::ranges::all_of(tails, none)) return 0;
+
+  std::array<gh_lengths, GH_SUBJECT_COUNT> records{};
+  for (size_t subject = 0; subject < GH_SUBJECT_COUNT; ++subject) {
+    const std::vector<uint32_t> head_list(heads[subject].begin(), heads[subject].end());
+    const std::vector<uint32_t> tail_list(tails[subject].begin(), tails[subject].end());
+    GH_ASSIGN(records[subject].heads, StageList(stage, group, head_list));
+    GH_ASSIGN(records[subject].tails, StageList(stage, group, tail_list));
+    records[subject].n_heads = static_cast<uint32_t>(head_list.size());
+    records[subject].n_tails = static_cast<uint32_t>(tail_list.size());
+  }
+  GH_ASSIGN(const Block block, Allocate(kWords<gh_lengths> * GH_SUBJECT_COUNT, kWords<gh_lengths>, 0));
+  stage.blocks.push_back(block);
+  group.blocks.push_back(block);
+  std::ranges::copy(records, At<gh_lengths>(block.address));
+  return block.address;
+}
+
+Result<uint32_t> Image::StageGate(Stage& stage, Group& group, gh_hook hook,
+                                  std::span<const StoredHook* const> policies) {
+  if (policies.empty()) return 0;
+  if (policies.size() > GH_POLICIES_PER_GATE_MAX) {
+    return Fail(ErrorCode::kRefused, "image",
+                std::to_string(policies.size()) + " policies on hook " + std::to_string(hook) +
+                    " of one workload; the limit is " + std::to_string(GH_POLICIES_PER_GATE_MAX),
+                "narrow the policies' selectors");
+  }
+  std::vector<uint32_t> first_rules;
+  uint32_t subjects = 1u << GH_SUBJECT_OBJECT;  // events show it, whether or not a filter reads it
+  for (const StoredHook* policy : policies) {
+    first_rules.push_back(policy->first_rule);
+    for (const Rule& rule : policy->program->rules) {
+      for (const Filter& filter : rule.filters) subjects |= 1u << filter.subject;
+    }
+  }
+  GH_ASSIGN(const uint32_t list, StageList(stage, group, first_rules));
+  GH_ASSIGN(const uint32_t lengths, StageLengths(stage, group, policies));
+  GH_ASSIGN(const Block block, Allocate(kWords<gh_gate>, kWords<gh_gate>, 0));
+  stage.blocks.push_back(block);
+  group.blocks.push_back(block);
+  *At<gh_gate>(block.address) = gh_gate{.policies = list,
+                                        .n_policies = static_cast<uint32_t>(policies.size()),
+                                        .subjects = subjects,
+                                        .lengths = lengths};
+  return block.address;
+}
+
+Result<void> Image::StageGroup(Stage& stage, const GroupKey& key) {
+  if (key.empty() || groups_.contains(key) || stage.groups.contains(key)) return {};
+  std::array<std::vector<const StoredHook*>, GH_HOOK_COUNT> policies;
+  for (const bind::InstanceId id : key) {
+    const auto staged = stage.instances.find(id);
+    const Instance& instance = staged != stage.instances.end() ? staged->second : instances_.at(id);
+    for (const StoredHook& hook : instance.hooks) policies.at(hook.hook).push_back(&hook);
+  }
+  Group group;
+  gh_group contents{};
+  for (uint32_t hook = 0; hook < GH_HOOK_COUNT; ++hook) {
+    GH_ASSIGN(contents.gate[hook],
+              StageGate(stage, group, static_cast<gh_hook>(hook), policies[hook]));
+  }
+  GH_ASSIGN(const Block block, Allocate(kWords<gh_group>, kWords<gh_group>, 0));
+  stage.blocks.push_back(block);
+  group.blocks.push_back(block);
+  group.address = block.address;
+  *At<gh_group>(block.address) = contents;
+  stage.groups.emplace(key, std::move(group));
+  return {};
+}
+
+Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
+  for (const auto& [workload, key] : delta.groups) (void)SlotOf(workload);
+  GH_ASSIGN(stage.table, Allocate(RoundUp(next_slot_, kTableStep), 1, 0));
+  stage.blocks.push_back(stage.table);
+  std::copy_n(At<uint32_t>(table_.address), table_.words, At<uint32_t>(stage.table.address));
+  for (const auto& [workload, key] : delta.groups) {
+    uint32_t address = 0;
+    if (!key.empty()) {
+      const auto staged = stage.groups.find(key);
+      address = staged != stage.groups.end() ? staged->second.address : groups_.at(key).address;
+    }
+    *At<uint32_t>(stage.table.address + SlotOf(workload)) = address;
+  }
+  return {};
+}
+
+Result<void> Image::StageRoot(Stage& stage) {
+  GH_ASSIGN(stage.root, Allocate(kWords<gh_root>, kWords<gh_root>, 0));
+  stage.blocks.push_back(stage.root);
+  return {};
+}
+
+void Image::Rollback(Stage& stage) {
+  for (const Block& block : stage.blocks) free_.Free(block.address, block.words);
+}
+
+// ---- publication --------------------------------------------------------------------------------
+
+Result<void> Image::Initialize() {
+  GH_TRY(GrowBy(kReservedWords));
+  GH_TRY(RebuildStrings());
+  return Apply({});
+}
+
+Result<void> Image::Apply(const bind::Delta& delta) {
+  GH_TRY(AddStrings());
+  Stage stage;
+  const auto build = [&]() -> Result<void> {
+    for (const auto& [id, program] : delta.added) GH_TRY(StageInstance(stage, id, program));
+    for (const auto& [workload, key] : delta.groups) GH_TRY(StageGroup(stage, key));
+    GH_TRY(StageTable(stage, delta));
+    return StageRoot(stage);
+  };
+  if (auto built = build(); !built) {
+    Rollback(stage);
+    return built;
+  }
+  Commit(stage, delta);
+  return {};
+}
+
+void Image::Publish(Block root, const gh_root& contents) {
+  root_contents_ = contents;
+  root_contents_.generation = static_cast<gh_u32>(++generation_);
+  *At<gh_root>(root.address) = root_contents_;
+  std::swap(root_, root);
+  __atomic_store_n(memory_.words().data(), root_.address, __ATOMIC_RELEASE);
+  Retired& retired = retired_.emplace_back(Retired{.generation = generation_, .blocks = {}, .strings = {}, .slots = {}});
+  if (root.words != 0) retired.blocks.push_back(root);
+}
+
+void Image::Leave(GroupMap::iterator group, Retired& retired) {
+  if (--group->second.workloads > 0) return;
+  std::ranges::copy(group->second.blocks, std::back_inserter(retired.blocks));
+  groups_.erase(group);
+}
+
+void Image::RemoveInstance(bind::InstanceId id, Retired& retired) {
+  const auto found = instances_.find(id);
+  std::ranges::copy(found->second.blocks, std::back_inserter(retired.blocks));
+  for (const StoredHook& hook : found->second.hooks) {
+    --on_hook_.at(hook.hook);
+    for (const Rule& rule : hook.program->rules) {
+      for (const Filter& filter : rule.filters) {
+        const auto stored = sets_.find(filter.set.get());
+        if (stored == sets_.end() || --stored->second.users > 0) continue;
+        retired.blocks.push_back(stored->second.block);
+        sets_.erase(stored);
+      }
+    }
+  }
+  instances_.erase(found);
+}
+
+void Image::Commit(Stage& stage, const bind::Delta& delta) {
+  gh_root contents = root_contents_;
+  contents.workloads = stage.table.address;
+  contents.n_workloads = stage.table.words;
+  Publish(stage.root, contents);
+
+  Retired& retired = retired_.back();
+  if (table_.words != 0) retired.blocks.push_back(table_);
+  table_ = stage.table;
+  for (auto& [set, stored] : stage.sets) {
+    StoredSet& kept = sets_[set];
+    kept.block = stored.block;
+    kept.users += stored.users;
+  }
+  for (auto& [id, instance] : stage.instances) {
+    for (const StoredHook& hook : instance.hooks) ++on_hook_.at(hook.hook);
+    instances_.emplace(id, std::move(instance));
+  }
+  groups_.merge(stage.groups);
+  for (const auto& [workload, key] : delta.groups) {
+    const auto old_group = group_of_.find(workload);
+    const bool had_group = old_group != group_of_.end();
+    const GroupMap::iterator left = had_group ? old_group->second : groups_.end();
+    if (!key.empty()) {
+      const auto group = groups_.find(key);
+      ++group->second.workloads;
+      group_of_[workload] = group;
+    } else if (had_group) {
+      group_of_.erase(old_group);
+    }
+    if (had_group) Leave(left, retired);
+  }
+  for (const bind::InstanceId id : delta.removed) RemoveInstance(id, retired);
+  retired.strings = strings_.TakeIdle();
+}
+
+uint32_t Image::SlotOf(bind::WorkloadId workload) {
+  if (workload == bind::kHostWorkload) return 0;
+  const auto [entry, is_new] = slot_of_.try_emplace(workload, 0);
+  if (is_new) {
+    if (free_slots_.empty()) {
+      entry->second = next_slot_++;
+    } else {
+      entry->second = free_slots_.back();
+      free_slots_.pop_back();
+    }
+  }
+  return entry->second;
+}
+
+void Image::ReleaseSlot(bind::WorkloadId workload) {
+  const auto entry = slot_of_.find(workload);
+  if (entry == slot_of_.end()) return;
+  retired_.push_back(Retired{.generation = ++generation_, .blocks = {}, .strings = {}, .slots = {entry->second}});
+  slot_of_.erase(entry);
+}
+
+void Image::Reclaim(uint64_t generation) {
+  const auto end = std::ranges::find_if(
+      retired_, [&](const Retired& retired) { return retired.generation > generation; });
+  for (auto retired = retired_.begin(); retired != end; ++retired) {
+    for (const Block& block : retired->blocks) free_.Free(block.address, block.words);
+    for (const StringId id : retired->strings) EraseString(id);
+    std::ranges::copy(retired->slots, std::back_inserter(free_slots_));
+  }
+  retired_.erase(retired_.begin(), end);
+}
+
+// ---- strings ------------------------------------------------------------------------------------
+
+/// New strings go into the table that programs read already: no set of the image in force refers to
+/// them, so nothing changes for it. A table without room is replaced, which is a publication of its own.
+Result<void> Image::AddStrings() {
+  std::ranges::copy(strings_.TakeAdded(), std::back_inserter(pending_strings_));
+  const bool room = strings_.id_limit() <= digests_.words / kWords<gh_digest> &&
+                    occupied_string_slots_ + pending_strings_.size() <= string_slots_.words / 2;
+  const auto insert = [this](StringId id) { return InsertString(id); };
+  if (!room || !std::ranges::all_of(pending_strings_, insert)) GH_TRY(RebuildStrings());
+  pending_strings_.clear();
+  return {};
+}
+
+bool Image::InsertString(StringId id) {
+  if (in_table_.size() <= id) in_table_.resize(id + 1);
+  if (in_table_[id]) return true;
+  const gh_digest digest = Digest(key_, strings_.Text(id));
+  for (uint32_t probe = 0; probe < GH_SLOT_PROBES_MAX; ++probe) {
+    const uint32_t slot = (static_cast<uint32_t>(digest.lo) + probe) & (string_slots_.words - 1);
+    uint32_t* const entry = At<uint32_t>(string_slots_.address + slot);
+    if (*entry != 0 && *entry != GH_SLOT_DELETED) continue;
+    if (*entry == 0) ++occupied_string_slots_;
+    *At<gh_digest>(digests_.address + id * kWords<gh_digest>) = digest;
+    __atomic_store_n(entry, id, __ATOMIC_RELEASE);
+    in_table_[id] = true;
+    return true;
+  }
+  return false;
+}
+
+void Image::EraseString(StringId id) {
+  if (id >= in_table_.size() || !in_table_[id]) {
+    (void)strings_.Erase(id);
+    return;
+  }
+  const gh_digest digest = *At<gh_digest>(digests_.address + id * kWords<gh_digest>);
+  if (!strings_.Erase(id)) return;  // somebody refers to it again
+  for (uint32_t probe = 0; probe < GH_SLOT_PROBES_MAX; ++probe) {
+    const uint32_t slot = (static_cast<uint32_t>(digest.lo) + probe) & (string_slots_.words - 1);
+    uint32_t* const entry = At<uint32_t>(string_slots_.address + slot);
+    if (*entry != id) continue;
+    __atomic_store_n(entry, GH_SLOT_DELETED, __ATOMIC_RELEASE);
+    break;
+  }
+  in_table_[id] = false;
+}
+
+/// Finds a table size at which every string lies within the longest probe sequence.
+Result<void> Image::FillStringSlots(std::span<const StringId> ids) {
+  const auto count = static_cast<uint32_t>(ids.size());
+  for (uint32_t words = std::bit_ceil(std::max(count * 3, kMinStringSlots));; words *= 2) {
+    GH_ASSIGN(string_slots_, Allocate(words, 1, 0));
+    occupied_string_slots_ = 0;
+    in_table_.assign(strings_.id_limit(), false);
+    if (std::ranges::all_of(ids, [this](StringId id) { return InsertString(id); })) return {};
+    free_.Free(string_slots_.address, string_slots_.words);
+  }
+}
+
+Result<void> Image::RebuildStrings() {
+  std::vector<bool> wanted = in_table_;
+  wanted.resize(strings_.id_limit());
+  for (const StringId id : pending_strings_) wanted[id] = true;
+  std::vector<StringId> ids;
+  for (StringId id = 1; id < wanted.size(); ++id) {
+    if (wanted[id]) ids.push_back(id);
+  }
+  const uint32_t digest_count = std::max(strings_.id_limit() + strings_.id_limit() / 4, kMinDigests);
+  GH_ASSIGN(const Block root, Allocate(kWords<gh_root>, kWords<gh_root>, 0));
+  auto digests = Allocate(digest_count * kWords<gh_digest>, kWords<gh_digest>, 0);
+  if (!digests) {
+    free_.Free(root.address, root.words);
+    return tl::unexpected(std::move(digests).error());
+  }
+  const Block old_digests = std::exchange(digests_, *digests);
+  const Block old_slots = string_slots_;
+  const uint32_t old_occupied = occupied_string_slots_;
+  std::vector<bool> old_in_table = in_table_;
+  if (auto filled = FillStringSlots(ids); !filled) {
+    free_.Free(root.address, root.words);
+    free_.Free(digests_.address, digests_.words);
+    digests_ = old_digests;
+    string_slots_ = old_slots;
+    occupied_string_slots_ = old_occupied;
+    in_table_ = std::move(old_in_table);
+    return filled;
+  }
+  gh_root contents = root_contents_;
+  contents.slots = string_slots_.address;
+  contents.slots_mask = string_slots_.words - 1;
+  contents.digests = digests_.address;
+  Publish(root, contents);
+  for (const Block& block : {old_digests, old_slots}) {
+    if (block.words != 0) retired_.back().blocks.push_back(block);
+  }
+  return {};
+}
+
+// ---- what there is ------------------------------------------------------------------------------
+
+std::vector<RuleCount> Image::Counts(bind::InstanceId id) const {
+  std::vector<RuleCount> counts;
+  const auto found = instances_.find(id);
+  if (found == instances_.end()) return counts;
+  for (const StoredHook& hook : found->second.hooks) {
+    for (uint32_t i = 0; i < hook.program->rules.size(); ++i) {
+      const uint32_t address = hook.first_rule + i * kWords<gh_rule>;
+      const auto* rule = reinterpret_cast<const gh_rule*>(memory_.words().data() + address);
+      counts.push_back(RuleCount{hook.program->hook_index, hook.program->rules[i].index,
+                                 __atomic_load_n(&rule->hits, __ATOMIC_RELAXED)});
+    }
+  }
+  return counts;
+}
+
+uint64_t Image::MemoryBytes(bind::InstanceId id) const {
+  const auto found = instances_.find(id);
+  if (found == instances_.end()) return 0;
+  uint64_t bytes = 0;
+  for (const Block& block : found->second.blocks) bytes += uint64_t{block.words} * GH_WORD_BYTES;
+  for (const StoredHook& hook : found->second.hooks) {
+    for (const Rule& rule : hook.program->rules) {
+      for (const Filter& filter : rule.filters) {
+        const auto stored = sets_.find(filter.set.get());
+        if (stored == sets_.end()) continue;
+        bytes += uint64_t{stored->second.block.words} * GH_WORD_BYTES / stored->second.users;
+      }
+    }
+  }
+  return bytes;
+}
+
+ImageSizes Image::sizes() const {
+  const uint64_t words = memory_.words().size();
+  return ImageSizes{
+      .generation = generation_,
+      .arena_bytes = words * GH_WORD_BYTES,
+      .used_bytes = (words - free_.free_words()) * GH_WORD_BYTES,
+      .instances = instances_.size(),
+      .groups = groups_.size(),
+      .sets = sets_.size(),
+      .strings = strings_.size(),
+      .workloads = slot_of_.size(),
+  };
+}
+
+}  // namespace gatehouse::compile
