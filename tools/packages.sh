@@ -13,7 +13,7 @@ packages_of() {
       echo protobuf-compiler protobuf-compiler-grpc             # API, generated code
       echo libyaml-cpp-dev nlohmann-json3-dev                   # policies, events
       echo libcli11-dev libspdlog-dev libfmt-dev                # command line, logs
-      echo libexpected-dev libxxhash-dev libre2-dev             # errors as values, hashes, filters
+      echo libexpected-dev libxxhash-dev libsodium-dev libre2-dev # errors, hashes, SipHash, filters
       echo libgtest-dev libgmock-dev libbenchmark-dev           # tests and measurements
       echo dpkg-dev file                                        # the .deb by CPack
       ;;

@@ -261,7 +261,7 @@ main() {
   mkdir "$directory/root"
   stage_run "$directory/root" "$build"
   initramfs=$directory/initramfs
-  make_initramfs "$initramfs" "$build" "$project_root/tools/vm/init" "$directory/root"
+  make_initramfs "$directory" "$build" "$project_root/tools/vm/init"
   # While it is unpacked it is in memory twice, and a file system in memory takes half of the memory at most.
   limit_mb=$((memory_mb * 2 / 5))
   if (($(stat -c %s "$initramfs") > limit_mb << 20)); then

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced: makes the file system of the virtual machine, in three parts that the kernel unpacks one over the other:
 # base (busybox, tools, init), build (our programs and their libraries), and what belongs to one run (command, --copy).
-# The first two are cached and made anew only when a file in them has changed.
+# The first two are kept and made anew only when a file in them has changed.
 
 # Programs of this machine that are useful in the guest; those that are missing here are missing there. Real ones
 # beside busybox because a policy sees the path of the file that runs, and busybox is one file for all.
@@ -107,6 +107,11 @@ stage_build() {
       cp "$file" "$root$file"
     fi
   done
+  # Programs that the build no longer has.
+  for slim in "$stripped"/*; do
+    file=${slim##*/}
+    if [[ ! -e ${file//%/\/} ]]; then rm -f "$slim"; fi
+  done
   stage_libraries "$root" "$@"
   if [[ $build != /build ]]; then ln -s "$build" "$root/build"; fi
 }
@@ -116,8 +121,8 @@ make_build() {
   local directory=$1 build=$2 files=()
   mapfile -d '' files < <(find "$build/bin" "$build/test-bin" -type f -executable -print0 2>/dev/null | sort -z)
   if ((${#files[@]} == 0)); then
-    : >"$directory/build.cpio"
     rm -f "$directory/build.stamp"
+    : >"$directory/build.cpio"
     return 0
   fi
   make_archive "$directory" build "$(stamp_of "${files[@]}" "${BASH_SOURCE[0]}")" \
@@ -129,6 +134,7 @@ make_build() {
 make_archive() {
   local directory=$1 name=$2 stamp=$3 function=$4 root
   shift 4
+  rm -rf "$directory"/.stage.* # left by a run that was killed: the caller holds the lock
   if [[ -e $directory/$name.cpio && $(cat "$directory/$name.stamp" 2>/dev/null) == "$stamp" ]]; then return 0; fi
   root=$(mktemp -d "$directory/.stage.XXXXXX")
   "$function" "$root" "$@"
@@ -138,21 +144,30 @@ make_archive() {
   rm -rf "$root"
 }
 
-# make_initramfs OUTPUT BUILD INIT RUN_ROOT: base and build from the cache, then RUN_ROOT, as one file.
+# make_initramfs DIRECTORY BUILD INIT: makes DIRECTORY/initramfs of base, build and DIRECTORY/root, which is what
+# belongs to this run. The base is kept in the cache, the build's part beside the build and goes with it.
 make_initramfs() {
-  local output=$1 build=$2 init=$3 run_root=$4 directory key
+  local directory=$1 build=$2 init=$3 base build_part
   umask 022
-  key=$(sha256sum <<<"$build")
   # shellcheck disable=SC2154  # set by fetch.sh
-  directory=$vm_cache/initramfs-${key:0:12}
-  mkdir -p "$directory"
-  pack "$run_root" "$output.run"
+  base=$vm_cache/initramfs
+  build_part=$build/vm-initramfs
+  if [[ ! -w $build ]]; then build_part=$directory/build; fi
+  mkdir -p "$base"
+  pack "$directory/root" "$directory/run.cpio"
+  : >"$directory/initramfs"
   (
     flock 9
-    rm -rf "$directory"/.stage.*
-    make_base "$directory" "$init"
-    make_build "$directory" "$build"
-    cat "$directory/base.cpio" "$directory/build.cpio" "$output.run" >"$output"
-  ) 9>"$directory/lock"
-  rm -f "$output.run"
+    make_base "$base" "$init"
+    cat "$base/base.cpio" >>"$directory/initramfs"
+  ) 9>"$base/lock"
+  if [[ -d $build/bin || -d $build/test-bin ]]; then
+    mkdir -p "$build_part"
+    (
+      flock 9
+      make_build "$build_part" "$build"
+      cat "$build_part/build.cpio" >>"$directory/initramfs"
+    ) 9>"$build_part/lock"
+  fi
+  cat "$directory/run.cpio" >>"$directory/initramfs"
 }
