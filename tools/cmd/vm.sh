@@ -166,7 +166,10 @@ qemu_arguments() {
   local image=$1 initramfs=$2 directory=$3 base=$vm_cache/qemu
   local libraries=$base/lib/x86_64-linux-gnu:$base/usr/lib/x86_64-linux-gnu
   # oops and panic restart the machine, which ends qemu. random.trust_cpu: nothing waits for entropy at boot.
-  local cmdline="console=ttyS0 loglevel=5 oops=panic panic=-1 random.trust_cpu=on lsm=lockdown,capability,landlock,bpf"
+  # tsc=reliable: emulated CPUs share one time stamp counter, but kernels before 6.12 do not trust it by themselves and
+  # then read every time stamp from a slow device.
+  local cmdline="console=ttyS0 loglevel=5 oops=panic panic=-1 random.trust_cpu=on tsc=reliable"
+  cmdline+=" lsm=lockdown,capability,landlock,bpf"
   if ((possible_cpus > running_cpus)); then cmdline+=" maxcpus=$running_cpus"; fi
   # The last lsm= counts, so the user's comes after ours.
   cmdline+=" $extra_cmdline"
@@ -213,6 +216,16 @@ run_qemu() {
   wait "${carriers[@]}" || true
 }
 
+# keep_console DIRECTORY: copies the console to the cache, where those of the last week are, and prints its path.
+keep_console() {
+  local log
+  mkdir -p "$vm_cache/log"
+  find "$vm_cache/log" -type f -mtime +7 -delete
+  log=$vm_cache/log/console-$(date +%Y%m%d-%H%M%S)-$$
+  tr -d '\r' <"$1/console" >"$log" || true
+  printf '%s\n' "$log"
+}
+
 # report_failure DIRECTORY: the machine ended without an exit status of the command; says why and shows the console.
 report_failure() {
   local directory=$1 log reason="the virtual machine ended before the command did (kernel panic or oops?)"
@@ -221,9 +234,7 @@ report_failure() {
   elif ((qemu_status != 0)); then
     reason="qemu failed with status $qemu_status: $(tail -n 3 "$directory/qemu")"
   fi
-  mkdir -p "$vm_cache/log"
-  log=$vm_cache/log/console-$(date +%Y%m%d-%H%M%S)-$$
-  tr -d '\r' <"$directory/console" >"$log" || true
+  log=$(keep_console "$directory")
   note "--- last lines of the console"
   tail -n "$console_lines_shown" "$log" >&2
   note "--- run vm: $reason"
@@ -231,7 +242,7 @@ report_failure() {
 }
 
 main() {
-  local build directory image initramfs limit_mb
+  local build directory image initramfs limit_mb status
   parse_options "$@"
   if $fetch_only; then
     packages_ensure vm
@@ -273,6 +284,9 @@ main() {
   if [[ ! -s $directory/status ]]; then
     report_failure "$directory"
     return "$status_vm_failed"
+  fi
+  if grep -qaE 'WARNING: CPU|BUG: ' "$directory/console"; then
+    note "run vm: the kernel warned of a fault of its own: $(keep_console "$directory")"
   fi
   status=$(tr -dc '0-9' <"$directory/status")
   if ((status == 127)) && [[ ! -d $build/bin ]]; then

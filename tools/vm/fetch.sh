@@ -5,7 +5,7 @@
 # Layout of the cache: qemu/ (a root with qemu and every library it needs, the C library too), kernel-SERIES/image.
 # An entry appears by one rename, so what is there is whole. To get newer packages, delete the entry.
 
-vm_cache=${GATEHOUSE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/gatehouse}
+vm_cache=${GATEHOUSE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set; set it or GATEHOUSE_CACHE}/.cache}/gatehouse}
 # shellcheck disable=SC2034  # used by the script that sources this file
 vm_kernel_series=(5.10 6.1 6.12)
 
