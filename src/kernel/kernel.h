@@ -56,7 +56,8 @@ struct HookStatus {
   std::string name;     ///< `bprm_creds_for_exec`
   std::string program;  ///< name of the BPF program
   uint32_t program_id = 0;
-  uint64_t attached_policies = 0;
+  bool attached = false;
+  uint64_t policies = 0;     ///< in force on it
   uint64_t run_count = 0;    ///< with kernel.bpf_stats_enabled, else 0
   uint64_t run_time_ns = 0;
 };
@@ -123,6 +124,8 @@ class Kernel {
 
 /// Loads programs and maps on the running kernel. Errors: no backend available (with every reason),
 /// no BTF, no rights, no cgroup2 mount. When the Kernel is destroyed, everything is detached and freed.
-[[nodiscard]] Result<std::unique_ptr<Kernel>> Load(const Options& options);
+/// `strings`: where the programs given to Apply have their strings; outlives the kernel.
+[[nodiscard]] Result<std::unique_ptr<Kernel>> Load(const Options& options,
+                                                   compile::StringPool& strings);
 
 }  // namespace gatehouse::kernel

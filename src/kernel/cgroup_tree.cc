@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/cgroup_tree.h"
+
+#include <bpf/bpf.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+
+namespace gatehouse::kernel {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A cgroup's id is its inode number (kernfs, 64-bit kernels since 5.5, commit 40430452fd5d).
+Result<uint64_t> CgroupId(const fs::path& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    if (errno == ENOENT) {
+      return Fail(ErrorCode::kNotFound, path, "no such cgroup", "create it before the workload");
+    }
+    return FailErrno(path, "cannot look at the cgroup", errno);
+  }
+  if (!S_ISDIR(info.st_mode)) return Fail(ErrorCode::kInvalid, path, "not a cgroup directory");
+  return static_cast<uint64_t>(info.st_ino);
+}
+
+}  // namespace
+
+Result<std::string> FindCgroupRoot() {
+  std::ifstream mounts("/proc/self/mountinfo");
+  for (std::string line; std::getline(mounts, line);) {
+    const size_t separator = line.find(" - ");
+    if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) continue;
+    std::istringstream fields(line);
+    std::string skipped, mount_point;
+    fields >> skipped >> skipped >> skipped >> skipped >> mount_point;
+    return mount_point;
+  }
+  return Fail(ErrorCode::kUnsupported, "cgroup2", "not mounted",
+              "mount it: mount -t cgroup2 none /sys/fs/cgroup");
+}
+
+bool CgroupTree::IsNestedWorkload(const fs::path& path) const { return by_path_.contains(path); }
+
+std::optional<gh_cgroup> CgroupTree::Enclosing(const fs::path& path) const {
+  for (fs::path above = path.parent_path(); above.string().size() > root_.size();
+       above = above.parent_path()) {
+    if (const auto found = by_path_.find(above); found != by_path_.end()) {
+      return tracked_.at(found->second).value;
+    }
+  }
+  return std::nullopt;
+}
+
+Result<void> CgroupTree::AssignOne(const fs::path& path, const std::optional<gh_cgroup>& value) const {
+  GH_ASSIGN(const uint64_t id, CgroupId(path));
+  if (!value) {
+    bpf_map_delete_elem(map_fd_, &id);
+    return {};
+  }
+  if (bpf_map_update_elem(map_fd_, &id, &*value, BPF_ANY) == 0) return {};
+  if (errno == E2BIG) {
+    return Fail(ErrorCode::kSystem, "map/cgroups", "full: too many cgroups in workloads",
+                "restart with a larger --max-cgroups");
+  }
+  return FailErrno("map/cgroups", "cannot add " + path.string(), errno);
+}
+
+Result<void> CgroupTree::Assign(const fs::path& top, const std::optional<gh_cgroup>& value) const {
+  GH_TRY(AssignOne(top, value));
+  std::error_code error;
+  for (auto entry = fs::recursive_directory_iterator(top, error); entry != fs::recursive_directory_iterator();
+       entry.increment(error)) {
+    if (error) break;  // it went while it was being read
+    std::error_code gone;
+    if (!entry->is_directory(gone) || gone) continue;
+    if (IsNestedWorkload(entry->path())) {
+      entry.disable_recursion_pending();
+      continue;
+    }
+    if (auto assigned = AssignOne(entry->path(), value);
+        !assigned && assigned.error().code != ErrorCode::kNotFound) {
+      return assigned;
+    }
+  }
+  return {};
+}
+
+Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot, const std::string& path) {
+  const fs::path cgroup = fs::path(path).lexically_normal();
+  const std::string text = cgroup.string();
+  if (text == root_ || text == root_ + "/") {
+    return Fail(ErrorCode::kRefused, "workload/" + path, "the root cgroup is the host itself",
+                "name a cgroup below it");
+  }
+  if (!text.starts_with(root_ + "/")) {
+    return Fail(ErrorCode::kInvalid, "workload/" + path, "not below the cgroup2 mount " + root_,
+                "give the whole path, e.g. " + root_ + "/app");
+  }
+  if (by_path_.contains(cgroup)) {
+    return Fail(ErrorCode::kExists, "workload/" + path, "the cgroup has a workload already");
+  }
+  GH_ASSIGN(const uint64_t id, CgroupId(cgroup));
+  const Tracked tracked{cgroup, gh_cgroup{.slot = slot, .workload = workload}};
+  /* Twice: a child that was being made while its parent was not known yet is announced to the programs
+   * just before it can be seen here (cgroup_mkdir() in kernel/cgroup/cgroup.c). */
+  for (int pass = 0; pass < 2; ++pass) {
+    if (auto assigned = Assign(cgroup, tracked.value); !assigned) {
+      (void)Assign(cgroup, Enclosing(cgroup));
+      return tl::unexpected(std::move(assigned).error());
+    }
+  }
+  tracked_.emplace(workload, tracked);
+  by_path_.emplace(cgroup, workload);
+  return id;
+}
+
+void CgroupTree::Untrack(bind::WorkloadId workload) {
+  const auto found = tracked_.find(workload);
+  if (found == tracked_.end()) return;
+  const fs::path path = found->second.path;
+  by_path_.erase(path);
+  tracked_.erase(found);
+  (void)Assign(path, Enclosing(path));  // a cgroup that has gone left the map by itself
+}
+
+}  // namespace gatehouse::kernel

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "abi/gatehouse.h"
+#include "base/result.h"
+#include "bind/delta.h"
+
+namespace gatehouse::kernel {
+
+/// The mount point of cgroup2 in /proc/self/mountinfo. Error: not mounted.
+[[nodiscard]] Result<std::string> FindCgroupRoot();
+
+/// Keeps the map cgroup id -> workload in step with the workloads: their cgroups and all below. The
+/// kernel programs do the rest: children inherit when they are made and leave when they go.
+/// Not thread-safe.
+class CgroupTree {
+ public:
+  /// `map_fd`: the map cgroups, not owned.
+  CgroupTree(int map_fd, std::string root) : map_fd_(map_fd), root_(std::move(root)) {}
+
+  /// See Kernel::Track.
+  [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, uint32_t slot,
+                                       const std::string& path);
+  /// See Kernel::Untrack.
+  void Untrack(bind::WorkloadId workload);
+
+ private:
+  struct Tracked {
+    std::filesystem::path path;
+    gh_cgroup value;
+  };
+
+  /// Gives every cgroup from `top` down to `value`, or to nobody; not those of workloads nested in it.
+  [[nodiscard]] Result<void> Assign(const std::filesystem::path& top,
+                                    const std::optional<gh_cgroup>& value) const;
+  [[nodiscard]] Result<void> AssignOne(const std::filesystem::path& path,
+                                       const std::optional<gh_cgroup>& value) const;
+  [[nodiscard]] bool IsNestedWorkload(const std::filesystem::path& path) const;
+  [[nodiscard]] std::optional<gh_cgroup> Enclosing(const std::filesystem::path& path) const;
+
+  int map_fd_;
+  std::string root_;
+  std::unordered_map<bind::WorkloadId, Tracked> tracked_;
+  std::map<std::filesystem::path, bind::WorkloadId> by_path_;
+};
+
+}  // namespace gatehouse::kernel

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <bpf/libbpf.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "abi/gatehouse.h"
+#include "bpf/gatehouse.skel.h"
+#include "compile/image.h"
+#include "kernel/arena.h"
+#include "kernel/cgroup_tree.h"
+#include "kernel/hooks.h"
+#include "kernel/kernel.h"
+
+namespace gatehouse::kernel {
+
+struct SkeletonDeleter {
+  void operator()(gatehouse_bpf* skeleton) const { gatehouse_bpf::destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<gatehouse_bpf, SkeletonDeleter>;
+
+struct RingDeleter {
+  void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
+};
+
+/// The real Kernel: the skeleton's programs and maps on the running kernel.
+class LoadedKernel : public Kernel {
+ public:
+  /// In order: open, choose programs, set what is constant, load, make the arena, publish the empty
+  /// image, attach what does not depend on policies.
+  [[nodiscard]] static Result<std::unique_ptr<LoadedKernel>> Create(const Options& options,
+                                                                    compile::StringPool& strings,
+                                                                    std::vector<BackendProbe> probes,
+                                                                    Backend backend);
+
+  [[nodiscard]] Backend backend() const override { return backend_; }
+  [[nodiscard]] Result<void> SupportsHook(gh_hook hook) const override;
+  [[nodiscard]] Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const override;
+  [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
+  [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
+  void Untrack(bind::WorkloadId workload) override;
+  [[nodiscard]] std::vector<RuleHits> Hits(bind::InstanceId instance) const override;
+  [[nodiscard]] uint64_t MemoryBytes(bind::InstanceId instance) const override;
+  [[nodiscard]] Status status() const override;
+  [[nodiscard]] Result<size_t> PollEvents(
+      std::chrono::milliseconds timeout,
+      const std::function<void(std::span<const std::byte>)>& sink) override;
+
+ private:
+  LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare, std::vector<BackendProbe> probes);
+
+  [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key);
+  [[nodiscard]] Result<void> StartImage(compile::StringPool& strings, const compile::DigestKey& key);
+  [[nodiscard]] Result<void> AttachAlways(const Options& options);
+  [[nodiscard]] std::vector<uint64_t> InUse() const;
+  static int OnEvent(void* context, void* data, size_t size);
+
+  Skeleton skeleton_;
+  const Backend backend_;
+  const bool has_prepare_;
+  const std::vector<BackendProbe> probes_;
+  Hooks hooks_;
+  std::vector<Link> links_;  // of programs that are always attached
+  std::unique_ptr<Arena> arena_;
+  Fd grace_map_;
+  std::unique_ptr<compile::Image> image_;
+  std::unique_ptr<CgroupTree> cgroups_;
+  std::unique_ptr<ring_buffer, RingDeleter> ring_;
+  const std::function<void(std::span<const std::byte>)>* sink_ = nullptr;  // while polling
+  std::unique_ptr<GraceThread> grace_;  // last: ends before what it uses
+};
+
+}  // namespace gatehouse::kernel

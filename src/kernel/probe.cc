@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+
+#include "bpf/probe.skel.h"
+#include "kernel/kernel.h"
+#include "kernel/libbpf_log.h"
+
+namespace gatehouse::kernel {
+namespace {
+
+using Probe = std::unique_ptr<probe_bpf, decltype(&probe_bpf::destroy)>;
+
+struct Way {
+  Backend backend;
+  const char* target;  // a BTF function or tracepoint that has to be there
+  uint32_t target_kind;
+  const char* missing;  // why it can be missing, and what to do
+  const char* load;     // what a refused load means
+  const char* attach;
+  const char* silent;   // loaded and attached, but never called; null: not provoked
+};
+
+constexpr Way kWays[] = {
+    {Backend::kLsm, "bpf_lsm_task_getpgid", BTF_KIND_FUNC,
+     "the kernel is built without CONFIG_BPF_LSM", "the kernel refuses BPF LSM programs",
+     "the kernel refuses to attach BPF LSM programs",
+     "BPF LSM is built in but not active; add \"bpf\" to lsm= on the kernel command line"},
+    {Backend::kFmodRet, "security_task_getpgid", BTF_KIND_FUNC,
+     "the kernel's BTF does not name security_* functions", "the kernel refuses fmod_ret programs",
+     "the kernel refuses to attach fmod_ret programs",
+     "an attached fmod_ret program was not called; the kernel's LSM functions may be inlined"},
+    {Backend::kSignal, "btf_trace_sched_process_exec", BTF_KIND_TYPEDEF,
+     "the kernel's BTF does not name the tracepoint sched_process_exec",
+     "the kernel refuses BPF programs on raw tracepoints",
+     "the kernel refuses to attach to raw tracepoints", nullptr},
+};
+
+bpf_program* ProgramOf(probe_bpf& probe, Backend backend) {
+  switch (backend) {
+    case Backend::kLsm: return probe.progs.probe_lsm;
+    case Backend::kFmodRet: return probe.progs.probe_fmod_ret;
+    case Backend::kSignal: return probe.progs.probe_signal;
+  }
+  return nullptr;
+}
+
+std::string Because(const char* what, int error) {
+  std::string text(what);
+  text += ": ";
+  text += strerror(error < 0 ? -error : error);
+  return text;
+}
+
+/// Empty if the way works, else the reason.
+std::string Try(const btf* kernel_btf, const Way& way) {
+  if (btf__find_by_name_kind(kernel_btf, way.target, way.target_kind) < 0) return way.missing;
+  Probe probe(probe_bpf::open(), &probe_bpf::destroy);
+  if (!probe) return Because("cannot open the probe", errno);
+  probe->rodata->caller = static_cast<uint32_t>(getpid());
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, probe->obj) bpf_program__set_autoload(program, false);
+  program = ProgramOf(*probe, way.backend);
+  bpf_program__set_autoload(program, true);
+  if (const int error = probe_bpf::load(probe.get()); error != 0) return Because(way.load, error);
+  const std::unique_ptr<bpf_link, decltype(&bpf_link__destroy)> link(bpf_program__attach(program),
+                                                                     &bpf_link__destroy);
+  if (!link) return Because(way.attach, errno);
+  if (way.silent == nullptr) return {};
+  (void)getpgid(getpid());
+  return probe->bss->runs > 0 ? std::string() : way.silent;
+}
+
+}  // namespace
+
+const char* BackendName(Backend backend) {
+  switch (backend) {
+    case Backend::kLsm: return "lsm";
+    case Backend::kFmodRet: return "fmod_ret";
+    case Backend::kSignal: return "signal";
+  }
+  return "";
+}
+
+std::vector<BackendProbe> ProbeBackends() {
+  const LibbpfLog log;
+  const std::unique_ptr<btf, decltype(&btf__free)> kernel_btf(btf__load_vmlinux_btf(), &btf__free);
+  std::vector<BackendProbe> probes;
+  for (const Way& way : kWays) {
+    const std::string reason =
+        kernel_btf ? Try(kernel_btf.get(), way)
+                   : Because("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF), /sys/kernel/btf/vmlinux", errno);
+    probes.push_back(BackendProbe{way.backend, reason.empty(), reason});
+  }
+  return probes;
+}
+
+}  // namespace gatehouse::kernel

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/protected.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace gatehouse::kernel {
+namespace {
+
+constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
+
+struct Stat {
+  uint32_t parent = 0;
+  uint64_t start_ticks = 0;
+};
+
+/// Fields 4 and 22 of /proc/PID/stat, proc(5).
+Result<Stat> ReadStat(uint32_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+  std::ifstream file(path);
+  std::string line;
+  if (!std::getline(file, line)) return FailErrno(path, "cannot read it", errno);
+  std::istringstream fields(line.substr(line.rfind(')') + 1));  // the name may hold anything
+  std::string skipped;
+  Stat stat;
+  fields >> skipped >> stat.parent;
+  for (int field = 5; field < 22; ++field) fields >> skipped;
+  fields >> stat.start_ticks;
+  if (!fields) return Fail(ErrorCode::kSystem, path, "not in the format of proc(5)");
+  return stat;
+}
+
+}  // namespace
+
+Result<std::vector<gh_protected>> ProtectedTasks() {
+  struct stat ns {};
+  if (stat("/proc/self/ns/pid", &ns) != 0) return FailErrno("/proc/self/ns/pid", "cannot read it", errno);
+  if (ns.st_ino != kInitialPidNamespace) {
+    return Fail(ErrorCode::kUnsupported, "agent", "not in the host's pid namespace",
+                "start it there (in Kubernetes: hostPID: true)");
+  }
+  std::vector<gh_protected> tasks;
+  for (auto pid = static_cast<uint32_t>(getpid()); pid != 0 && tasks.size() < GH_PROTECTED_MAX;) {
+    GH_ASSIGN(const Stat stat, ReadStat(pid));
+    tasks.push_back(gh_protected{.pid = pid, .reserved = 0, .start_ticks = stat.start_ticks});
+    pid = stat.parent;
+  }
+  return tasks;
+}
+
+}  // namespace gatehouse::kernel
