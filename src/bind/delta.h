@@ -9,8 +9,8 @@
 
 namespace gatehouse::bind {
 
-/// Number of an effective policy: a TracingPolicy, or a template with a binding's (or several merged
-/// bindings') values. Never reused while the agent runs; it is gh_rule.policy in the kernel.
+/// Number of an effective policy: a TracingPolicy, or a template with a binding's (or several
+/// merged bindings') values. Never reused while the agent runs; it is gh_rule.policy in the kernel.
 using InstanceId = uint32_t;
 
 /// Number of a registered workload, never reused while the agent runs; 0 is the host: every process

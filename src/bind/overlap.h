@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
 #include <vector>
 
 #include "bind/record.h"
@@ -12,6 +13,7 @@ struct Overlap {
   std::vector<const Record*> applied;      ///< none, one, or several to be merged; by key
   std::vector<const Record*> conflicting;  ///< kept out, with an error
   std::vector<const Record*> overridden;   ///< kept out, as asked
+  std::string_view reason;                 ///< of the conflict: a clause
 };
 
 /// The rule. It looks at the whole set, so that no order of arrival can matter:

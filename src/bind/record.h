@@ -12,6 +12,7 @@
 #include "compile/lower.h"
 #include "compile/strings.h"
 #include "policy/model.h"
+#include "workload/registry.h"
 
 namespace gatehouse::bind {
 
@@ -49,6 +50,15 @@ using RecordPtr = std::shared_ptr<const Record>;
 
 /// Lowers a document. Errors: those of compile::Lower, the object prefixed with the key.
 [[nodiscard]] Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& sets);
+
+/// True if a policy or binding is about `workload` (null: the host): its selector matches
+/// (bind/selector.h), or the workload carries the label of the binding. A binding with an
+/// unconstrained selector is applied by label alone, and no binding is about the host.
+[[nodiscard]] bool IsAbout(const Record& record, const workload::Workload* workload);
+
+/// The mode in force of a policy or template (`tmpl` null), or of a binding. A binding without
+/// template enforces nothing: kEnforce unless set at run time.
+[[nodiscard]] policy::Mode ModeOf(const Record& record, const Record* tmpl);
 
 /// The binding's values in the order of the template's variables. Error (object: the binding): a
 /// variable without value, a value without variable; it names them.

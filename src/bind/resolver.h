@@ -95,7 +95,6 @@ class Resolver {
 
   struct Instance {
     InstanceKey key;
-    std::vector<Version> members;
     compile::ProgramPtr program;
     uint32_t workloads = 0;
   };
@@ -112,27 +111,37 @@ class Resolver {
 
   /// Of one record, by version: how often it is in the outcomes.
   struct Tally {
-    std::vector<InstanceId> instances;
+    std::vector<InstanceId> instances;  // ascending
     uint32_t conflicts = 0;
     uint32_t overridden = 0;
+    [[nodiscard]] bool empty() const {
+      return instances.empty() && conflicts == 0 && overridden == 0;
+    }
   };
 
   /// Inputs: the only two ways in which they change, each its own inverse. Null removes.
   RecordPtr SetRecord(const policy::Key& key, RecordPtr record);
   workload::WorkloadPtr SetWorkload(WorkloadId id, workload::WorkloadPtr workload);
 
+  /// What is about one workload and active: enabled, and of bindings those that fit their template.
+  struct Candidates {
+    std::vector<const Record*> policies;
+    std::map<const Record*, std::vector<const Record*>> bindings;  // by template; each by key
+  };
+
   [[nodiscard]] const Record* FindRecord(const policy::Key& key) const;
   [[nodiscard]] const Record* FindTemplate(const Record& binding) const;
-  /// Candidates on a workload (null: the host), by key.
-  [[nodiscard]] std::vector<const Record*> Candidates(const workload::Workload* workload) const;
+  [[nodiscard]] const workload::Workload* FindWorkload(WorkloadId id) const;
+  [[nodiscard]] Candidates CandidatesOn(const workload::Workload* workload) const;
+  /// Workloads that the record is about, ascending; the host among them.
   [[nodiscard]] std::vector<WorkloadId> WorkloadsOf(const Record& record) const;
   [[nodiscard]] PolicyStatus StatusOf(const Record& record) const;
-  [[nodiscard]] std::string ConflictText(const Record& binding, uint32_t count) const;
+  [[nodiscard]] std::string ConflictText(const Record& binding, uint32_t conflicts) const;
 
   compile::ValueSets& sets_;
   const Options options_;
   bool in_transaction_ = false;
-  Version next_version_ = 1;
+  Version next_version_ = 1;  // 0: no record
   InstanceId next_instance_ = 1;
 
   std::map<policy::Key, RecordPtr> records_;
@@ -153,8 +162,8 @@ class Resolver {
 class Resolver::Transaction {
  public:
   explicit Transaction(Resolver& resolver);
-  Transaction(Transaction&& other) noexcept;
-  Transaction& operator=(Transaction&&) = delete;
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
   ~Transaction();
 
   /// Errors, and nothing changed: the key exists already; the spec cannot be lowered
@@ -183,27 +192,33 @@ class Resolver::Transaction {
   void Commit();
 
  private:
-  using Undo =
-      std::variant<std::pair<policy::Key, RecordPtr>, std::pair<WorkloadId, workload::WorkloadPtr>>;
+  // What was there before a change; null: nothing.
+  using UndoRecord = std::pair<policy::Key, RecordPtr>;
+  using UndoWorkload = std::pair<WorkloadId, workload::WorkloadPtr>;
+  using Undo = std::variant<UndoRecord, UndoWorkload>;
 
   [[nodiscard]] Result<void> CheckHost(const Record& record) const;
-  void Set(const policy::Key& key, RecordPtr record);
+  void Set(const policy::Key& key, std::optional<Record> record);
+  /// Marks the workloads that `record` is about, or whose bindings use it.
   void Touch(const Record& record);
   [[nodiscard]] Result<Outcome> Resolve(const workload::Workload* workload);
   [[nodiscard]] Result<InstanceId> InstanceFor(const Record* tmpl,
                                                const std::vector<const Record*>& members);
   [[nodiscard]] Result<void> CheckLimit(const workload::Workload* workload,
                                         const std::vector<InstanceId>& group) const;
-  [[nodiscard]] const Instance& Get(InstanceId id) const;
+  [[nodiscard]] const compile::Program& ProgramOf(InstanceId id) const;
 
-  Resolver* resolver_;  // null: moved from
+  Resolver& resolver_;
   std::vector<Undo> undo_;
   std::set<WorkloadId> dirty_;
   bool staged_ = false;
+  bool committed_ = false;
+
+  // What Stage worked out:
   std::map<WorkloadId, Outcome> outcomes_;
   std::map<InstanceId, Instance> new_instances_;
   std::map<InstanceKey, InstanceId> new_instance_of_;
-  std::map<InstanceId, int64_t> uses_;  // change of Instance::workloads
+  std::map<InstanceId, int64_t> uses_;  // by how much Instance::workloads changes
   std::vector<InstanceId> removed_;
 };
 

@@ -17,9 +17,9 @@ namespace gatehouse::compile {
 /// Number of an interned string, the same in the agent and in the kernel; 0 is no string.
 using StringId = uint32_t;
 
-/// Every string that any policy compares with, once, counted. Ids are dense and are reused only after
-/// Erase: a string nobody refers to any more keeps its id until the image says that no program can
-/// still be looking for it. Not thread-safe: belongs to the control thread.
+/// Every string that any policy compares with, once, counted. Ids are dense and are reused only
+/// after Erase: a string nobody refers to any more keeps its id until the image says that no
+/// program can still be looking for it. Not thread-safe: belongs to the control thread.
 class StringPool {
  public:
   StringPool();
