@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -22,13 +24,20 @@ struct Diagnostic {
   [[nodiscard]] std::string ToString() const;
 };
 
+/// More are not reported for one text.
+inline constexpr size_t kDiagnosticsMax = 100;
+
 /// Bounds on what a text may make the agent do. A text over a bound is refused by name.
 struct ParseLimits {
-  size_t text_bytes = 8u << 20;
+  size_t text_bytes = 64u << 20;  ///< never more than 1 GiB
   size_t documents = 20'000;
   size_t depth = 32;
-  size_t nodes = 4'000'000;  ///< after expansion of aliases
+  size_t nodes = 4'000'000;  ///< in all documents together, after expansion of aliases
   size_t values_per_filter = 1'000'000;
+  /// The text of one scalar with the comments before it, or of one flow collection (`[a, b]`): these
+  /// are held in memory token by token, unlike collections in block style.
+  size_t element_bytes = 1u << 20;
+  size_t element_indicators = 100'000;  ///< of `[`, `{` and `,` in such an element
 };
 
 /// Parses all documents of a text; strict: an unknown or duplicate key, a wrong type, a value over a
@@ -36,5 +45,15 @@ struct ParseLimits {
 /// the result is all diagnostics found (at most 100), in the order of the text. Pure; any thread.
 [[nodiscard]] tl::expected<std::vector<Document>, std::vector<Diagnostic>> Parse(
     std::string_view text, std::string_view file, const ParseLimits& limits = {});
+
+/// Takes over one good document.
+using DocumentSink = std::function<void(Document)>;
+
+/// As Parse, but hands each document to `sink` as soon as it is read, so that a large text is never in
+/// memory as documents as a whole. Nothing is handed over after the first diagnostic, but what was
+/// handed over before is: a caller that gets diagnostics back discards it. Returns the diagnostics.
+[[nodiscard]] std::vector<Diagnostic> ParseEach(std::string_view text, std::string_view file,
+                                                const ParseLimits& limits,
+                                                const DocumentSink& sink);
 
 }  // namespace gatehouse::policy

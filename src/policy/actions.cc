@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include <array>
+#include <csignal>
+
+#include "policy/filters.h"
+#include "policy/format.h"
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr size_t kActionsMax = 3;
+constexpr int64_t kErrnoMax = 4095;  // MAX_ERRNO of the kernel
+constexpr int64_t kSignalMax = 64;   // _NSIG of the kernel
+
+struct ActionDraft {
+  std::optional<ActionKind> kind;
+  std::optional<Position> error_position;
+  std::optional<Position> signal_position;
+  Action action;
+};
+
+constexpr std::array kActionFields{
+    Field<ActionDraft>{{"action", Need::kRequired, "Post"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.kind = reader.Name(node, "action", Actions());
+                       }},
+    Field<ActionDraft>{{"argError"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.error_position = node.position();
+                         const auto error = reader.Integer(node, -kErrnoMax, -1);
+                         draft.action.error = static_cast<int32_t>(error.value_or(0));
+                       }},
+    Field<ActionDraft>{{"argSig"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.signal_position = node.position();
+                         const auto signal = reader.Integer(node, 1, kSignalMax);
+                         draft.action.signal = static_cast<int32_t>(signal.value_or(0));
+                       }},
+    Field<ActionDraft>{{"kernelStackTrace", Need::kOnlyFalse}},
+    Field<ActionDraft>{{"userStackTrace", Need::kOnlyFalse}},
+    Field<ActionDraft>{{"imaHash", Need::kOnlyFalse}},
+    Field<ActionDraft>{{"rateLimit", Need::kUnsupported}},
+    Field<ActionDraft>{{"rateLimitScope", Need::kUnsupported}},
+    Field<ActionDraft>{{"argUrl", Need::kUnsupported}},
+    Field<ActionDraft>{{"argFqdn", Need::kUnsupported}},
+    Field<ActionDraft>{{"argSock", Need::kUnsupported}},
+    Field<ActionDraft>{{"argIndex", Need::kUnsupported}},
+    Field<ActionDraft>{{"argValue", Need::kUnsupported}},
+};
+
+/// Reports a parameter that the action needs and lacks, or has and does not take.
+void CheckParameter(Reader& reader, Position action, ActionKind kind, std::string_view parameter,
+                    bool needed, const std::optional<Position>& given, std::string_view example) {
+  if (needed && !given) {
+    reader.Report(action, fmt::format("{} is missing: {} needs it", parameter, NameOf(kind)),
+                  fmt::format("add `{}: {}`", parameter, example));
+  } else if (!needed && given) {
+    reader.ReportField(parameter, *given, fmt::format("{} takes no {}", NameOf(kind), parameter),
+                       "remove it");
+  }
+}
+
+std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
+  ActionDraft draft;
+  if (!reader.Fields<ActionDraft>(node, kActionFields, draft) || !draft.kind) return std::nullopt;
+  const ActionKind kind = *draft.kind;
+  CheckParameter(reader, node.position(), kind, "argError", kind == ActionKind::kOverride,
+                 draft.error_position, "-1");
+  CheckParameter(reader, node.position(), kind, "argSig", kind == ActionKind::kSignal,
+                 draft.signal_position, "15");
+  draft.action.kind = kind;
+  if (kind == ActionKind::kSigkill) draft.action.signal = SIGKILL;
+  draft.action.position = node.position();
+  return draft.action;
+}
+
+/// Whether a selector can have only one of two actions.
+bool Exclusive(ActionKind a, ActionKind b) {
+  auto posts = [](ActionKind kind) {
+    return kind == ActionKind::kPost || kind == ActionKind::kNoPost;
+  };
+  auto signals = [](ActionKind kind) {
+    return kind == ActionKind::kSigkill || kind == ActionKind::kSignal;
+  };
+  return a == b || (posts(a) && posts(b)) || (signals(a) && signals(b));
+}
+
+}  // namespace
+
+std::vector<Action> ReadActions(Reader& reader, YamlNode node) {
+  std::vector<Action> actions;
+  reader.Entries(node, kActionsMax, [&](YamlNode entry) {
+    const std::optional<Action> action = ReadAction(reader, entry);
+    if (!action) return;
+    for (const Action& other : actions) {
+      if (!Exclusive(action->kind, other.kind)) continue;
+      reader.Report(entry.position(),
+                    fmt::format("{} beside {} on line {}", NameOf(action->kind),
+                                NameOf(other.kind), other.position.line),
+                    "keep one of the two");
+    }
+    actions.push_back(*action);
+  });
+  return actions;
+}
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/parse.h"
+
+namespace gatehouse::policy {
+
+/// Collects what is wrong with one text, up to kDiagnosticsMax. Not thread-safe.
+class Diagnostics {
+ public:
+  explicit Diagnostics(std::string_view file) : file_(file) {}
+
+  void Add(Position position, std::string path, std::string cause, std::string remedy = {});
+  [[nodiscard]] bool full() const { return list_.size() >= kDiagnosticsMax; }
+  [[nodiscard]] size_t size() const { return list_.size(); }
+  /// All of them, in the order of the text; leaves none.
+  [[nodiscard]] std::vector<Diagnostic> Take();
+
+ private:
+  std::string file_;
+  std::vector<Diagnostic> list_;
+};
+
+/// `text` in double quotes for a message: short, in one line, nothing unprintable.
+[[nodiscard]] std::string Quote(std::string_view text);
+
+/// Text of a document inside of a path: unquoted if it looks like a name.
+[[nodiscard]] std::string PathKey(std::string_view text);
+
+/// A remedy for a name that is not one of `known`: the nearest of `near` (a superset), if one is near
+/// enough to be a typing error, and what is known.
+[[nodiscard]] std::string NameRemedy(std::string_view name,
+                                     const std::vector<std::string_view>& known,
+                                     const std::vector<std::string_view>& near);
+
+}  // namespace gatehouse::policy

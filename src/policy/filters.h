@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "policy/hooks.h"
+#include "policy/model.h"
+#include "policy/reader.h"
+
+/// The selectors of a hook: filters and actions.
+namespace gatehouse::policy {
+
+/// Reads the list `selectors` of `hook`, whose arguments are read already.
+[[nodiscard]] std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
+                                                  VariableScope& variables);
+
+/// Reads the list `matchActions`.
+[[nodiscard]] std::vector<Action> ReadActions(Reader& reader, YamlNode node);
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/format.h"
+
+#include <span>
+
+#include "policy/catalog.h"
+
+namespace gatehouse::policy {
+namespace {
+
+template <typename Value>
+std::string_view Find(std::span<const NameRow<Value>> rows, Value value) {
+  for (const NameRow<Value>& row : rows) {
+    if (row.value == value) return row.name;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view NameOf(Operator op) { return Find(Operators(), op); }
+std::string_view NameOf(ActionKind action) { return Find(Actions(), action); }
+std::string_view NameOf(ArgumentType type) { return Find(ArgumentTypes(), type); }
+std::string_view NameOf(LabelOperator op) { return Find(LabelOperators(), op); }
+std::string_view NameOf(Mode mode) { return Find(Modes(), mode); }
+std::string_view NameOf(OnOverlap on_overlap) { return Find(OnOverlaps(), on_overlap); }
+
+std::string_view NameOf(HookKind kind) {
+  return kind == HookKind::kKprobe ? "kprobes" : "lsmhooks";
+}
+
+std::string_view NameOf(Subject subject) {
+  return subject == Subject::kArgument ? "matchArgs" : "matchBinaries";
+}
+
+std::string_view KindOf(const Document& document) {
+  if (const auto* policy = std::get_if<TracingPolicy>(&document.object)) {
+    return policy->key.ns.empty() ? "TracingPolicy" : "TracingPolicyNamespaced";
+  }
+  return std::holds_alternative<Template>(document.object) ? "TracingPolicyTemplate"
+                                                           : "TracingPolicyBinding";
+}
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "policy/model.h"
+#include "policy/reader.h"
+
+/// The sections kprobes and lsmhooks.
+namespace gatehouse::policy {
+
+/// The variables that filters may name, and which of them do.
+class VariableScope {
+ public:
+  /// Of a policy: there are none.
+  VariableScope() = default;
+  /// Of a template. `declared` must outlive this.
+  explicit VariableScope(const std::vector<Variable>& declared)
+      : declared_(&declared), used_(declared.size()) {}
+
+  /// Reads the name of a variable that stands for values of `kind`; nullopt, reported, if there is
+  /// none such.
+  [[nodiscard]] std::optional<std::string> Use(Reader& reader, YamlNode node, ValueKind kind);
+  [[nodiscard]] bool Used(size_t variable) const { return used_[variable]; }
+
+ private:
+  const std::vector<Variable>* declared_ = nullptr;
+  std::vector<bool> used_;
+};
+
+/// Reads the list of a section. What is wrong is reported and may be missing from the result.
+[[nodiscard]] std::vector<Hook> ReadHooks(Reader& reader, YamlNode node, HookKind kind,
+                                          VariableScope& variables);
+
+}  // namespace gatehouse::policy

@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/kinds.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "policy/hooks.h"
+#include "policy/names.h"
+#include "policy/selectors.h"
+#include "policy/values.h"
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr std::string_view kApiVersion = "cilium.io/v1alpha1";
+constexpr size_t kOptionsMax = 16;
+constexpr size_t kVariablesMax = 256;
+
+enum class Kind { kPolicy, kNamespacedPolicy, kTemplate, kBinding };
+
+constexpr std::array kKinds{
+    NameRow<Kind>{"TracingPolicy", "", Kind::kPolicy},
+    NameRow<Kind>{"TracingPolicyNamespaced", "", Kind::kNamespacedPolicy},
+    NameRow<Kind>{"TracingPolicyTemplate", "", Kind::kTemplate},
+    NameRow<Kind>{"TracingPolicyBinding", "", Kind::kBinding},
+};
+
+// ---- metadata ----
+
+struct MetadataDraft {
+  Key key;
+  std::optional<Position> ns;
+};
+
+/// Labels or annotations: texts by name, of no meaning here.
+void CheckTexts(Reader& reader, YamlNode node, MetadataDraft&) {
+  if (!reader.ExpectMapping(node)) return;
+  node.EachPair([&](YamlNode key, YamlNode value) {
+    const Reader::Scope scope(reader, key.text());
+    static_cast<void>(reader.String(value));
+  });
+}
+
+constexpr std::array kMetadataFields{
+    Field<MetadataDraft>{{"name", Need::kRequired, "my-policy"},
+                         [](Reader& reader, YamlNode node, MetadataDraft& draft) {
+                           draft.key.name = ReadObjectName(reader, node).value_or("");
+                         }},
+    Field<MetadataDraft>{{"namespace"},
+                         [](Reader& reader, YamlNode node, MetadataDraft& draft) {
+                           draft.ns = node.position();
+                           draft.key.ns = ReadNamespaceName(reader, node).value_or("");
+                         }},
+    Field<MetadataDraft>{{"labels"}, CheckTexts},
+    Field<MetadataDraft>{{"annotations"}, CheckTexts},
+    Field<MetadataDraft>{{"creationTimestamp", Need::kIgnored}},
+    Field<MetadataDraft>{{"deletionGracePeriodSeconds", Need::kIgnored}},
+    Field<MetadataDraft>{{"deletionTimestamp", Need::kIgnored}},
+    Field<MetadataDraft>{{"finalizers", Need::kIgnored}},
+    Field<MetadataDraft>{{"generateName", Need::kIgnored}},
+    Field<MetadataDraft>{{"generation", Need::kIgnored}},
+    Field<MetadataDraft>{{"managedFields", Need::kIgnored}},
+    Field<MetadataDraft>{{"ownerReferences", Need::kIgnored}},
+    Field<MetadataDraft>{{"resourceVersion", Need::kIgnored}},
+    Field<MetadataDraft>{{"selfLink", Need::kIgnored}},
+    Field<MetadataDraft>{{"uid", Need::kIgnored}},
+};
+
+Key ReadMetadata(Reader& reader, YamlNode node, std::optional<Kind> kind) {
+  const Reader::Scope scope(reader, "metadata");
+  MetadataDraft draft;
+  if (!reader.Fields<MetadataDraft>(node, kMetadataFields, draft)) return {};
+  if (kind == Kind::kNamespacedPolicy && !draft.ns) {
+    reader.Report(node.position(), "namespace is missing", "add it, or use kind TracingPolicy");
+  } else if (kind == Kind::kPolicy && draft.ns) {
+    reader.ReportField("namespace", *draft.ns, "a TracingPolicy has no namespace",
+                       "remove it, or use kind TracingPolicyNamespaced");
+  } else if (kind == Kind::kTemplate && draft.ns) {
+    reader.ReportField("namespace", *draft.ns, "a TracingPolicyTemplate has no namespace",
+                       "remove it; a binding may have one");
+  }
+  return std::move(draft.key);
+}
+
+// ---- what policies and templates have in common ----
+
+struct SpecDraft {
+  std::optional<YamlNode> kprobes;
+  std::optional<YamlNode> lsmhooks;
+  std::optional<YamlNode> variables;
+  Mode mode = Mode::kEnforce;
+  WorkloadSelector selector;
+};
+
+template <std::optional<YamlNode> SpecDraft::*member>
+void Keep(Reader&, YamlNode node, SpecDraft& draft) {
+  draft.*member = node;
+}
+
+struct OptionDraft {
+  std::optional<std::string> name;
+  std::optional<Option> option;
+  std::optional<YamlNode> value;
+};
+
+constexpr std::array kOptionFields{
+    Field<OptionDraft>{{"name", Need::kRequired, "policy-mode"},
+                       [](Reader& reader, YamlNode node, OptionDraft& draft) {
+                         draft.name = std::string(node.text());
+                         draft.option = reader.Name(node, "option", Options());
+                       }},
+    Field<OptionDraft>{{"value", Need::kRequired, "monitor"},
+                       [](Reader&, YamlNode node, OptionDraft& draft) { draft.value = node; }},
+};
+
+void ReadOptions(Reader& reader, YamlNode node, SpecDraft& spec) {
+  std::vector<std::string> names;
+  reader.Entries(node, kOptionsMax, [&](YamlNode entry) {
+    OptionDraft draft;
+    reader.Fields<OptionDraft>(entry, kOptionFields, draft);
+    if (!draft.option || !draft.value) return;
+    if (std::find(names.begin(), names.end(), *draft.name) != names.end()) {
+      reader.ReportField("name", entry.position(),
+                         fmt::format("option {} is there twice", Quote(*draft.name)),
+                         "remove one of the two");
+    }
+    names.push_back(*draft.name);
+    const Reader::Scope scope(reader, "value");
+    if (*draft.option == Option::kPolicyMode) {
+      spec.mode = reader.Name(*draft.value, "mode", Modes()).value_or(spec.mode);
+    } else {
+      static_cast<void>(reader.String(*draft.value));
+    }
+  });
+}
+
+constexpr std::array kSectionFields{
+    Field<SpecDraft>{{"kprobes"}, Keep<&SpecDraft::kprobes>},
+    Field<SpecDraft>{{"lsmhooks"}, Keep<&SpecDraft::lsmhooks>},
+    Field<SpecDraft>{{"options"}, ReadOptions},
+    Field<SpecDraft>{{"loader", Need::kOnlyFalse}},
+    Field<SpecDraft>{{"tracepoints", Need::kUnsupported}},
+    Field<SpecDraft>{{"uprobes", Need::kUnsupported}},
+    Field<SpecDraft>{{"usdts", Need::kUnsupported}},
+    Field<SpecDraft>{{"fentries", Need::kUnsupported}},
+    Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
+    Field<SpecDraft>{{"lists", Need::kUnsupported}},
+    Field<SpecDraft>{{"selectorsMacros", Need::kUnsupported}},
+    Field<SpecDraft>{{"nodeSelector", Need::kUnsupported}},
+};
+
+/// Reads the one section. `reports` is how many there were before the spec: an unsupported section
+/// is reported already and is not missing, too.
+Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, VariableScope& variables,
+                 size_t reports) {
+  Spec spec;
+  spec.mode = draft.mode;
+  if (draft.kprobes && draft.lsmhooks) {
+    reader.Report(node.position(), "kprobes and lsmhooks are both there",
+                  "split the policy into two: each has one section");
+  } else if (!draft.kprobes && !draft.lsmhooks && reader.reports() == reports) {
+    reader.Report(node.position(), "there is no section with hooks",
+                  "add one of: kprobes, lsmhooks");
+  }
+  if (draft.kprobes) {
+    const Reader::Scope scope(reader, "kprobes");
+    spec.hooks = ReadHooks(reader, *draft.kprobes, HookKind::kKprobe, variables);
+  }
+  if (draft.lsmhooks) {
+    const Reader::Scope scope(reader, "lsmhooks");
+    const std::vector<Hook> hooks = ReadHooks(reader, *draft.lsmhooks, HookKind::kLsm, variables);
+    spec.hooks.insert(spec.hooks.end(), hooks.begin(), hooks.end());
+  }
+  return spec;
+}
+
+// ---- policies ----
+
+void ReadPod(Reader& reader, YamlNode node, SpecDraft& draft) {
+  draft.selector.pod = ReadPodSelector(reader, node);
+}
+
+void ReadContainer(Reader& reader, YamlNode node, SpecDraft& draft) {
+  draft.selector.container = ReadContainerSelector(reader, node);
+}
+
+void ReadHost(Reader& reader, YamlNode node, SpecDraft& draft) {
+  draft.selector.host = ReadHostSelector(reader, node);
+}
+
+/// The rows of two tables.
+template <typename Draft, size_t m, size_t n>
+constexpr std::array<Field<Draft>, m + n> Join(const std::array<Field<Draft>, m>& a,
+                                               const std::array<Field<Draft>, n>& b) {
+  std::array<Field<Draft>, m + n> joined{};
+  std::copy(a.begin(), a.end(), joined.begin());
+  std::copy(b.begin(), b.end(), joined.begin() + m);
+  return joined;
+}
+
+constexpr FieldName kMisplacedVariables{"variables", Need::kMisplaced,
+                                        "use kind TracingPolicyTemplate, or remove it"};
+
+constexpr auto kPolicyFields =
+    Join(kSectionFields, std::array{
+                             Field<SpecDraft>{{"podSelector"}, ReadPod},
+                             Field<SpecDraft>{{"containerSelector"}, ReadContainer},
+                             Field<SpecDraft>{{"hostSelector"}, ReadHost},
+                             Field<SpecDraft>{kMisplacedVariables},
+                         });
+
+constexpr auto kNamespacedPolicyFields =
+    Join(kSectionFields,
+         std::array{
+             Field<SpecDraft>{{"podSelector"}, ReadPod},
+             Field<SpecDraft>{{"containerSelector"}, ReadContainer},
+             Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
+                               "use kind TracingPolicy: the host is in no namespace"}},
+             Field<SpecDraft>{kMisplacedVariables},
+         });
+
+TracingPolicy ReadPolicy(Reader& reader, YamlNode node, Kind kind) {
+  TracingPolicy policy;
+  SpecDraft draft;
+  const size_t reports = reader.reports();
+  const bool mapping = kind == Kind::kPolicy
+                           ? reader.Fields<SpecDraft>(node, kPolicyFields, draft)
+                           : reader.Fields<SpecDraft>(node, kNamespacedPolicyFields, draft);
+  if (!mapping) return policy;
+  VariableScope no_variables;
+  policy.spec = ReadSection(reader, node, draft, no_variables, reports);
+  policy.selector = std::move(draft.selector);
+  return policy;
+}
+
+// ---- templates ----
+
+constexpr std::string_view kSelectsNothing =
+    "a template selects no workloads: write it in a TracingPolicyBinding";
+
+constexpr auto kTemplateFields =
+    Join(kSectionFields,
+         std::array{
+             Field<SpecDraft>{{"variables"}, Keep<&SpecDraft::variables>},
+             Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
+             Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},
+             Field<SpecDraft>{{"hostSelector", Need::kMisplaced, kSelectsNothing}},
+         });
+
+constexpr std::array kVariableFields{
+    Field<Variable>{{"name", Need::kRequired, "allowed"},
+                    [](Reader& reader, YamlNode node, Variable& variable) {
+                      variable.name = ReadVariableName(reader, node).value_or("");
+                    }},
+    Field<Variable>{{"type"},
+                    [](Reader& reader, YamlNode node, Variable& variable) {
+                      variable.type = reader.Name(node, "type", ArgumentTypes());
+                    }},
+};
+
+/// Reports a name that an earlier element of `named` has, too.
+template <typename Named>
+void CheckNameUnique(Reader& reader, Position position, const std::vector<Named>& named,
+                     std::string_view name) {
+  const auto first = std::find_if(named.begin(), named.end(),
+                                  [&](const Named& other) { return other.name == name; });
+  if (first == named.end() || name.empty()) return;
+  reader.ReportField("name", position,
+                     fmt::format("variable {} is there twice, first on line {}", Quote(name),
+                                 first->position.line),
+                     "remove one of the two");
+}
+
+std::vector<Variable> ReadVariables(Reader& reader, YamlNode node) {
+  const Reader::Scope scope(reader, "variables");
+  std::vector<Variable> variables;
+  reader.Entries(node, kVariablesMax, [&](YamlNode entry) {
+    Variable variable;
+    variable.position = entry.position();
+    if (!reader.Fields<Variable>(entry, kVariableFields, variable)) return;
+    CheckNameUnique(reader, entry.position(), variables, variable.name);
+    variables.push_back(std::move(variable));
+  });
+  return variables;
+}
+
+Template ReadTemplate(Reader& reader, YamlNode node) {
+  Template result;
+  SpecDraft draft;
+  const size_t reports = reader.reports();
+  if (!reader.Fields<SpecDraft>(node, kTemplateFields, draft)) return result;
+  if (draft.variables) result.variables = ReadVariables(reader, *draft.variables);
+  VariableScope scope(result.variables);
+  result.spec = ReadSection(reader, node, draft, scope, reports);
+  if (reader.reports() != reports) return result;  // what uses a variable may not have been read
+  for (size_t i = 0; i < result.variables.size(); ++i) {
+    if (scope.Used(i)) continue;
+    const Reader::Scope variables(reader, "variables");
+    const Reader::Scope entry(reader, i);
+    reader.Report(result.variables[i].position,
+                  fmt::format("no filter uses variable {}", Quote(result.variables[i].name)),
+                  "name it in valuesFromVariable, or remove it");
+  }
+  return result;
+}
+
+// ---- bindings ----
+
+struct TemplateRefDraft {
+  std::string name;
+};
+
+constexpr std::array kTemplateRefFields{
+    Field<TemplateRefDraft>{{"name", Need::kRequired, "my-template"},
+                            [](Reader& reader, YamlNode node, TemplateRefDraft& draft) {
+                              draft.name = ReadObjectName(reader, node).value_or("");
+                            }},
+};
+
+struct ValuesDraft {
+  std::string name;
+  Position position;
+  Values values;
+};
+
+constexpr std::array kValuesFields{
+    Field<ValuesDraft>{{"name", Need::kRequired, "allowed"},
+                       [](Reader& reader, YamlNode node, ValuesDraft& draft) {
+                         draft.name = ReadVariableName(reader, node).value_or("");
+                       }},
+    Field<ValuesDraft>{{"values", Need::kRequired, "[/usr/bin/true]"},
+                       [](Reader& reader, YamlNode node, ValuesDraft& draft) {
+                         draft.values = ReadLiterals(reader, node, {});
+                       }},
+};
+
+void ReadBoundValues(Reader& reader, YamlNode node, Binding& binding) {
+  std::vector<ValuesDraft> bound;
+  reader.Entries(node, kVariablesMax, [&](YamlNode entry) {
+    ValuesDraft draft;
+    draft.position = entry.position();
+    if (!reader.Fields<ValuesDraft>(entry, kValuesFields, draft)) return;
+    CheckNameUnique(reader, entry.position(), bound, draft.name);
+    bound.push_back(std::move(draft));
+  });
+  for (ValuesDraft& draft : bound) binding.values[draft.name] = std::move(draft.values);
+}
+
+constexpr std::array kBindingFields{
+    Field<Binding>{{"templateRef", Need::kRequired, "{name: my-template}"},
+                   [](Reader& reader, YamlNode node, Binding& binding) {
+                     TemplateRefDraft draft;
+                     reader.Fields<TemplateRefDraft>(node, kTemplateRefFields, draft);
+                     binding.template_name = std::move(draft.name);
+                   }},
+    Field<Binding>{{"bindings", Need::kRequired, "[{name: allowed, values: [/usr/bin/true]}]"},
+                   ReadBoundValues},
+    Field<Binding>{{"overrideAllowed"},
+                   [](Reader& reader, YamlNode node, Binding& binding) {
+                     binding.override_allowed = reader.Bool(node).value_or(false);
+                   }},
+    Field<Binding>{{"overridePriority"},
+                   [](Reader& reader, YamlNode node, Binding& binding) {
+                     constexpr auto kLeast = std::numeric_limits<int32_t>::min();
+                     constexpr auto kMost = std::numeric_limits<int32_t>::max();
+                     binding.override_priority = reader.Integer(node, kLeast, kMost).value_or(0);
+                   }},
+    Field<Binding>{{"onOverlap"},
+                   [](Reader& reader, YamlNode node, Binding& binding) {
+                     const auto on_overlap = reader.Name(node, "way of overlapping", OnOverlaps());
+                     binding.on_overlap = on_overlap.value_or(OnOverlap::kConflict);
+                   }},
+    Field<Binding>{{"podSelector"},
+                   [](Reader& reader, YamlNode node, Binding& binding) {
+                     binding.selector.pod = ReadPodSelector(reader, node);
+                   }},
+    Field<Binding>{{"containerSelector"},
+                   [](Reader& reader, YamlNode node, Binding& binding) {
+                     binding.selector.container = ReadContainerSelector(reader, node);
+                   }},
+    Field<Binding>{{"hostSelector", Need::kMisplaced,
+                    "use a TracingPolicy: a binding is about pods and containers"}},
+};
+
+// ---- documents ----
+
+struct DocumentDraft {
+  std::optional<YamlNode> kind;
+  std::optional<YamlNode> metadata;
+  std::optional<YamlNode> spec;
+};
+
+template <std::optional<YamlNode> DocumentDraft::*member>
+void Keep(Reader&, YamlNode node, DocumentDraft& draft) {
+  draft.*member = node;
+}
+
+constexpr std::array kDocumentFields{
+    Field<DocumentDraft>{{"apiVersion", Need::kRequired, kApiVersion},
+                         [](Reader& reader, YamlNode node, DocumentDraft&) {
+                           const std::optional<std::string> version = reader.String(node);
+                           if (!version || *version == kApiVersion) return;
+                           reader.Report(node.position(),
+                                         fmt::format("unknown apiVersion {}", Quote(*version)),
+                                         fmt::format("write `apiVersion: {}`", kApiVersion));
+                         }},
+    Field<DocumentDraft>{{"kind", Need::kRequired, "TracingPolicy"}, Keep<&DocumentDraft::kind>},
+    Field<DocumentDraft>{{"metadata", Need::kRequired, "{name: my-policy}"},
+                         Keep<&DocumentDraft::metadata>},
+    Field<DocumentDraft>{{"spec", Need::kRequired, "{kprobes: […]}"}, Keep<&DocumentDraft::spec>},
+    Field<DocumentDraft>{{"status", Need::kIgnored}},
+};
+
+Object ReadSpec(Reader& reader, YamlNode node, Kind kind) {
+  const Reader::Scope scope(reader, "spec");
+  switch (kind) {
+    case Kind::kPolicy:
+    case Kind::kNamespacedPolicy:
+      break;
+    case Kind::kTemplate:
+      return ReadTemplate(reader, node);
+    case Kind::kBinding: {
+      Binding binding;
+      reader.Fields<Binding>(node, kBindingFields, binding);
+      return binding;
+    }
+  }
+  return ReadPolicy(reader, node, kind);
+}
+
+}  // namespace
+
+std::optional<Object> ReadObject(Reader& reader, YamlNode root) {
+  DocumentDraft draft;
+  if (!reader.Fields<DocumentDraft>(root, kDocumentFields, draft)) return std::nullopt;
+  std::optional<Kind> kind;
+  if (draft.kind) {
+    const Reader::Scope scope(reader, "kind");
+    kind = reader.Name(*draft.kind, "kind", std::span<const NameRow<Kind>>(kKinds));
+  }
+  Key key;
+  if (draft.metadata) key = ReadMetadata(reader, *draft.metadata, kind);
+  if (!kind || !draft.spec) return std::nullopt;
+  Object object = ReadSpec(reader, *draft.spec, *kind);
+  if (key.name.empty()) return std::nullopt;
+  std::visit([&](auto& each) { each.key = std::move(key); }, object);
+  return object;
+}
+
+}  // namespace gatehouse::policy

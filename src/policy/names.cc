@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/names.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr size_t kSubdomainBytesMax = 253;
+constexpr size_t kLabelBytesMax = 63;
+constexpr size_t kLabelKeyBytesMax = 512;
+
+bool IsLowerAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+bool IsAlphanumeric(char c) { return IsLowerAlphanumeric(c) || (c >= 'A' && c <= 'Z'); }
+
+/// RFC 1123, with the lower case that Kubernetes asks for.
+bool IsDnsLabel(std::string_view text) {
+  return !text.empty() && IsLowerAlphanumeric(text.front()) && IsLowerAlphanumeric(text.back()) &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsLowerAlphanumeric(c) || c == '-'; });
+}
+
+bool IsDnsSubdomain(std::string_view text) {
+  for (size_t dot = text.find('.'); dot != text.npos; dot = text.find('.')) {
+    if (!IsDnsLabel(text.substr(0, dot))) return false;
+    text.remove_prefix(dot + 1);
+  }
+  return IsDnsLabel(text);
+}
+
+bool IsVariableName(std::string_view text) {
+  return !text.empty() && (IsAlphanumeric(text.front()) || text.front() == '_') &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsAlphanumeric(c) || c == '_' || c == '-'; });
+}
+
+struct Form {
+  bool (*fits)(std::string_view);
+  size_t bytes_max;
+  std::string_view noun;
+  std::string_view remedy;
+};
+
+std::optional<std::string> ReadForm(Reader& reader, YamlNode node, const Form& form) {
+  std::optional<std::string> text = reader.String(node);
+  if (!text || (form.fits(*text) && text->size() <= form.bytes_max)) return text;
+  reader.Report(node.position(), fmt::format("{} is not {}", Quote(*text), form.noun),
+                fmt::format("use at most {} {}", form.bytes_max, form.remedy));
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> ReadObjectName(Reader& reader, YamlNode node) {
+  return ReadForm(reader, node,
+                  {IsDnsSubdomain, kSubdomainBytesMax, "a name of an object",
+                   "lower-case letters, digits, - and ., with a letter or digit at each end"});
+}
+
+std::optional<std::string> ReadNamespaceName(Reader& reader, YamlNode node) {
+  return ReadForm(reader, node,
+                  {IsDnsLabel, kLabelBytesMax, "a name of a namespace",
+                   "lower-case letters, digits and -, with a letter or digit at each end"});
+}
+
+std::optional<std::string> ReadVariableName(Reader& reader, YamlNode node) {
+  return ReadForm(reader, node,
+                  {IsVariableName, kLabelBytesMax, "a name of a variable",
+                   "letters, digits, _ and -, with a letter, digit or _ first"});
+}
+
+bool IsLabelKey(std::string_view text) {
+  return !text.empty() && text.size() <= kLabelKeyBytesMax &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return IsAlphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '/' || c == ':';
+         });
+}
+
+std::optional<std::string> ReadText(Reader& reader, YamlNode node, size_t bytes_max) {
+  std::optional<std::string> text = reader.String(node);
+  if (!text || (!text->empty() && text->size() <= bytes_max)) return text;
+  if (text->empty()) {
+    reader.Report(node.position(), "the text is empty", "write something, or remove it");
+  } else {
+    reader.Report(node.position(), fmt::format("{} bytes, more than {}", text->size(), bytes_max),
+                  "shorten the text");
+  }
+  return std::nullopt;
+}
+
+}  // namespace gatehouse::policy

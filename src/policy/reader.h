@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "policy/catalog.h"
+#include "policy/diagnostics.h"
+#include "policy/parse.h"
+#include "policy/yaml_tree.h"
+
+/// Reads mappings by tables of fields. A reading function takes a node, fills in a draft and reports
+/// what is wrong; it goes on after an error, so that all errors of a text are reported.
+namespace gatehouse::policy {
+
+enum class Need : uint8_t {
+  kRequired,
+  kOptional,
+  kIgnored,      ///< belongs to Kubernetes; any value
+  kUnsupported,  ///< known, but refused by name
+  kOnlyFalse,    ///< a switch that is known and not supported, but accepted when it is off
+  kMisplaced,    ///< belongs elsewhere; the hint says where
+};
+
+/// What a reader of mappings knows about a field without its draft.
+struct FieldName {
+  std::string_view name;
+  Need need = Need::kOptional;
+  std::string_view hint = {};  ///< required: an example of its value; misplaced: why, and what to do
+};
+
+class Reader;
+
+/// One row of a table of fields. `read` gets the field's value, never null; it is there for
+/// kRequired and kOptional.
+template <typename Draft>
+struct Field {
+  FieldName field;
+  void (*read)(Reader&, YamlNode, Draft&) = nullptr;
+};
+
+/// Where in a document we are, and what is wrong there. Not thread-safe.
+class Reader {
+ public:
+  Reader(const ParseLimits& limits, Diagnostics& diagnostics)
+      : limits_(limits), diagnostics_(diagnostics) {}
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  [[nodiscard]] const ParseLimits& limits() const { return limits_; }
+  /// How many reports there are on the whole text.
+  [[nodiscard]] size_t reports() const { return diagnostics_.size(); }
+
+  /// While it lives, reports are about a field or an entry of where we are. The name must outlive it.
+  class Scope {
+   public:
+    Scope(Reader& reader, std::string_view field) : reader_(reader) {
+      reader_.path_.push_back({field, 0});
+    }
+    Scope(Reader& reader, size_t entry) : reader_(reader) { reader_.path_.push_back({{}, entry}); }
+    ~Scope() { reader_.path_.pop_back(); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+   private:
+    Reader& reader_;
+  };
+
+  void Report(Position position, std::string cause, std::string remedy = {});
+  /// As Report, about a field of where we are.
+  void ReportField(std::string_view field, Position position, std::string cause,
+                   std::string remedy = {});
+
+  /// Reads a mapping into `draft` by a table of at most 64 rows: what is not in the table, is missing, or is null, is reported.
+  /// Returns false if the node is no mapping.
+  template <typename Draft>
+  bool Fields(YamlNode node, std::span<const Field<Draft>> table, Draft& draft) {
+    if (!ExpectMapping(node)) return false;
+    uint64_t present = 0;
+    node.EachPair([&](YamlNode key, YamlNode value) {
+      size_t row = 0;
+      while (row < table.size() && table[row].field.name != key.text()) ++row;
+      if (row == table.size()) return ReportUnknownField(key, NamesOf(table));
+      present |= uint64_t{1} << row;
+      if (!Accept(table[row].field, key, value)) return;
+      const Scope scope(*this, table[row].field.name);
+      table[row].read(*this, value, draft);
+    });
+    for (size_t row = 0; row < table.size(); ++row) {
+      const bool missing = (present >> row & 1) == 0;
+      if (missing && table[row].field.need == Need::kRequired) {
+        ReportMissing(table[row].field, node.position());
+      }
+    }
+    return true;
+  }
+
+  /// Calls `read(YamlNode)` for each entry of a sequence, which has 1 to `entries_max`.
+  template <typename Read>
+  void Entries(YamlNode node, size_t entries_max, Read read) {
+    if (!ExpectEntries(node, entries_max)) return;
+    size_t index = 0;
+    node.EachEntry([&](YamlNode entry) {
+      const Scope scope(*this, index++);
+      read(entry);
+    });
+  }
+
+  /// The value of a scalar, if it is of that type; else reports it.
+  [[nodiscard]] std::optional<std::string> String(YamlNode node);
+  [[nodiscard]] std::optional<bool> Bool(YamlNode node);
+  [[nodiscard]] std::optional<int64_t> Integer(YamlNode node, int64_t least, int64_t most);
+
+  /// What a name of the language stands for; reports one that is unknown or not supported yet.
+  /// `noun` is what it is called: "operator".
+  template <typename Value>
+  [[nodiscard]] std::optional<Value> Name(YamlNode node, std::string_view noun,
+                                          std::span<const NameRow<Value>> rows) {
+    const std::optional<std::string> name = String(node);
+    if (!name) return std::nullopt;
+    for (const NameRow<Value>& row : rows) {
+      if (*name == row.name || (!row.alias.empty() && *name == row.alias)) {
+        if (!row.value) ReportUnsupportedName(node.position(), noun, *name);
+        return row.value;
+      }
+    }
+    std::vector<std::string_view> known;
+    std::vector<std::string_view> all;
+    for (const NameRow<Value>& row : rows) {
+      all.push_back(row.name);
+      if (row.value) known.push_back(row.name);
+    }
+    ReportUnknownName(node.position(), noun, *name, known, all);
+    return std::nullopt;
+  }
+
+  void ReportUnsupportedName(Position position, std::string_view noun, std::string_view name);
+  void ReportUnknownName(Position position, std::string_view noun, std::string_view name,
+                         const std::vector<std::string_view>& known,
+                         const std::vector<std::string_view>& near);
+
+  [[nodiscard]] bool ExpectMapping(YamlNode node);
+
+ private:
+  struct Step {
+    std::string_view field;  // empty: an entry
+    size_t entry = 0;
+  };
+
+  [[nodiscard]] std::string Path() const;
+  template <typename Draft>
+  static std::vector<FieldName> NamesOf(std::span<const Field<Draft>> table) {
+    std::vector<FieldName> names;
+    for (const Field<Draft>& row : table) names.push_back(row.field);
+    return names;
+  }
+  /// Whether the value of a field in the table is to be read; if it must not be there, says so.
+  [[nodiscard]] bool Accept(const FieldName& field, YamlNode key, YamlNode value);
+  void ReportUnknownField(YamlNode key, const std::vector<FieldName>& names);
+  void ReportMissing(const FieldName& field, Position position);
+  [[nodiscard]] bool ExpectEntries(YamlNode node, size_t entries_max);
+  void ReportType(YamlNode node, std::string_view expected, std::string remedy);
+
+  const ParseLimits& limits_;
+  Diagnostics& diagnostics_;
+  std::vector<Step> path_;
+};
+
+}  // namespace gatehouse::policy
