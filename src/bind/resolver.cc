@@ -71,11 +71,8 @@ const Record* Resolver::FindRecord(const policy::Key& key) const {
 }
 
 const Record* Resolver::FindTemplate(const Record& binding) const {
-  for (const std::string& ns : {binding.key.ns, std::string()}) {
-    const Record* tmpl = FindRecord({binding.template_name, ns});
-    if (tmpl != nullptr && tmpl->kind == Kind::kTemplate) return tmpl;
-  }
-  return nullptr;
+  const Record* record = FindRecord({binding.template_name, ""});
+  return record != nullptr && record->kind == Kind::kTemplate ? record : nullptr;
 }
 
 const workload::Workload* Resolver::FindWorkload(WorkloadId id) const {

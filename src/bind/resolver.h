@@ -57,8 +57,7 @@ struct PolicyStatus {
 /// same template. Disabled, pending and refused bindings are no candidates: they are in nobody's
 /// way.
 ///
-/// Templates are found by name, in the binding's namespace: a namespaced binding uses the template
-/// of its namespace, or else the cluster-wide one.
+/// Templates are cluster-wide. A namespaced binding is about workloads of its namespace alone.
 ///
 /// Mode: set at run time for the object itself, else set at run time for the template, else as
 /// written. A merged instance monitors if all its members do.

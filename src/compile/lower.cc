@@ -7,53 +7,12 @@
 #include <string_view>
 #include <utility>
 
+#include "policy/catalog.h"
+
 namespace gatehouse::compile {
 namespace {
 
 constexpr size_t kSetValuesMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_WORDS;
-
-struct CallName {
-  std::string_view call;
-  gh_hook hook;
-};
-constexpr CallName kCalls[] = {
-    {"security_bprm_creds_for_exec", GH_HOOK_BPRM_CREDS_FOR_EXEC},
-    {"bprm_creds_for_exec", GH_HOOK_BPRM_CREDS_FOR_EXEC},
-    {"security_bprm_check", GH_HOOK_BPRM_CHECK},
-    {"bprm_check_security", GH_HOOK_BPRM_CHECK},
-};
-
-Result<gh_hook> FindHook(const policy::Hook& hook) {
-  for (const CallName& known : kCalls) {
-    if (known.call == hook.call) return known.hook;
-  }
-  return Fail(ErrorCode::kUnsupported, hook.call, "this hook is not supported");
-}
-
-struct Comparison {
-  gh_match match;
-  bool negated;
-};
-
-Comparison ComparisonOf(policy::Operator op) {
-  switch (op) {
-    case policy::Operator::kEqual:
-    case policy::Operator::kIn:
-      return {GH_MATCH_EXACT, false};
-    case policy::Operator::kNotEqual:
-    case policy::Operator::kNotIn:
-      return {GH_MATCH_EXACT, true};
-    case policy::Operator::kPrefix:
-      return {GH_MATCH_PREFIX, false};
-    case policy::Operator::kNotPrefix:
-      return {GH_MATCH_PREFIX, true};
-    case policy::Operator::kPostfix:
-      return {GH_MATCH_POSTFIX, false};
-    case policy::Operator::kNotPostfix:
-      return {GH_MATCH_POSTFIX, true};
-  }
-  __builtin_unreachable();
-}
 
 ValueSetPtr MakeSet(gh_match match, const policy::Values& values, ValueSets& sets) {
   const std::vector<std::string_view> texts(values.literals.begin(), values.literals.end());
@@ -75,8 +34,12 @@ class Lowering {
       : variables_(variables), sets_(sets) {}
 
   Result<LoweredHook> LowerHook(const policy::Hook& hook, uint8_t hook_index) const {
+    const policy::HookRow* row = policy::FindHook(hook.kind, hook.call);
+    if (row == nullptr) {
+      return Fail(ErrorCode::kUnsupported, hook.call, "this hook is not known");
+    }
     LoweredHook lowered;
-    GH_ASSIGN(lowered.hook, FindHook(hook));
+    lowered.hook = row->hook;
     lowered.hook_index = hook_index;
     if (hook.selectors.size() > GH_RULES_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
@@ -85,7 +48,7 @@ class Lowering {
                   "split the policy");
     }
     for (const policy::Selector& selector : hook.selectors) {
-      GH_ASSIGN(LoweredRule rule, LowerSelector(hook, selector));
+      GH_ASSIGN(LoweredRule rule, LowerSelector(hook, *row, selector));
       rule.index = static_cast<uint16_t>(lowered.rules.size());
       lowered.rules.push_back(std::move(rule));
     }
@@ -98,7 +61,7 @@ class Lowering {
   }
 
  private:
-  Result<LoweredRule> LowerSelector(const policy::Hook& hook,
+  Result<LoweredRule> LowerSelector(const policy::Hook& hook, const policy::HookRow& row,
                                     const policy::Selector& selector) const {
     LoweredRule rule;
     if (selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
@@ -109,7 +72,7 @@ class Lowering {
                   "use one filter with several values instead of several filters");
     }
     for (const policy::Filter& filter : selector.filters) {
-      GH_ASSIGN(LoweredFilter lowered, LowerFilter(hook, filter));
+      GH_ASSIGN(LoweredFilter lowered, LowerFilter(hook, row, filter));
       rule.filters.push_back(std::move(lowered));
     }
     rule.actions = GH_ACTION_POST;
@@ -122,13 +85,13 @@ class Lowering {
     return rule;
   }
 
-  Result<LoweredFilter> LowerFilter(const policy::Hook& hook, const policy::Filter& filter) const {
+  Result<LoweredFilter> LowerFilter(const policy::Hook& hook, const policy::HookRow& row,
+                                    const policy::Filter& filter) const {
     LoweredFilter lowered;
-    lowered.subject =
-        filter.subject == policy::Subject::kBinary ? GH_SUBJECT_BINARY : GH_SUBJECT_OBJECT;
-    const Comparison comparison = ComparisonOf(filter.op);
-    lowered.match = comparison.match;
-    lowered.negated = comparison.negated;
+    GH_ASSIGN(lowered.subject, SubjectOf(hook, row, filter));
+    const policy::OperatorTraits traits = policy::TraitsOf(filter.op);
+    lowered.match = traits.match;
+    lowered.negated = traits.negated;
     if (!filter.values.variable) {
       lowered.set = MakeSet(lowered.match, filter.values, sets_);
       GH_TRY(CheckSize(*lowered.set, hook.call));
@@ -144,6 +107,19 @@ class Lowering {
     }
     lowered.variable = static_cast<uint32_t>(declared - variables_.begin());
     return lowered;
+  }
+
+  static Result<gh_subject> SubjectOf(const policy::Hook& hook, const policy::HookRow& row,
+                                      const policy::Filter& filter) {
+    if (filter.subject == policy::Subject::kBinary) return GH_SUBJECT_BINARY;
+    if (filter.argument < hook.arguments.size()) {
+      const policy::Argument& argument = hook.arguments[filter.argument];
+      for (const policy::HookArgument& known : row.arguments) {
+        if (known.index == argument.index && known.type == argument.type) return known.subject;
+      }
+    }
+    return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument that the hook lacks",
+                "name one of the arguments of the hook");
   }
 
   static bool HasAction(const policy::Selector& selector, policy::ActionKind kind) {

@@ -68,9 +68,9 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 
 /// Lowers `spec`, whose filters may refer to `variables`. A hook without selectors becomes one rule
 /// without filters that posts. A selector posts unless it says NoPost, whatever else it does.
-/// Errors (object: the hook's call): a hook that is not known, more rules or filters than the ABI
-/// holds, two different Overrides or two different signals in one selector, a filter on an
-/// undeclared variable.
+/// Errors (object: the hook's call): a hook that is not known, a filter on an argument that it
+/// lacks, more rules or filters than the ABI holds, two different Overrides or two different
+/// signals in one selector, a filter on an undeclared variable.
 [[nodiscard]] Result<LoweredSpecPtr> Lower(const policy::Spec& spec,
                                            std::span<const policy::Variable> variables,
                                            ValueSets& sets);

@@ -41,6 +41,7 @@ policy::Hook MakeHook(std::vector<policy::Selector> selectors,
                       std::string call = "security_bprm_creds_for_exec") {
   policy::Hook hook;
   hook.call = std::move(call);
+  hook.arguments.resize(1);
   hook.selectors = std::move(selectors);
   return hook;
 }
@@ -79,7 +80,9 @@ class LowerTest : public testing::Test {
 };
 
 TEST_F(LowerTest, AHookWithoutSelectorsPostsAlways) {
-  const auto lowered = TryLower(MakeSpec(MakeHook({}, "bprm_check_security")));
+  policy::Hook written = MakeHook({}, "bprm_check_security");
+  written.kind = policy::HookKind::kLsm;
+  const auto lowered = TryLower(MakeSpec(written));
   ASSERT_TRUE(lowered);
   const auto program = Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_);
   ASSERT_TRUE(program);
@@ -218,6 +221,12 @@ TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {
   const auto hook = TryLower(MakeSpec(MakeHook({}, "security_file_open")));
   ASSERT_FALSE(hook);
   EXPECT_THAT(hook.error().Message(), HasSubstr("security_file_open"));
+
+  policy::Filter on_absent = MakeFilter(Operator::kIn, {"/bin/ls"});
+  on_absent.argument = 1;
+  const auto argument = TryLower(MakeSpec(MakeHook({MakeSelector({on_absent}, {})})));
+  ASSERT_FALSE(argument);
+  EXPECT_THAT(argument.error().Message(), HasSubstr("argument"));
 
   const auto variable =
       TryLower(MakeSpec(MakeHook({MakeSelector({MakeVariableFilter(Operator::kIn, "v")}, {})})));

@@ -53,16 +53,6 @@ Result<void> CheckLabels(const std::string& object, const Labels& labels) {
   return {};
 }
 
-Result<void> CheckNames(const Workload& workload) {
-  const std::string& object = workload.cgroup;
-  GH_TRY(CheckName(object, "namespace", workload.ns));
-  GH_TRY(CheckName(object, "pod", workload.pod));
-  GH_TRY(CheckName(object, "container", workload.container));
-  GH_TRY(CheckText(object, "container id", workload.container_id, kTextMax));
-  GH_TRY(CheckText(object, "image", workload.image, kTextMax));
-  return CheckLabels(object, workload.labels);
-}
-
 tl::unexpected<Error> NoSuchWorkload(WorkloadId id) {
   return Fail(ErrorCode::kNotFound, "workload " + std::to_string(id),
               "there is none of that number");
@@ -134,11 +124,21 @@ Result<std::string> NormalizeCgroup(std::string_view path, std::string_view root
   return normal;
 }
 
+Result<void> CheckIdentity(const Workload& workload) {
+  const std::string object = "cgroup " + workload.cgroup;
+  GH_TRY(CheckName(object, "namespace", workload.ns));
+  GH_TRY(CheckName(object, "pod", workload.pod));
+  GH_TRY(CheckName(object, "container", workload.container));
+  GH_TRY(CheckText(object, "container id", workload.container_id, kTextMax));
+  GH_TRY(CheckText(object, "image", workload.image, kTextMax));
+  return CheckLabels(object, workload.labels);
+}
+
 Registry::Registry(std::string cgroup_root) : cgroup_root_(std::move(cgroup_root)) {}
 
 Result<WorkloadPtr> Registry::Add(Workload workload) {
   GH_ASSIGN(workload.cgroup, NormalizeCgroup(workload.cgroup, cgroup_root_));
-  GH_TRY(CheckNames(workload));
+  GH_TRY(CheckIdentity(workload));
   const std::unique_lock lock(mutex_);
   if (by_cgroup_.contains(workload.cgroup)) {
     return Fail(ErrorCode::kExists, "cgroup " + workload.cgroup, "is a workload already",
@@ -151,7 +151,7 @@ Result<WorkloadPtr> Registry::Add(Workload workload) {
 }
 
 Result<WorkloadPtr> Registry::Update(Workload workload) {
-  GH_TRY(CheckNames(workload));
+  GH_TRY(CheckIdentity(workload));
   const std::unique_lock lock(mutex_);
   const auto found = by_id_.find(workload.id);
   if (found == by_id_.end()) return NoSuchWorkload(workload.id);

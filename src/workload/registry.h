@@ -54,6 +54,10 @@ using WorkloadPtr = std::shared_ptr<const Workload>;
 /// `root` or not below it, longer than PATH_MAX.
 [[nodiscard]] Result<std::string> NormalizeCgroup(std::string_view path, std::string_view root);
 
+/// Whether namespace, pod, container, container id, image and labels are well-formed; the error
+/// (object: the cgroup) is about the first that is not.
+[[nodiscard]] Result<void> CheckIdentity(const Workload& workload);
+
 /// All workloads of the node. Ids count from 1 and are never reused.
 /// Thread: changes from the control thread; lookups from any thread. What a lookup returns is a
 /// snapshot that later changes do not touch.
