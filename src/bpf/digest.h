@@ -31,16 +31,22 @@
 
 enum direction { FORWARD = 0, BACKWARD = 1 };
 
-/* Bytes 8*word to 8*word+7 of the text in reading direction; what lies beyond the end is arbitrary. */
+/*
+ * Bytes 8*word to 8*word+7 of the text in reading direction; what lies beyond its end is arbitrary.
+ * Without branches, because it stands in the innermost loop: the mask changes no position that occurs
+ * (forwards 9 to TEXT_END - 1, backwards 2 to TEXT_END - 8), and bounds it for the verifier.
+ */
 static __always_inline __u64 load_word(struct value *value, __u32 direction, __u32 word)
 {
-  __u64 at = direction == FORWARD ? value->start + 8 * word : TEXT_END - 8 - 8 * word;
+  __u64 backwards = direction & 1, forwards = backwards ^ 1;
+  opaque(forwards);
+  __u64 base = 1 + 7 * (forwards & 1);
+  __u64 first = value->start + 8 * word, last = TEXT_END - 8 - 8 * word;
+  __u64 at = first + (last - first) * backwards;
+  at = ((at - base) & (GH_PATH_MAX - 1)) + base;
   opaque(at);
-  if (at > sizeof(value->bytes) - 8)
-    return 0;
-  __u64 forward = *(__u64 *)&value->bytes[at], backward = __builtin_bswap64(forward);
-  /* Chosen without a branch: the verifier would follow both in each of 512 iterations. */
-  return forward ^ ((forward ^ backward) & -(__u64)direction);
+  __u64 ahead = *(__u64 *)&value->bytes[at], reversed = __builtin_bswap64(ahead);
+  return ahead ^ ((ahead ^ reversed) & -backwards);
 }
 
 static __always_inline void sip_start(struct scratch *scratch)
@@ -79,18 +85,17 @@ __noinline int string_id(__u32 root_address, __u64 lo, __u64 hi)
   return 0;
 }
 
-/* Digests on from where the last call of this pass stopped, up to `len` bytes; the id of that head. */
-__noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len)
+/* Absorbs at most LOOP_BLOCK whole words, up to word `end` of the text. */
+__noinline int sip_absorb(__u32 index, __u32 subject, __u32 direction, __u32 end)
 {
   struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value *value = value_of(index, subject);
   if (!scratch || !value)
     return 0;
-
   __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
-  __u32 words = len / 8, word = scratch->sip_words;
-  for (__u32 i = 0; i < GH_PATH_MAX / 8; i++) {
-    if (word >= words)
+  __u32 word = scratch->sip_words;
+  for (__u32 i = 0; i < LOOP_BLOCK; i++) {
+    if (word >= end)
       break;
     __u64 m = load_word(value, direction, word);
     v3 ^= m;
@@ -104,11 +109,26 @@ __noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len)
   scratch->sip[2] = v2;
   scratch->sip[3] = v3;
   scratch->sip_words = word;
+  return 0;
+}
+
+/* Digests on from where the last call of this pass stopped, up to `len` bytes; the id of that head. */
+__noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len)
+{
+  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct value *value = value_of(index, subject);
+  if (!scratch || !value)
+    return 0;
+  __u32 words = len / 8;
+  for (__u32 i = 0; i < GH_PATH_MAX / 8; i += LOOP_BLOCK)
+    if (scratch->sip_words < words)
+      sip_absorb(index, subject, direction, words);
 
   __u64 last = (__u64)len << 56;
   __u32 rest = len & 7;
   if (rest)
-    last |= load_word(value, direction, word) & ((1ULL << (8 * rest)) - 1);
+    last |= load_word(value, direction, words) & ((1ULL << (8 * rest)) - 1);
+  __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
   v3 ^= last;
   sip_round(v0, v1, v2, v3);
   sip_round(v0, v1, v2, v3);
@@ -158,17 +178,26 @@ __noinline int intern_next(__u32 index, __u32 subject, __u32 direction, __u32 ad
   return 1;
 }
 
+/* Goes through at most LOOP_BLOCK lengths: false if the text or the list ended. */
+__noinline int intern_block(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n)
+{
+  for (__u32 i = 0; i < LOOP_BLOCK; i++)
+    if (i >= n || !intern_next(index, subject, direction, lengths + i))
+      return 0;
+  return 1;
+}
+
 /* One pass over the text in reading direction, stopping at each of `n` ascending lengths. */
 __noinline int intern_lengths(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n)
 {
-  for (__u32 i = 0; i < GH_PATH_MAX; i++)
-    if (i >= n || !intern_next(index, subject, direction, lengths + i))
+  for (__u32 first = 0; first < GH_PATH_MAX; first += LOOP_BLOCK)
+    if (first >= n || !intern_block(index, subject, direction, lengths + first, n - first))
       break;
   return 0;
 }
 
 /* Finds out which interned strings values[subject] is, begins with, ends in. */
-__noinline int intern_value(__u32 index, __u32 subject, __u32 lengths_address)
+static __always_inline int intern_value(__u32 index, __u32 subject, __u32 lengths_address)
 {
   struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value *value = value_of(index, subject);

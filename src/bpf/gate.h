@@ -114,15 +114,27 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook)
   return actions & GH_ACTION_OVERRIDE ? rule->error : 0;
 }
 
+/* Judges at most LOOP_BLOCK policies of a gate whose values have been read. */
+__noinline int judge_block(__u32 index, __u32 policies, __u32 n_policies, __u32 hook)
+{
+  __u32 verdict = 0;
+  for (__u32 i = 0; i < LOOP_BLOCK; i++) {
+    if (i >= n_policies)
+      break;
+    __u32 error = judge_policy(index, policies + i, hook);
+    verdict |= error & -(__u32)is_at_most(verdict, 0); /* the first errno stays */
+  }
+  return verdict;
+}
+
 /* Judges all policies of a gate whose values have been read. */
 __noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 hook)
 {
   __u32 verdict = 0;
-  for (__u32 i = 0; i < GH_POLICIES_PER_GATE_MAX; i++) {
-    if (i >= n_policies)
+  for (__u32 first = 0; first < GH_POLICIES_PER_GATE_MAX; first += LOOP_BLOCK) {
+    if (first >= n_policies)
       break;
-    __u32 error = judge_policy(index, policies + i, hook);
-    /* The first errno stays. Without a branch: the verifier has room for 8,192 of them. */
+    __u32 error = judge_block(index, policies + first, n_policies - first, hook);
     verdict |= error & -(__u32)is_at_most(verdict, 0);
   }
   return verdict;
@@ -143,7 +155,7 @@ static __always_inline void resolve_binary(__u32 index)
 }
 
 /* The operation passes a gate with policies: reads what they look at, then judges. */
-__noinline int pass_gate(__u32 hook, __u32 root, __u32 gate_address, __u64 file)
+static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address, __u64 file)
 {
   struct gh_gate *gate = record_at(struct gh_gate, gate_address);
   if (!gate)
@@ -167,19 +179,19 @@ __noinline int pass_gate(__u32 hook, __u32 root, __u32 gate_address, __u64 file)
   return verdict;
 }
 
-/* The workload that a cgroup belongs to, found upwards: for cgroups that could not be inserted. */
-static __always_inline struct gh_cgroup *enclosing_workload(void)
+/* Whose workload a cgroup that could not be inserted belongs to: the nearest one above that is tracked.
+ * Returns its id, or 0. (bpf_get_current_ancestor_cgroup_id is not for our programs on 5.10.) */
+__noinline __u64 tracked_ancestor(void)
 {
-  struct gh_cgroup *found = 0;
-  for (int level = 0; level < GH_CGROUP_DEPTH_MAX; level++) {
-    __u64 id = bpf_get_current_ancestor_cgroup_id(level);
-    if (!id)
-      break;
-    struct gh_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &id);
-    if (cgroup)
-      found = cgroup; /* the innermost wins */
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  struct cgroup_subsys_state *state = (void *)BPF_CORE_READ(task, cgroups, dfl_cgrp);
+  for (int level = 0; level < GH_CGROUP_DEPTH_MAX && state; level++) {
+    __u64 id = BPF_CORE_READ(state, cgroup, kn, id);
+    if (bpf_map_lookup_elem(&cgroups, &id))
+      return id;
+    state = BPF_CORE_READ(state, parent);
   }
-  return found;
+  return 0;
 }
 
 static __always_inline bool some_cgroup_is_untracked(void)
@@ -193,9 +205,10 @@ static __always_inline struct gh_cgroup *current_cgroup(void)
 {
   __u64 id = bpf_get_current_cgroup_id();
   struct gh_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &id);
-  if (!cgroup && some_cgroup_is_untracked())
-    cgroup = enclosing_workload();
-  return cgroup;
+  if (cgroup || !some_cgroup_is_untracked())
+    return cgroup;
+  id = tracked_ancestor();
+  return bpf_map_lookup_elem(&cgroups, &id);
 }
 
 /* The whole way for the program that `bprm` is about to run: a negative errno, or 0. */
@@ -213,8 +226,7 @@ static __always_inline int gate(__u32 hook, struct linux_binprm *bprm)
   __u32 gate_address = group->gate[hook];
   if (!gate_address)
     return 0;
-  int verdict = pass_gate(hook, root_address, gate_address, (__u64)BPF_CORE_READ(bprm, file));
-  return verdict < -4095 || verdict > 0 ? -1 : verdict; /* the range that LSM hooks may return */
+  return pass_gate(hook, root_address, gate_address, (__u64)BPF_CORE_READ(bprm, file));
 }
 
 #endif /* GATEHOUSE_BPF_GATE_H_ */

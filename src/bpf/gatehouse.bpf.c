@@ -16,7 +16,20 @@
  */
 #include "bpf/gate.h"
 
+#define SIGKILL 9
+
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* The errno that is returned: of whoever denied before, or ours, in the range that LSM hooks may return
+ * and that the verifier wants to see (kernel commit 5d99e198be27). */
+static __always_inline int answer(int ret, int verdict)
+{
+  int result = ret ? ret : verdict;
+  opaque(result);
+  if (result < -4095 || result > 0)
+    return -1;
+  return result;
+}
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
@@ -24,37 +37,38 @@ SEC("lsm/bprm_creds_for_exec")
 int BPF_PROG(lsm_creds, struct linux_binprm *bprm, int ret)
 {
   int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
-  return ret ? ret : verdict;
+  return answer(ret, verdict);
 }
 
 SEC("lsm/bprm_check_security")
 int BPF_PROG(lsm_check, struct linux_binprm *bprm, int ret)
 {
   int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
-  return ret ? ret : verdict;
+  return answer(ret, verdict);
 }
 
 SEC("fmod_ret/security_bprm_creds_for_exec")
 int BPF_PROG(fmod_creds, struct linux_binprm *bprm, int ret)
 {
   int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
-  return ret ? ret : verdict;
+  return answer(ret, verdict);
 }
 
 SEC("fmod_ret/security_bprm_check")
 int BPF_PROG(fmod_check, struct linux_binprm *bprm, int ret)
 {
   int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
-  return ret ? ret : verdict;
+  return answer(ret, verdict);
 }
 
 /* Both hooks in one place; of several errnos any one kills. */
 static __always_inline int gate_by_signal(struct linux_binprm *bprm)
 {
-  int creds = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
-  int check = gate(GH_HOOK_BPRM_CHECK, bprm);
-  if (creds || check)
-    kill_current(9);
+  int verdict = 0;
+  for (__u32 hook = 0; hook < GH_HOOK_COUNT; hook++)
+    verdict |= gate(hook, bprm);
+  if (verdict)
+    kill_current(SIGKILL);
   return 0;
 }
 

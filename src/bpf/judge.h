@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Rules against values. Everything here is a search in the image; nothing touches the kernel.
- * Functions that are not inlined are global: the verifier proves each once, on its own (since 5.6,
- * kernel commit 51c39bb1d5d1), so that nested loops do not multiply.
  */
 #ifndef GATEHOUSE_BPF_JUDGE_H_
 #define GATEHOUSE_BPF_JUDGE_H_

@@ -98,7 +98,10 @@ struct cred {
   kuid_t uid;
 };
 
+struct css_set;
+
 struct task_struct {
+  struct css_set *cgroups;
   int pid;
   int tgid;
   __u64 start_boottime;
@@ -129,8 +132,12 @@ struct cgroup_root {
   int hierarchy_id;
 };
 
+struct css_set {
+  struct cgroup *dfl_cgrp;
+};
+
 struct cgroup {
-  struct cgroup_subsys_state self;
+  struct cgroup_subsys_state self; /* first: a pointer to one is a pointer to the other */
   struct kernfs_node *kn;
   struct cgroup_root *root;
 };

@@ -86,6 +86,14 @@ __noinline int walk_step(__u32 index, __u32 subject)
   return prepend_component(value, dentry);
 }
 
+__noinline int walk_block(__u32 index, __u32 subject)
+{
+  int result = WALK_ON;
+  for (__u32 i = 0; i < LOOP_BLOCK && result == WALK_ON; i++)
+    result = walk_step(index, subject);
+  return result;
+}
+
 static __always_inline void count_unreadable(__u32 unreadable)
 {
   if (unreadable == GH_UNREADABLE_TOO_LONG)
@@ -134,8 +142,8 @@ __noinline int resolve_path(__u32 index, __u32 subject, __u64 vfsmount, __u64 de
   scratch->walk_dentry = dentry;
   int result = mnt && dentry ? walk_leaf(value, (struct dentry *)dentry, BPF_CORE_READ(mnt, mnt_root))
                              : walk_fails(value, GH_UNREADABLE_FAULT);
-  for (__u32 i = 0; i < WALK_STEPS_MAX && result == WALK_ON; i++)
-    result = walk_step(index, subject);
+  for (__u32 i = 0; i < WALK_STEPS_MAX / LOOP_BLOCK && result == WALK_ON; i++)
+    result = walk_block(index, subject);
   if (result == WALK_ON)
     result = walk_fails(value, GH_UNREADABLE_TOO_LONG);
   if (result == WALK_DONE && value->start == TEXT_END) { /* the root directory itself */

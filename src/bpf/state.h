@@ -100,6 +100,13 @@ struct {
 
 /* ---- access ---------------------------------------------------------------------------------- */
 
+/*
+ * Loops. The verifier walks through every iteration, so the body of a long loop is one call of a global
+ * function, which is proven once by itself (since 5.6, kernel commit 51c39bb1d5d1), and a loop of
+ * thousands is two of some dozens, one in the other.
+ */
+#define LOOP_BLOCK 64
+
 /* Keeps the compiler from testing one copy of a bound and using another. */
 #define opaque(var) asm volatile("" : "+r"(var))
 
