@@ -100,7 +100,8 @@ class ResolverTest : public testing::Test {
 TEST_F(ResolverTest, APolicyIsInForceWhereItsSelectorMatches) {
   EXPECT_TRUE(Put(Pod(1, "web", {{"app", "web"}})).empty());
   EXPECT_TRUE(Put(Pod(2, "db", {{"app", "db"}})).empty());
-  const Delta delta = Add(Policy("web", Pods({In("app", {"web"})}), AllowList({"/bin/ls"})));
+  const Delta delta =
+      Add(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({"/bin/ls"})));
   ASSERT_EQ(delta.added.size(), 1u);
   EXPECT_THAT(delta.removed, IsEmpty());
   EXPECT_THAT(delta.groups, ElementsAre(testing::Pair(1u, ElementsAre(delta.added[0].first))));
@@ -110,7 +111,7 @@ TEST_F(ResolverTest, APolicyIsInForceWhereItsSelectorMatches) {
 }
 
 TEST_F(ResolverTest, AWorkloadThatComesLaterGetsThePolicy) {
-  EXPECT_TRUE(Add(Policy("web", Pods({In("app", {"web"})}), AllowList({}))).empty())
+  EXPECT_TRUE(Add(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({}))).empty())
       << "no instance without a workload";
   const Delta delta = Put(Pod(1, "web", {{"app", "web"}}));
   EXPECT_EQ(delta.added.size(), 1u);
@@ -121,7 +122,7 @@ TEST_F(ResolverTest, AWorkloadThatComesLaterGetsThePolicy) {
 }
 
 TEST_F(ResolverTest, TheInstanceGoesWithItsLastWorkload) {
-  Add(Policy("web", Pods({In("app", {"web"})}), AllowList({})));
+  Add(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({})));
   const InstanceId id = Put(Pod(1, "web", {{"app", "web"}})).added.at(0).first;
   Put(Pod(2, "web", {{"app", "web"}}));
   const Delta first = RemoveWorkload(1);
@@ -134,7 +135,7 @@ TEST_F(ResolverTest, TheInstanceGoesWithItsLastWorkload) {
 }
 
 TEST_F(ResolverTest, AnInstanceSurvivesWhenAnotherWorkloadTakesOver) {
-  Add(Policy("web", Pods({In("app", {"web"})}), AllowList({})));
+  Add(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({})));
   Put(Pod(1, "web", {{"app", "web"}}));
   const Delta delta = Apply([](auto& transaction) -> Result<void> {
     transaction.RemoveWorkload(1);
@@ -148,10 +149,10 @@ TEST_F(ResolverTest, AnInstanceSurvivesWhenAnotherWorkloadTakesOver) {
 
 TEST_F(ResolverTest, PoliciesAreOrderedByNameThenNamespace) {
   Put(Pod(1, "web", {}, "shop"));
-  Add(Policy("b", Everything(), AllowList({})));
-  Add(Policy("a", Everything(), AllowList({}), "shop"));
-  Add(Policy("c", Everything(), AllowList({})));
-  Add(Policy("a", Everything(), AllowList({})));
+  Add(PolicyDocument("b", Everything(), AllowList({})));
+  Add(PolicyDocument("a", Everything(), AllowList({}), "shop"));
+  Add(PolicyDocument("c", Everything(), AllowList({})));
+  Add(PolicyDocument("a", Everything(), AllowList({})));
   EXPECT_THAT(On(1), ElementsAre("a", "shop/a", "b", "c"));
   EXPECT_THAT(On(kHostWorkload), ElementsAre("a", "b", "c"));
 }
@@ -159,8 +160,8 @@ TEST_F(ResolverTest, PoliciesAreOrderedByNameThenNamespace) {
 TEST_F(ResolverTest, AChangedPolicyIsANewInstanceEverywhereAtOnce) {
   for (WorkloadId id = 1; id <= 3; ++id) Put(Pod(id, "web", {{"app", "web"}}));
   const InstanceId old =
-      Add(Policy("web", Pods({In("app", {"web"})}), AllowList({"/a"}))).added.at(0).first;
-  const Delta delta = Replace(Policy("web", Pods({In("app", {"web"})}), AllowList({"/b"})));
+      Add(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({"/a"}))).added.at(0).first;
+  const Delta delta = Replace(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({"/b"})));
   ASSERT_EQ(delta.added.size(), 1u);
   EXPECT_THAT(delta.removed, ElementsAre(old));
   EXPECT_EQ(delta.groups.size(), 3u);
@@ -172,15 +173,15 @@ TEST_F(ResolverTest, AChangedPolicyIsANewInstanceEverywhereAtOnce) {
 TEST_F(ResolverTest, AChangedSelectorMovesThePolicy) {
   Put(Pod(1, "web", {{"app", "web"}}));
   Put(Pod(2, "db", {{"app", "db"}}));
-  Add(Policy("p", Pods({In("app", {"web"})}), AllowList({})));
-  Replace(Policy("p", Pods({In("app", {"db"})}), AllowList({})));
+  Add(PolicyDocument("p", Pods({In("app", {"web"})}), AllowList({})));
+  Replace(PolicyDocument("p", Pods({In("app", {"db"})}), AllowList({})));
   EXPECT_THAT(On(1), IsEmpty());
   EXPECT_THAT(On(2), ElementsAre("p"));
 }
 
 TEST_F(ResolverTest, ADeletedPolicyIsGone) {
   Put(Pod(1, "web", {}));
-  const InstanceId id = Add(Policy("p", Pods({}), AllowList({}))).added.at(0).first;
+  const InstanceId id = Add(PolicyDocument("p", Pods({}), AllowList({}))).added.at(0).first;
   const Delta delta = Remove("p");
   EXPECT_THAT(delta.removed, ElementsAre(id));
   EXPECT_THAT(delta.groups, ElementsAre(testing::Pair(1u, IsEmpty())));
@@ -188,8 +189,8 @@ TEST_F(ResolverTest, ADeletedPolicyIsGone) {
 }
 
 TEST_F(ResolverTest, LabelsThatChangeAreMatchedAgain) {
-  Add(Policy("web", Pods({In("app", {"web"})}), AllowList({})));
-  Add(Policy("unlabelled", Pods({Absent("app")}), AllowList({})));
+  Add(PolicyDocument("web", Pods({In("app", {"web"})}), AllowList({})));
+  Add(PolicyDocument("unlabelled", Pods({Absent("app")}), AllowList({})));
   Put(Pod(1, "x", {}));
   EXPECT_THAT(On(1), ElementsAre("unlabelled"));
   Put(Pod(1, "x", {{"app", "web"}}));
@@ -201,9 +202,9 @@ TEST_F(ResolverTest, LabelsThatChangeAreMatchedAgain) {
 TEST_F(ResolverTest, TheHostIsInPoliciesWithoutSelectorOrWithHostSelector) {
   Put(Pod(1, "web", {}));
   Put(Plain(2, {{"app", "cron"}}));
-  Add(Policy("all", Everything(), AllowList({})));
-  Add(Policy("host", Host(), AllowList({})));
-  Add(Policy("pods", Pods({}), AllowList({})));
+  Add(PolicyDocument("all", Everything(), AllowList({})));
+  Add(PolicyDocument("host", Host(), AllowList({})));
+  Add(PolicyDocument("pods", Pods({}), AllowList({})));
   EXPECT_THAT(On(kHostWorkload), ElementsAre("all", "host"));
   EXPECT_THAT(On(1), ElementsAre("all", "pods"));
   EXPECT_THAT(On(2), ElementsAre("all", "host", "pods"));
@@ -212,7 +213,7 @@ TEST_F(ResolverTest, TheHostIsInPoliciesWithoutSelectorOrWithHostSelector) {
 TEST_F(ResolverTest, ANamespacedPolicyStaysInItsNamespace) {
   Put(Pod(1, "a", {}, "shop"));
   Put(Pod(2, "b", {}, "bank"));
-  Add(Policy("p", Everything(), AllowList({}), "shop"));
+  Add(PolicyDocument("p", Everything(), AllowList({}), "shop"));
   EXPECT_THAT(On(1), ElementsAre("shop/p"));
   EXPECT_THAT(On(2), IsEmpty());
   EXPECT_THAT(On(kHostWorkload), IsEmpty());
@@ -220,8 +221,9 @@ TEST_F(ResolverTest, ANamespacedPolicyStaysInItsNamespace) {
 
 TEST_F(ResolverTest, RefusesASecondObjectOfTheSameName) {
   Add(AllowTemplate("x"));
-  const Error error = Refused(
-      [](auto& transaction) { return transaction.Add(Policy("x", Everything(), AllowList({}))); });
+  const Error error = Refused([](auto& transaction) {
+    return transaction.Add(PolicyDocument("x", Everything(), AllowList({})));
+  });
   EXPECT_EQ(error.code, ErrorCode::kExists);
   EXPECT_THAT(error.Message(), AllOf(HasSubstr("policy/x"), HasSubstr("TracingPolicyTemplate")));
 }
@@ -238,7 +240,7 @@ TEST_F(ResolverTest, RefusesToChangeWhatIsNotThere) {
 
 TEST_F(ResolverTest, ADisabledPolicyIsInNoGroup) {
   Put(Pod(1, "web", {}));
-  Add(Policy("p", Pods({}), AllowList({})));
+  Add(PolicyDocument("p", Pods({}), AllowList({})));
   Configure("p", false, {});
   EXPECT_THAT(On(1), IsEmpty());
   EXPECT_EQ(Status("p").state, State::kDisabled);
@@ -253,12 +255,12 @@ TEST_F(ResolverTest, TheModeSetAtRunTimeWins) {
   Put(Pod(1, "web", {}));
   policy::Spec spec = AllowList({});
   spec.mode = Mode::kMonitor;
-  EXPECT_TRUE(Add(Policy("p", Pods({}), spec)).added.at(0).second->monitor);
+  EXPECT_TRUE(Add(PolicyDocument("p", Pods({}), spec)).added.at(0).second->monitor);
   EXPECT_EQ(Status("p").mode, Mode::kMonitor);
   const Delta delta = Configure("p", {}, Mode::kEnforce);
   EXPECT_FALSE(delta.added.at(0).second->monitor);
   EXPECT_EQ(delta.removed.size(), 1u);
-  EXPECT_FALSE(Replace(Policy("p", Pods({}), spec)).added.at(0).second->monitor)
+  EXPECT_FALSE(Replace(PolicyDocument("p", Pods({}), spec)).added.at(0).second->monitor)
       << "what was set at run time outlives a new text";
   EXPECT_TRUE(Configure("p", true, Mode::kEnforce).empty()) << "nothing changed";
 }
@@ -276,22 +278,22 @@ TEST_F(ResolverTest, TheModeOfABindingIsItsOwnOrItsTemplates) {
 TEST_F(ResolverTest, EnforcingOnTheHostNeedsPermission) {
   Resolver careful(sets_, {});
   Resolver::Transaction transaction(careful);
-  const auto refused = transaction.Add(Policy("p", Everything(), AllowList({})));
+  const auto refused = transaction.Add(PolicyDocument("p", Everything(), AllowList({})));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kRefused);
   EXPECT_THAT(refused.error().Message(), HasSubstr("--allow-host-enforcement"));
-  EXPECT_FALSE(transaction.Add(Policy("p", Host(), AllowList({}))));
+  EXPECT_FALSE(transaction.Add(PolicyDocument("p", Host(), AllowList({}))));
 
   policy::Spec monitored = AllowList({});
   monitored.mode = Mode::kMonitor;
-  EXPECT_TRUE(transaction.Add(Policy("monitored", Everything(), monitored)));
+  EXPECT_TRUE(transaction.Add(PolicyDocument("monitored", Everything(), monitored)));
   EXPECT_FALSE(transaction.Configure({"monitored", ""}, {}, Mode::kEnforce));
   policy::Spec posts;
   posts.hooks.push_back(ExecHook({}));
-  EXPECT_TRUE(transaction.Add(Policy("posts", Everything(), posts)));
-  EXPECT_TRUE(transaction.Add(Policy("pods", Pods({}), AllowList({}))));
-  EXPECT_FALSE(transaction.Replace(Policy("pods", Everything(), AllowList({}))));
-  EXPECT_TRUE(transaction.Add(Policy("namespaced", Everything(), AllowList({}), "shop")));
+  EXPECT_TRUE(transaction.Add(PolicyDocument("posts", Everything(), posts)));
+  EXPECT_TRUE(transaction.Add(PolicyDocument("pods", Pods({}), AllowList({}))));
+  EXPECT_FALSE(transaction.Replace(PolicyDocument("pods", Everything(), AllowList({}))));
+  EXPECT_TRUE(transaction.Add(PolicyDocument("namespaced", Everything(), AllowList({}), "shop")));
 }
 
 // ---- templates and bindings
@@ -518,7 +520,7 @@ TEST_F(ResolverTest, ADroppedTransactionLeavesEverythingAsItWas) {
   Put(Pod(2, "db", {{"app", "db"}}));
   Add(AllowTemplate("t"));
   Add(Binding("b", "t", Pods({In("app", {"web"})}), {"/a"}));
-  Add(Policy("p", Pods({}), AllowList({"/p"})));
+  Add(PolicyDocument("p", Pods({}), AllowList({"/p"})));
   const std::vector<InstanceId> group1 = resolver_.Group(1);
   const std::vector<InstanceId> group2 = resolver_.Group(2);
   InstanceId staged = 0;
@@ -548,11 +550,11 @@ TEST_F(ResolverTest, ADroppedTransactionLeavesEverythingAsItWas) {
 
 TEST_F(ResolverTest, WhatChangesAndChangesBackIsNoChange) {
   Put(Pod(1, "web", {{"app", "web"}}));
-  Add(Policy("p", Pods({In("app", {"web"})}), AllowList({})));
+  Add(PolicyDocument("p", Pods({In("app", {"web"})}), AllowList({})));
   const Delta delta = Apply([](auto& transaction) -> Result<void> {
     transaction.PutWorkload(Share(Pod(1, "web", {})));
     transaction.PutWorkload(Share(Pod(1, "web", {{"app", "web"}})));
-    GH_TRY(transaction.Add(Policy("q", Pods({}), AllowList({}))));
+    GH_TRY(transaction.Add(PolicyDocument("q", Pods({}), AllowList({}))));
     return transaction.Remove({"q", ""});
   });
   EXPECT_TRUE(delta.empty());
@@ -562,25 +564,26 @@ TEST_F(ResolverTest, RefusesByNameThePolicyOverTheLimitOfAWorkload) {
   Put(Pod(1, "web", {}, "shop"));
   Apply([](auto& transaction) -> Result<void> {
     for (uint32_t i = 0; i < GH_POLICIES_PER_GATE_MAX; ++i) {
-      GH_TRY(transaction.Add(Policy("p" + std::to_string(i), Pods({}), AllowList({}))));
+      GH_TRY(transaction.Add(PolicyDocument("p" + std::to_string(i), Pods({}), AllowList({}))));
     }
     return {};
   });
-  const Error error = Refused(
-      [](auto& transaction) { return transaction.Add(Policy("a", Pods({}), AllowList({}))); });
+  const Error error = Refused([](auto& transaction) {
+    return transaction.Add(PolicyDocument("a", Pods({}), AllowList({})));
+  });
   EXPECT_EQ(error.code, ErrorCode::kRefused);
   EXPECT_THAT(error.Message(), AllOf(HasSubstr("policy/a"), HasSubstr("shop/web/main"),
                                      HasSubstr("4097"), HasSubstr("4096")));
   EXPECT_EQ(resolver_.Group(1).size(), GH_POLICIES_PER_GATE_MAX);
   policy::Spec other;
   other.hooks.push_back(ExecHook({}, "security_bprm_check"));
-  Add(Policy("a", Pods({}), other));
+  Add(PolicyDocument("a", Pods({}), other));
   EXPECT_EQ(resolver_.Group(1).size(), GH_POLICIES_PER_GATE_MAX + 1u) << "the limit is per hook";
 }
 
 TEST_F(ResolverTest, ForgetsInstancesThatAreGoneForLong) {
   Put(Pod(1, "web", {}));
-  const InstanceId first = Add(Policy("p", Pods({}), AllowList({}))).added.at(0).first;
+  const InstanceId first = Add(PolicyDocument("p", Pods({}), AllowList({}))).added.at(0).first;
   for (int i = 0; i < 4096; ++i) {
     Configure("p", {}, i % 2 == 0 ? Mode::kMonitor : Mode::kEnforce);
   }

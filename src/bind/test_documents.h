@@ -94,8 +94,8 @@ inline policy::Spec AllowList(std::vector<std::string> allowed) {
   return spec;
 }
 
-inline policy::Document Policy(std::string name, policy::WorkloadSelector selector,
-                               policy::Spec spec, std::string ns = "") {
+inline policy::Document PolicyDocument(std::string name, policy::WorkloadSelector selector,
+                                       policy::Spec spec, std::string ns = "") {
   policy::Document document;
   document.object =
       policy::TracingPolicy{{std::move(name), std::move(ns)}, std::move(selector), std::move(spec)};

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// The second half of the semantics: what those who have a say decide, and what comes of it all.
+#include "eval/evaluator.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "eval/standing.h"
+#include "policy/catalog.h"
+
+namespace gatehouse::eval {
+namespace {
+
+using Path = std::optional<std::string>;  // absent: cannot be read
+using Variables = std::map<std::string, std::set<std::string>>;
+
+const Path& SubjectOf(const policy::Filter& filter, const Operation& operation) {
+  return filter.subject == policy::Subject::kBinary ? operation.binary : operation.object;
+}
+
+std::set<std::string> ValuesOf(const policy::Filter& filter, const Variables& variables) {
+  if (filter.values.variable) return variables.at(*filter.values.variable);
+  return {filter.values.literals.begin(), filter.values.literals.end()};
+}
+
+bool IsNegated(policy::Operator op) {
+  return op == policy::Operator::kNotEqual || op == policy::Operator::kNotIn ||
+         op == policy::Operator::kNotPrefix || op == policy::Operator::kNotPostfix;
+}
+
+/// Whether `value` compares with `path` as the operator says, its negation left aside.
+bool Compares(policy::Operator op, const std::string& path, const std::string& value) {
+  switch (op) {
+    case policy::Operator::kEqual:
+    case policy::Operator::kNotEqual:
+    case policy::Operator::kIn:
+    case policy::Operator::kNotIn:
+      return path == value;
+    case policy::Operator::kPrefix:
+    case policy::Operator::kNotPrefix:
+      return path.starts_with(value);
+    case policy::Operator::kPostfix:
+    case policy::Operator::kNotPostfix:
+      return path.ends_with(value);
+  }
+  __builtin_unreachable();
+}
+
+/// A path that cannot be read is in no set: what asks for a member fails, what asks for a stranger
+/// holds.
+FilterVerdict Judge(const policy::Filter& filter, const Variables& variables,
+                    const Operation& operation) {
+  const Path& path = SubjectOf(filter, operation);
+  bool in_set = false;
+  if (path) {
+    for (const std::string& value : ValuesOf(filter, variables)) {
+      in_set = in_set || Compares(filter.op, *path, value);
+    }
+  }
+  return {.filter = &filter, .readable = path.has_value(), .holds = in_set != IsNegated(filter.op)};
+}
+
+SelectorVerdict Judge(const policy::Selector& selector, uint16_t index, const Variables& variables,
+                      const Operation& operation) {
+  SelectorVerdict verdict{.index = index, .matches = true, .filters = {}};
+  for (const policy::Filter& filter : selector.filters) {
+    verdict.filters.push_back(Judge(filter, variables, operation));
+    verdict.matches = verdict.filters.back().holds;
+    if (!verdict.matches) break;
+  }
+  return verdict;
+}
+
+/// What a selector asks for. It posts unless it says NoPost, whatever else it does.
+void Ask(const policy::Selector& selector, HookVerdict& verdict) {
+  verdict.posts = true;
+  for (const policy::Action& action : selector.actions) {
+    switch (action.kind) {
+      case policy::ActionKind::kPost:
+        break;
+      case policy::ActionKind::kNoPost:
+        verdict.posts = false;
+        break;
+      case policy::ActionKind::kOverride:
+        verdict.error = action.error;
+        break;
+      case policy::ActionKind::kSigkill:
+      case policy::ActionKind::kSignal:
+        verdict.signals.push_back(action.signal);
+        break;
+    }
+  }
+}
+
+/// The first selector that matches acts, and no other. A hook without selectors posts.
+HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, const Variables& variables,
+                  const Operation& operation) {
+  HookVerdict verdict;
+  verdict.hook_index = hook_index;
+  if (hook.selectors.empty()) {
+    verdict.decided_by = 0;
+    verdict.posts = true;
+  }
+  for (const policy::Selector& selector : hook.selectors) {
+    const auto index = static_cast<uint16_t>(verdict.selectors.size());
+    verdict.selectors.push_back(Judge(selector, index, variables, operation));
+    if (!verdict.selectors.back().matches) continue;
+    verdict.decided_by = index;
+    Ask(selector, verdict);
+    break;
+  }
+  return verdict;
+}
+
+PolicyVerdict Judge(Candidate candidate, const Operation& operation) {
+  PolicyVerdict verdict;
+  if (candidate.spec != nullptr) {
+    uint8_t hook_index = 0;
+    for (const policy::Hook& hook : candidate.spec->hooks) {
+      const policy::HookRow* row = policy::FindHook(hook.kind, hook.call);
+      if (row != nullptr && row->hook == operation.hook) {
+        verdict.hooks.push_back(Judge(hook, hook_index, candidate.variables, operation));
+      }
+      ++hook_index;
+    }
+  }
+  verdict.key = std::move(candidate.key);
+  verdict.members = std::move(candidate.members);
+  verdict.template_name = std::move(candidate.template_name);
+  verdict.standing = candidate.standing;
+  verdict.reason = std::move(candidate.reason);
+  verdict.mode = candidate.mode;
+  return verdict;
+}
+
+}  // namespace
+
+/// A denial wins over everything; of several errnos the first policy's is returned; every signal is
+/// sent; every policy that posts is heard. A policy that monitors posts, and does nothing else.
+Verdict Evaluate(std::span<const Policy> policies, const workload::Workload* workload,
+                 const Operation& operation) {
+  Verdict verdict;
+  std::set<int32_t> signals;
+  for (Candidate& candidate : FindCandidates(policies, workload)) {
+    const PolicyVerdict& policy =
+        verdict.policies.emplace_back(Judge(std::move(candidate), operation));
+    const bool monitor = policy.mode == policy::Mode::kMonitor;
+    for (const HookVerdict& hook : policy.hooks) {
+      if (hook.posts) {
+        verdict.posts.push_back({policy.key, policy.members, hook.hook_index, *hook.decided_by,
+                                 monitor, hook.error, hook.signals});
+      }
+      if (monitor) continue;
+      if (hook.error != 0 && verdict.error == 0) {
+        verdict.error = hook.error;
+        verdict.denied_by = policy.key;
+      }
+      signals.insert(hook.signals.begin(), hook.signals.end());
+    }
+  }
+  verdict.signals.assign(signals.begin(), signals.end());
+  return verdict;
+}
+
+const char* StandingName(Standing standing) {
+  switch (standing) {
+    case Standing::kApplies:
+      return "applies";
+    case Standing::kMerged:
+      return "merged";
+    case Standing::kNotAbout:
+      return "not about this workload";
+    case Standing::kDisabled:
+      return "disabled";
+    case Standing::kNoTemplate:
+      return "no template";
+    case Standing::kBadValues:
+      return "bad values";
+    case Standing::kConflict:
+      return "conflict";
+    case Standing::kOverridden:
+      return "overridden";
+  }
+  __builtin_unreachable();
+}
+
+}  // namespace gatehouse::eval
