@@ -17,8 +17,8 @@ namespace gatehouse::event {
 
 /// One program execution, as the kernel names it: see struct gh_process.
 struct ProcessKey {
-  uint32_t pid = 0;        ///< thread group, initial pid namespace; 0: none
-  uint64_t start_ns = 0;   ///< CLOCK_BOOTTIME
+  uint32_t pid = 0;       ///< thread group, initial pid namespace; 0: none
+  uint64_t start_ns = 0;  ///< CLOCK_BOOTTIME
   uint64_t exec_seq = 0;
   auto operator<=>(const ProcessKey&) const = default;
 };
@@ -37,10 +37,10 @@ struct ProcessRecord {
 struct ExecRecord {
   uint64_t time_ns = 0;  ///< CLOCK_BOOTTIME
   ProcessRecord process;
-  uint32_t flags = 0;        ///< gh_exec_flags
-  std::string_view binary;
-  std::string_view args;     ///< argv with argv[0], separated by NUL
-  std::string_view cwd;
+  uint32_t flags = 0;  ///< gh_exec_flags
+  std::string_view binary = {};
+  std::string_view args = {};  ///< argv with argv[0], separated by NUL
+  std::string_view cwd = {};
 };
 
 struct ExitRecord {
@@ -62,14 +62,14 @@ struct PolicyRecord {
   uint8_t flags = 0;  ///< gh_policy_event_flags
   gh_unreadable unreadable = GH_READABLE;
   uint16_t file_mode = 0;  ///< st_mode
-  std::string_view object;
+  std::string_view object = {};
 };
 
 using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
 
-/// Decodes one record. Every length is checked against the bytes that there are; nothing is trusted.
-/// Errors (kInvalid): too short, an unknown type, hook or reason, lengths that do not fit or are over
-/// the limits of the ABI. Pure; any thread.
+/// Decodes one record. Every length is checked against the bytes that there are; nothing is
+/// trusted. Errors (kInvalid): too short, an unknown type, hook or reason, lengths that do not fit
+/// or are over the limits of the ABI. Pure; any thread.
 [[nodiscard]] Result<Record> Decode(std::span<const std::byte> bytes);
 
 }  // namespace gatehouse::event

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bind/delta.h"
@@ -19,37 +20,37 @@ namespace gatehouse::event {
 
 /// What events say about a workload. What is empty is left out.
 struct WorkloadInfo {
-  std::string ns;
-  std::string pod;
-  std::string pod_uid;
-  std::string container;
-  std::string container_id;  ///< with or without "runtime://"
-  std::string image;
-  std::map<std::string, std::string> labels;
+  std::string ns = {};
+  std::string pod = {};
+  std::string pod_uid = {};
+  std::string container = {};
+  std::string container_id = {};  ///< with or without "runtime://"
+  std::string image = {};
+  std::map<std::string, std::string> labels = {};
 };
 
 /// Implemented by the registry of workloads. Find is called by the thread that reads events.
 class WorkloadLookup {
  public:
   virtual ~WorkloadLookup() = default;
-  /// Null if it is not known; never asked for kHostWorkload. A workload that ended should be found for
-  /// some seconds more: its last events are on their way.
+  /// Null if it is not known; never asked for kHostWorkload. A workload that ended should be found
+  /// for some seconds more: its last events are on their way.
   [[nodiscard]] virtual std::shared_ptr<const WorkloadInfo> Find(bind::WorkloadId id) const = 0;
 };
 
 /// What events say about one hook of a policy.
 struct HookInfo {
   policy::HookKind kind = policy::HookKind::kKprobe;  ///< process_kprobe or process_lsm
-  std::string call;                                   ///< as written
-  std::string message;
-  std::vector<std::string> tags;
-  std::vector<policy::Argument> arguments;
+  std::string call = {};                              ///< as written
+  std::string message = {};
+  std::vector<std::string> tags = {};
+  std::vector<policy::Argument> arguments = {};
 };
 
 /// What events say about an effective policy.
 struct InstanceInfo {
-  std::string policy_name;
-  std::vector<HookInfo> hooks;  ///< by hook_index
+  std::string policy_name = {};
+  std::vector<HookInfo> hooks = {};  ///< by hook_index
 };
 
 /// Implemented by the registry of policies. Find is called by the thread that reads events.
@@ -60,18 +61,21 @@ class InstanceLookup {
   [[nodiscard]] virtual std::shared_ptr<const InstanceInfo> Find(bind::InstanceId id) const = 0;
 };
 
-/// Facts that Tetragon's events have no field for. They are put behind the policy's own `tags`, which
-/// a pipeline reads as opaque words. `action` is what the policy says, also in monitor mode, as there.
-inline constexpr char kTagMonitor[] = "gatehouse.monitor";      ///< nothing was done: monitor mode
-inline constexpr char kTagProtected[] = "gatehouse.protected";  ///< nothing was done: the agent itself
-inline constexpr char kTagBySignal[] = "gatehouse.by-signal";   ///< Override was done as SIGKILL
+/// Facts that Tetragon's events have no field for. They are put behind the policy's own `tags`,
+/// which a pipeline reads as opaque words. `action` is what the policy says, also in monitor mode,
+/// as there.
+inline constexpr char kTagMonitor[] = "gatehouse.monitor";  ///< nothing was done: monitor mode
+inline constexpr char kTagProtected[] =
+    "gatehouse.protected";  ///< nothing was done: the agent itself
+inline constexpr char kTagBySignal[] = "gatehouse.by-signal";      ///< Override was done as SIGKILL
 inline constexpr char kTagPolicyGone[] = "gatehouse.policy-gone";  ///< deleted meanwhile
-/// Followed by too-long, unreachable, fault, no-binary, no-scratch: why the object has no path.
+/// Followed by too-long, unreachable, fault, no-binary, no-scratch, too-many: why a value of the
+/// operation could not be judged; see enum gh_unreadable.
 inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";
 
 struct EnricherOptions {
-  std::string node_name;
-  std::string cluster_name;  ///< empty: left out
+  std::string node_name = {};
+  std::string cluster_name = {};  ///< empty: left out
 };
 
 using EventPtr = std::shared_ptr<const tetragon::GetEventsResponse>;
@@ -87,13 +91,13 @@ class Enricher {
   [[nodiscard]] EventPtr Enrich(const Record& record);
 
  private:
-  void FillProcess(const Process& process, bind::WorkloadId workload, tetragon::Process* out);
-  void FillParent(const Process& process, tetragon::Process* out);
+  void FillProcess(const Process& process, tetragon::Process* out) const;
   void Fill(const ExecRecord& record, tetragon::GetEventsResponse* out);
   void Fill(const ExitRecord& record, tetragon::GetEventsResponse* out);
   void Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out);
+  /// `hook` is null if the policy is not known any more.
   template <typename Event>
-  void FillPolicyEvent(const PolicyRecord& record, const InstanceInfo* instance,
+  void FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
                        const HookInfo* hook, Event* out);
   [[nodiscard]] int64_t WallNs(uint64_t boot_ns);
 

@@ -18,10 +18,10 @@ struct ProcProcess {
   uint64_t start_ticks = 0;  ///< of CLOCK_BOOTTIME
   uint32_t uid = 0;
   uint32_t auid = 0;
-  uint32_t ns_pid = 0;       ///< in its own pid namespace
-  std::string binary;        ///< empty: a kernel thread, or not ours to read
-  std::string args;          ///< argv with argv[0], separated by NUL
-  std::string cwd;
+  uint32_t ns_pid = 0;      ///< in its own pid namespace
+  std::string binary = {};  ///< empty: a kernel thread, or not ours to read
+  std::string args = {};    ///< argv with argv[0], separated by NUL
+  std::string cwd = {};
 };
 
 /// Where running processes are looked up; a fake in tests.

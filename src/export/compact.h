@@ -8,7 +8,8 @@
 namespace gatehouse::exporting {
 
 /// One line for a person, without newline:
-///   12:00:01.123 denied  shop/web-1/app  /usr/bin/bash -> /usr/bin/curl  policy web  EPERM by SIGKILL
+///   12:00:01.123 denied  shop/web-1/app  /usr/bin/bash -> /usr/bin/curl  policy web  EPERM by
+///   SIGKILL
 /// Control characters are escaped. Any thread.
 [[nodiscard]] std::string CompactLine(const tetragon::GetEventsResponse& event);
 

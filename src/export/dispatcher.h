@@ -31,8 +31,8 @@ class Subscription {
  public:
   Subscription(uint64_t id, std::string name, size_t capacity, EventFilter filter);
 
-  /// Waits at most `timeout` for events; gives at most `max` that pass the filter, oldest first. Empty
-  /// after the timeout, when only filtered events came, and when closed. Thread: one reader.
+  /// Waits at most `timeout` for events; gives at most `max` that pass the filter, oldest first.
+  /// Empty after the timeout, when only filtered events came, and when closed. Thread: one reader.
   [[nodiscard]] std::vector<event::EventPtr> Next(size_t max, std::chrono::milliseconds timeout);
   /// No more events come in and Next no longer waits; what is queued can still be read. Any thread.
   void Close();

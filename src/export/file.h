@@ -20,8 +20,8 @@ struct FileOptions {
 };
 
 /// A file of lines that is rotated by size, by us or by someone else (logrotate): before a write it
-/// looks, at most once a second, whether the path still names the open file, and opens it anew if not.
-/// Thread: one.
+/// looks, at most once a second, whether the path still names the open file, and opens it anew if
+/// not. Thread: one.
 class RotatingFile {
  public:
   /// Appends to a file that exists. Errors: the directory is missing, no rights.
@@ -31,8 +31,9 @@ class RotatingFile {
   RotatingFile& operator=(RotatingFile&& other) noexcept;
   ~RotatingFile();
 
-  /// Appends whole lines. On error nothing more than a part of `lines` was written, and that part is
-  /// taken back if the file system allows; the next Write tries anew, with a new file if need be.
+  /// Appends whole lines. On error nothing more than a part of `lines` was written, and that part
+  /// is taken back if the file system allows; the next Write tries anew, with a new file if need
+  /// be.
   [[nodiscard]] Result<void> Write(std::string_view lines);
   /// Opens the path anew before the next write, e.g. on SIGHUP.
   void Reopen();

@@ -15,17 +15,18 @@
 namespace gatehouse::exporting {
 
 struct FileExporterStats {
-  uint64_t written = 0;       ///< events
+  uint64_t written = 0;  ///< events
   uint64_t written_bytes = 0;
-  uint64_t failed = 0;        ///< events that could not be written
-  uint64_t queue_lost = 0;    ///< events that found the queue full
-  std::string last_error;     ///< empty after a write that worked
+  uint64_t failed = 0;      ///< events that could not be written
+  uint64_t queue_lost = 0;  ///< events that found the queue full
+  std::string last_error;   ///< empty after a write that worked
 };
 
 /// Writes events as JSON lines to a file, with a thread of its own.
 class FileExporter {
  public:
-  /// Opens the file and begins. `dispatcher` must outlive the exporter. Errors: as RotatingFile::Open.
+  /// Opens the file and begins. `dispatcher` must outlive the exporter. Errors: as
+  /// RotatingFile::Open.
   [[nodiscard]] static Result<std::unique_ptr<FileExporter>> Start(Dispatcher& dispatcher,
                                                                    FileOptions options,
                                                                    EventFilter filter,

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "event/enrich.h"
+
+#include <signal.h>
+
+#include <array>
+#include <utility>
+
+#include "event/text.h"
+
+namespace gatehouse::event {
+namespace {
+
+constexpr int64_t kNsPerSecond = 1'000'000'000;
+// How old a reading of the clocks may be: a step of the wall clock shows after that time.
+constexpr uint64_t kOffsetAgeNs = 1'000'000'000;
+constexpr size_t kDockerLength = 31;  // as Tetragon cuts container ids
+
+void SetTime(int64_t wall_ns, google::protobuf::Timestamp* out) {
+  out->set_seconds(wall_ns / kNsPerSecond);
+  out->set_nanos(static_cast<int32_t>(wall_ns % kNsPerSecond));
+}
+
+void FillPod(const WorkloadInfo& info, tetragon::Pod* pod) {
+  pod->set_namespace_(info.ns);
+  pod->set_name(info.pod);
+  pod->set_uid(info.pod_uid);
+  for (const auto& [key, value] : info.labels) (*pod->mutable_pod_labels())[key] = value;
+  if (info.container.empty() && info.container_id.empty() && info.image.empty()) return;
+  tetragon::Container* container = pod->mutable_container();
+  container->set_id(info.container_id);
+  container->set_name(info.container);
+  if (!info.image.empty()) container->mutable_image()->set_name(info.image);
+}
+
+// The id without "runtime://".
+std::string_view BareContainerId(std::string_view id) {
+  constexpr std::string_view kSeparator = "://";
+  const size_t at = id.find(kSeparator);
+  return at == std::string_view::npos ? id : id.substr(at + kSeparator.size());
+}
+
+// One action stands for all of a selector's: the one that weighs most.
+tetragon::KprobeAction ActionOf(const PolicyRecord& record) {
+  if ((record.actions & GH_ACTION_OVERRIDE) != 0) return tetragon::KPROBE_ACTION_OVERRIDE;
+  if ((record.actions & GH_ACTION_SIGNAL) != 0) {
+    return record.signal == SIGKILL ? tetragon::KPROBE_ACTION_SIGKILL
+                                    : tetragon::KPROBE_ACTION_SIGNAL;
+  }
+  return tetragon::KPROBE_ACTION_POST;
+}
+
+const char* UnreadableWord(gh_unreadable reason) {
+  switch (reason) {
+    case GH_READABLE:
+      break;
+    case GH_UNREADABLE_TOO_LONG:
+      return "too-long";
+    case GH_UNREADABLE_UNREACHABLE:
+      return "unreachable";
+    case GH_UNREADABLE_FAULT:
+      return "fault";
+    case GH_UNREADABLE_NO_BINARY:
+      return "no-binary";
+    case GH_UNREADABLE_NO_SCRATCH:
+      return "no-scratch";
+    case GH_UNREADABLE_TOO_MANY:
+      return "too-many";
+  }
+  return "unknown";
+}
+
+// What the hook is called if the policy is not there to tell.
+const char* HookName(gh_hook hook) {
+  switch (hook) {
+    case GH_HOOK_BPRM_CREDS_FOR_EXEC:
+      return "security_bprm_creds_for_exec";
+    case GH_HOOK_BPRM_CHECK:
+      return "security_bprm_check";
+    case GH_HOOK_COUNT:
+      break;
+  }
+  return "";
+}
+
+template <typename Event>
+void FillTags(const PolicyRecord& record, bool policy_gone, Event* out) {
+  if (policy_gone) out->add_tags(kTagPolicyGone);
+  constexpr std::array<std::pair<gh_policy_event_flags, const char*>, 3> kFlags = {
+      {{GH_POLICY_MONITOR, kTagMonitor},
+       {GH_POLICY_PROTECTED, kTagProtected},
+       {GH_POLICY_BY_SIGNAL, kTagBySignal}}};
+  for (const auto& [flag, tag] : kFlags) {
+    if ((record.flags & flag) != 0) out->add_tags(tag);
+  }
+  if (record.unreadable != GH_READABLE) {
+    out->add_tags(std::string(kTagUnreadable) + UnreadableWord(record.unreadable));
+  }
+}
+
+void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
+                  tetragon::KprobeArgument* out) {
+  switch (argument.type) {
+    case policy::ArgumentType::kLinuxBinprm: {
+      tetragon::KprobeLinuxBinprm* binprm = out->mutable_linux_binprm_arg();
+      binprm->set_path(ToUtf8(record.object));
+      if (record.unreadable != GH_READABLE) binprm->set_flags("unresolvedPathComponents");
+      binprm->set_permission(ModeString(record.file_mode));
+      break;
+    }
+  }
+  out->set_label(argument.label);
+}
+
+}  // namespace
+
+Enricher::Enricher(EnricherOptions options, ProcessCache& cache, const Clock& clock,
+                   const WorkloadLookup& workloads, const InstanceLookup& instances)
+    : options_(std::move(options)),
+      cache_(cache),
+      clock_(clock),
+      workloads_(workloads),
+      instances_(instances),
+      boot_offset_ns_(clock.BootOffsetNs()) {}
+
+EventPtr Enricher::Enrich(const Record& record) {
+  auto event = std::make_shared<tetragon::GetEventsResponse>();
+  event->set_node_name(options_.node_name);
+  event->set_cluster_name(options_.cluster_name);
+  std::visit(
+      [&](const auto& r) {
+        SetTime(WallNs(r.time_ns), event->mutable_time());
+        Fill(r, event.get());
+        cache_.Expire(r.time_ns);
+      },
+      record);
+  return event;
+}
+
+void Enricher::Fill(const ExecRecord& record, tetragon::GetEventsResponse* out) {
+  const Process& process = cache_.OnExec(record);
+  tetragon::ProcessExec* exec = out->mutable_process_exec();
+  FillProcess(process, exec->mutable_process());
+  if (const Process* parent = cache_.Parent(process)) FillProcess(*parent, exec->mutable_parent());
+}
+
+void Enricher::Fill(const ExitRecord& record, tetragon::GetEventsResponse* out) {
+  const Process& process = cache_.OnExit(record);
+  tetragon::ProcessExit* exit = out->mutable_process_exit();
+  FillProcess(process, exit->mutable_process());
+  if (const Process* parent = cache_.Parent(process)) FillProcess(*parent, exit->mutable_parent());
+  constexpr uint32_t kSignalMask = 0x7f;
+  constexpr uint32_t kStatusShift = 8;
+  exit->set_signal(SignalName(record.code & kSignalMask));
+  exit->set_status(record.code >> kStatusShift);
+  SetTime(WallNs(record.time_ns), exit->mutable_time());
+}
+
+void Enricher::Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out) {
+  const auto instance = instances_.Find(record.instance);
+  const HookInfo* hook = instance != nullptr && record.hook_index < instance->hooks.size()
+                             ? &instance->hooks[record.hook_index]
+                             : nullptr;
+  const std::string_view policy_name = instance == nullptr ? "" : instance->policy_name;
+  if (hook != nullptr && hook->kind == policy::HookKind::kLsm) {
+    FillPolicyEvent(record, policy_name, hook, out->mutable_process_lsm());
+  } else {
+    FillPolicyEvent(record, policy_name, hook, out->mutable_process_kprobe());
+  }
+}
+
+template <typename Event>
+void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
+                               const HookInfo* hook, Event* out) {
+  const Process& process = cache_.Resolve(record.process);
+  FillProcess(process, out->mutable_process());
+  out->mutable_process()->mutable_tid()->set_value(record.process.tid);
+  if (const Process* parent = cache_.Parent(process)) FillProcess(*parent, out->mutable_parent());
+  out->set_policy_name(std::string(policy_name));
+  out->set_action(ActionOf(record));
+  if (hook == nullptr) {
+    out->set_function_name(HookName(record.hook));
+    FillArgument(record, policy::Argument{}, out->add_args());
+  } else {
+    out->set_function_name(hook->call);
+    out->set_message(hook->message);
+    for (const auto& argument : hook->arguments) FillArgument(record, argument, out->add_args());
+    for (const auto& tag : hook->tags) out->add_tags(tag);
+  }
+  FillTags(record, hook == nullptr, out);
+}
+
+void Enricher::FillProcess(const Process& process, tetragon::Process* out) const {
+  out->set_exec_id(process.exec_id);
+  out->mutable_pid()->set_value(process.key.pid);
+  out->mutable_uid()->set_value(process.uid);
+  out->set_cwd(process.cwd);
+  out->set_binary(process.binary);
+  out->set_arguments(process.arguments);
+  out->set_flags(process.flags);
+  SetTime(process.start_wall_ns, out->mutable_start_time());
+  out->mutable_auid()->set_value(process.auid);
+  out->set_parent_exec_id(process.parent_exec_id);
+  out->set_refcnt(process.References());
+  out->mutable_tid()->set_value(process.key.pid);
+  out->mutable_in_init_tree()->set_value(process.in_init_tree);
+  if (process.workload == bind::kHostWorkload) return;
+  const auto workload = workloads_.Find(process.workload);
+  if (workload == nullptr) return;
+  FillPod(*workload, out->mutable_pod());
+  out->set_docker(std::string(BareContainerId(workload->container_id).substr(0, kDockerLength)));
+}
+
+int64_t Enricher::WallNs(uint64_t boot_ns) {
+  if (boot_ns > offset_taken_ns_ + kOffsetAgeNs) {
+    boot_offset_ns_ = clock_.BootOffsetNs();
+    offset_taken_ns_ = boot_ns;
+  }
+  return static_cast<int64_t>(boot_ns) + boot_offset_ns_;
+}
+
+}  // namespace gatehouse::event

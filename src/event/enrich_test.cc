@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "event/enrich.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include "event/fakes.h"
+
+namespace gatehouse::event {
+namespace {
+
+using std::string_literals::operator""s;
+using ::testing::ElementsAre;
+using testing::kSecondNs;
+using testing::MakeProcess;
+
+constexpr bind::WorkloadId kWorkload = 5;
+constexpr bind::InstanceId kKprobePolicy = 11;
+constexpr bind::InstanceId kLsmPolicy = 12;
+constexpr ProcessKey kShell{100, 50 * kSecondNs, 4};
+constexpr ProcessKey kChild{101, 60 * kSecondNs, 4};
+
+class EnrichTest : public ::testing::Test {
+ protected:
+  EnrichTest() {
+    workloads_.workloads[kWorkload] = std::make_shared<WorkloadInfo>(
+        WorkloadInfo{.ns = "shop",
+                     .pod = "web-1",
+                     .pod_uid = "u-1",
+                     .container = "app",
+                     .container_id = "containerd://0123456789abcdef0123456789abcdef0123",
+                     .image = "docker.io/library/app:1",
+                     .labels = {{"app", "web"}}});
+    const HookInfo kprobe{.kind = policy::HookKind::kKprobe,
+                          .call = "security_bprm_check",
+                          .message = "shell in a container",
+                          .tags = {"exec", "gate"},
+                          .arguments = {{0, policy::ArgumentType::kLinuxBinprm, "program", {}}}};
+    const HookInfo lsm{.kind = policy::HookKind::kLsm, .call = "bprm_creds_for_exec"};
+    instances_.instances[kKprobePolicy] = std::make_shared<InstanceInfo>(
+        InstanceInfo{.policy_name = "web-gate", .hooks = {lsm, kprobe}});
+    instances_.instances[kLsmPolicy] =
+        std::make_shared<InstanceInfo>(InstanceInfo{.policy_name = "web-lsm", .hooks = {lsm}});
+  }
+
+  EventPtr StartShell(bind::WorkloadId workload = kWorkload) {
+    return enricher_.Enrich(ExecRecord{.time_ns = 51 * kSecondNs + 1'000'000,
+                                       .process = MakeProcess(kShell, {}, workload),
+                                       .binary = "/bin/bash",
+                                       .args = args_,
+                                       .cwd = "/"});
+  }
+  static PolicyRecord Denial() {
+    PolicyRecord record;
+    record.time_ns = 61 * kSecondNs;
+    record.process = MakeProcess(kChild, kShell, kWorkload);
+    record.process.tid = 105;
+    record.instance = kKprobePolicy;
+    record.hook = GH_HOOK_BPRM_CHECK;
+    record.hook_index = 1;
+    record.actions = GH_ACTION_POST | GH_ACTION_OVERRIDE;
+    record.error = -1;
+    record.file_mode = 0100755;
+    record.object = "/usr/bin/curl";
+    return record;
+  }
+  static void ExpectText(const google::protobuf::Message& message, const std::string& text) {
+    const std::unique_ptr<google::protobuf::Message> expected(message.New());
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, expected.get()));
+    google::protobuf::util::MessageDifferencer differ;
+    std::string differences;
+    differ.ReportDifferencesToString(&differences);
+    EXPECT_TRUE(differ.Compare(*expected, message)) << differences;
+  }
+
+  const std::string args_ = "bash\0-c\0curl x"s;
+  testing::FakeClock clock_;
+  testing::FakeProc proc_;
+  testing::FakeWorkloads workloads_;
+  testing::FakeInstances instances_;
+  ProcessCache cache_{{.node_name = "n1"}, clock_, proc_};
+  Enricher enricher_{
+      {.node_name = "n1", .cluster_name = "c1"}, cache_, clock_, workloads_, instances_};
+};
+
+constexpr char kPodText[] = R"(
+  pod {
+    namespace: "shop" name: "web-1" uid: "u-1"
+    container {
+      id: "containerd://0123456789abcdef0123456789abcdef0123" name: "app"
+      image { name: "docker.io/library/app:1" }
+    }
+    pod_labels { key: "app" value: "web" }
+  }
+  docker: "0123456789abcdef0123456789abcde")";
+
+// exec_id: base64 of n1:51001000000:100, parent: n1:1:0.
+std::string ShellText(int refcnt) {
+  return R"(
+    exec_id: "bjE6NTEwMDEwMDAwMDA6MTAw" pid { value: 100 } uid { value: 1000 } cwd: "/"
+    binary: "/bin/bash" arguments: "-c \"curl x\"" flags: "execve rootcwd clone"
+    start_time { seconds: 1767323096 nanos: 1000000 } auid { value: 4294967295 }
+    parent_exec_id: "bjE6MTow" refcnt: )" +
+         std::to_string(refcnt) + R"( tid { value: 100 } in_init_tree { value: false })" + kPodText;
+}
+
+// A fork of the shell. exec_id: base64 of n1:60000000000:101.
+std::string ForkText(int tid) {
+  return R"(
+    exec_id: "bjE6NjAwMDAwMDAwMDA6MTAx" pid { value: 101 } uid { value: 1000 } cwd: "/"
+    binary: "/bin/bash" arguments: "-c \"curl x\"" flags: "clone"
+    start_time { seconds: 1767323105 } auid { value: 4294967295 }
+    parent_exec_id: "bjE6NTEwMDEwMDAwMDA6MTAw" refcnt: 1
+    tid { value: )" +
+         std::to_string(tid) + R"( } in_init_tree { value: false })" + kPodText;
+}
+
+TEST_F(EnrichTest, ExecHasEveryField) {
+  ExpectText(*StartShell(), "process_exec { process {" + ShellText(1) + R"(} }
+    node_name: "n1" cluster_name: "c1" time { seconds: 1767323096 nanos: 1000000 })");
+}
+
+TEST_F(EnrichTest, ExitHasEveryField) {
+  StartShell();
+  (void)enricher_.Enrich(Denial());
+  const EventPtr event = enricher_.Enrich(ExitRecord{
+      .time_ns = 62 * kSecondNs, .process = MakeProcess(kChild, kShell, kWorkload), .code = 0x89});
+  std::string process = ForkText(101);
+  process.replace(process.find("refcnt: 1"), 9, "");
+  ExpectText(*event, "process_exit { process {" + process + "} parent {" + ShellText(2) + R"(}
+    signal: "SIGKILL" time { seconds: 1767323107 } }
+    node_name: "n1" cluster_name: "c1" time { seconds: 1767323107 })");
+}
+
+TEST_F(EnrichTest, ExitStatusWithoutSignal) {
+  StartShell();
+  const EventPtr event = enricher_.Enrich(
+      ExitRecord{.time_ns = 62 * kSecondNs, .process = MakeProcess(kShell, {}), .code = 3 << 8});
+  EXPECT_EQ(event->process_exit().status(), 3u);
+  EXPECT_EQ(event->process_exit().signal(), "");
+}
+
+TEST_F(EnrichTest, KprobeHasEveryField) {
+  StartShell();
+  ExpectText(*enricher_.Enrich(Denial()),
+             "process_kprobe { process {" + ForkText(105) + "} parent {" + ShellText(2) + R"(}
+    function_name: "security_bprm_check"
+    args { linux_binprm_arg { path: "/usr/bin/curl" permission: "-rwxr-xr-x" } label: "program" }
+    action: KPROBE_ACTION_OVERRIDE policy_name: "web-gate" message: "shell in a container"
+    tags: "exec" tags: "gate" }
+    node_name: "n1" cluster_name: "c1" time { seconds: 1767323106 })");
+}
+
+TEST_F(EnrichTest, LsmHasEveryField) {
+  StartShell();
+  PolicyRecord record = Denial();
+  record.instance = kLsmPolicy;
+  record.hook_index = 0;
+  record.actions = GH_ACTION_POST;
+  ExpectText(*enricher_.Enrich(record),
+             "process_lsm { process {" + ForkText(105) + "} parent {" + ShellText(2) + R"(}
+    function_name: "bprm_creds_for_exec" action: KPROBE_ACTION_POST policy_name: "web-lsm" }
+    node_name: "n1" cluster_name: "c1" time { seconds: 1767323106 })");
+}
+
+TEST_F(EnrichTest, OneActionStandsForAll) {
+  const auto action = [&](uint16_t actions, uint8_t signal) {
+    PolicyRecord record = Denial();
+    record.actions = actions;
+    record.signal = signal;
+    return enricher_.Enrich(record)->process_kprobe().action();
+  };
+  EXPECT_EQ(action(GH_ACTION_POST, 0), tetragon::KPROBE_ACTION_POST);
+  EXPECT_EQ(action(GH_ACTION_POST | GH_ACTION_SIGNAL, 9), tetragon::KPROBE_ACTION_SIGKILL);
+  EXPECT_EQ(action(GH_ACTION_POST | GH_ACTION_SIGNAL, 15), tetragon::KPROBE_ACTION_SIGNAL);
+  EXPECT_EQ(action(GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL, 9), tetragon::KPROBE_ACTION_OVERRIDE);
+}
+
+TEST_F(EnrichTest, WhatWasNotDoneIsTagged) {
+  PolicyRecord record = Denial();
+  record.flags = GH_POLICY_MONITOR;
+  const EventPtr monitored = enricher_.Enrich(record);
+  EXPECT_EQ(monitored->process_kprobe().action(), tetragon::KPROBE_ACTION_OVERRIDE);
+  EXPECT_THAT(monitored->process_kprobe().tags(), ElementsAre("exec", "gate", "gatehouse.monitor"));
+  record.flags = GH_POLICY_PROTECTED;
+  EXPECT_THAT(enricher_.Enrich(record)->process_kprobe().tags(),
+              ElementsAre("exec", "gate", "gatehouse.protected"));
+  record.flags = GH_POLICY_BY_SIGNAL;
+  EXPECT_THAT(enricher_.Enrich(record)->process_kprobe().tags(),
+              ElementsAre("exec", "gate", "gatehouse.by-signal"));
+}
+
+TEST_F(EnrichTest, UnreadableObjectsSayWhy) {
+  const std::vector<std::pair<gh_unreadable, std::string>> reasons = {
+      {GH_UNREADABLE_TOO_LONG, "too-long"},     {GH_UNREADABLE_UNREACHABLE, "unreachable"},
+      {GH_UNREADABLE_FAULT, "fault"},           {GH_UNREADABLE_NO_BINARY, "no-binary"},
+      {GH_UNREADABLE_NO_SCRATCH, "no-scratch"}, {GH_UNREADABLE_TOO_MANY, "too-many"}};
+  for (const auto& [reason, word] : reasons) {
+    PolicyRecord record = Denial();
+    record.unreadable = reason;
+    record.object = {};
+    const EventPtr event = enricher_.Enrich(record);
+    EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().path(), "");
+    EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().flags(),
+              "unresolvedPathComponents");
+    EXPECT_THAT(event->process_kprobe().tags(),
+                ElementsAre("exec", "gate", "gatehouse.unreadable." + word));
+  }
+}
+
+TEST_F(EnrichTest, EventOfADeletedPolicyIsNotLost) {
+  PolicyRecord record = Denial();
+  record.instance = 999;
+  const EventPtr event = enricher_.Enrich(record);
+  EXPECT_EQ(event->process_kprobe().policy_name(), "");
+  EXPECT_EQ(event->process_kprobe().function_name(), "security_bprm_check");
+  EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().path(), "/usr/bin/curl");
+  EXPECT_THAT(event->process_kprobe().tags(), ElementsAre("gatehouse.policy-gone"));
+  record = Denial();
+  record.hook_index = 7;  // replaced by one with fewer hooks
+  EXPECT_EQ(enricher_.Enrich(record)->process_kprobe().policy_name(), "web-gate");
+}
+
+TEST_F(EnrichTest, HostAndUnknownWorkloadsHaveNoPod) {
+  EXPECT_FALSE(StartShell(bind::kHostWorkload)->process_exec().process().has_pod());
+  EXPECT_FALSE(StartShell(77)->process_exec().process().has_pod());
+}
+
+TEST_F(EnrichTest, PlainCgroupWithLabels) {
+  workloads_.workloads[6] = std::make_shared<WorkloadInfo>(WorkloadInfo{.labels = {{"a", "b"}}});
+  ExpectText(StartShell(6)->process_exec().process().pod(),
+             R"(pod_labels { key: "a" value: "b" })");
+}
+
+TEST_F(EnrichTest, BadBytesInPathsAreEscaped) {
+  PolicyRecord record = Denial();
+  record.object = "/tmp/\xff";
+  const EventPtr event = enricher_.Enrich(record);
+  EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().path(), "/tmp/\\xff");
+  EXPECT_FALSE(event->SerializeAsString().empty());
+}
+
+TEST_F(EnrichTest, TimeFollowsTheWallClock) {
+  PolicyRecord record = Denial();
+  (void)enricher_.Enrich(record);
+  clock_.offset_ns += 3'600 * static_cast<int64_t>(kSecondNs);
+  record.time_ns += 2 * kSecondNs;
+  EXPECT_EQ(enricher_.Enrich(record)->time().seconds(), 1'767'323'108 + 3'600);
+}
+
+}  // namespace
+}  // namespace gatehouse::event

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/compact.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <string_view>
+
+#include "event/enrich.h"
+
+namespace gatehouse::exporting {
+namespace {
+
+// What a terminal could take for a command is shown as \xHH.
+std::string Printable(std::string_view text) {
+  constexpr unsigned char kDelete = 0x7f;
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < ' ' || byte == kDelete) {
+      fmt::format_to(std::back_inserter(out), "\\x{:02x}", byte);
+    } else {
+      out.push_back(c);
+    }
+  }
+  return out;
+}
+
+std::string TimeOfDay(const google::protobuf::Timestamp& time) {
+  constexpr int kNsPerMs = 1'000'000;
+  const std::chrono::sys_seconds seconds{std::chrono::seconds(time.seconds())};
+  return fmt::format("{:%H:%M:%S}.{:03}", seconds, time.nanos() / kNsPerMs);
+}
+
+// namespace/pod/container, as far as it is known; the host is a dash.
+std::string Workload(const tetragon::Process& process) {
+  if (!process.has_pod()) return "-";
+  const tetragon::Pod& pod = process.pod();
+  std::string text;
+  for (const std::string* part : {&pod.namespace_(), &pod.name(), &pod.container().name()}) {
+    if (part->empty()) continue;
+    if (!text.empty()) text += '/';
+    text += *part;
+  }
+  return text.empty() ? "-" : Printable(text);
+}
+
+std::string Command(const tetragon::Process& process) {
+  const std::string binary = process.binary().empty() ? "?" : Printable(process.binary());
+  return process.arguments().empty() ? binary : binary + " " + Printable(process.arguments());
+}
+
+std::string Line(const tetragon::GetEventsResponse& event, std::string_view what,
+                 const tetragon::Process& process, std::string_view rest) {
+  return fmt::format("{} {:<9} {} {} {}", TimeOfDay(event.time()), what, Workload(process),
+                     process.pid().value(), rest);
+}
+
+template <typename Event>
+bool HasTag(const Event& event, std::string_view tag) {
+  return std::ranges::find(event.tags(), tag) != event.tags().end();
+}
+
+// The first word of an event of a policy: what happened to the operation.
+template <typename Event>
+std::string_view Outcome(const Event& event) {
+  const bool enforces = event.action() != tetragon::KPROBE_ACTION_POST &&
+                        event.action() != tetragon::KPROBE_ACTION_NOPOST;
+  if (!enforces) return "seen";
+  if (HasTag(event, event::kTagMonitor)) return "monitored";
+  if (HasTag(event, event::kTagProtected)) return "protected";
+  if (HasTag(event, event::kTagBySignal)) return "killed";
+  switch (event.action()) {
+    case tetragon::KPROBE_ACTION_OVERRIDE:
+      return "denied";
+    case tetragon::KPROBE_ACTION_SIGKILL:
+      return "killed";
+    case tetragon::KPROBE_ACTION_SIGNAL:
+      return "signalled";
+    default:
+      return "seen";
+  }
+}
+
+template <typename Event>
+std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event& event) {
+  std::string rest = Command(event.process());
+  for (const tetragon::KprobeArgument& argument : event.args()) {
+    if (!argument.has_linux_binprm_arg()) continue;
+    const std::string& path = argument.linux_binprm_arg().path();
+    rest += " -> " + (path.empty() ? std::string("(unreadable)") : Printable(path));
+  }
+  rest += fmt::format("  policy {} on {}",
+                      event.policy_name().empty() ? "?" : Printable(event.policy_name()),
+                      Printable(event.function_name()));
+  if (!event.message().empty()) rest += ": " + Printable(event.message());
+  return Line(response, Outcome(event), event.process(), rest);
+}
+
+std::string ExitLine(const tetragon::GetEventsResponse& response) {
+  const tetragon::ProcessExit& event = response.process_exit();
+  const std::string end =
+      event.signal().empty() ? fmt::format("status {}", event.status()) : Printable(event.signal());
+  return Line(response, "exit", event.process(), Command(event.process()) + "  " + end);
+}
+
+}  // namespace
+
+std::string CompactLine(const tetragon::GetEventsResponse& event) {
+  switch (event.event_case()) {
+    case tetragon::GetEventsResponse::kProcessExec:
+      return Line(event, "exec", event.process_exec().process(),
+                  Command(event.process_exec().process()));
+    case tetragon::GetEventsResponse::kProcessExit:
+      return ExitLine(event);
+    case tetragon::GetEventsResponse::kProcessKprobe:
+      return PolicyLine(event, event.process_kprobe());
+    case tetragon::GetEventsResponse::kProcessLsm:
+      return PolicyLine(event, event.process_lsm());
+    default:
+      return fmt::format("{} other     event of type {}", TimeOfDay(event.time()),
+                         static_cast<int>(event.event_case()));
+  }
+}
+
+}  // namespace gatehouse::exporting
