@@ -376,6 +376,7 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
   }
   for (const bind::InstanceId id : delta.removed) RemoveInstance(id, retired);
   retired.strings = strings_.TakeIdle();
+  for (const StringId id : retired.strings) idle_since_[id] = generation_;
 }
 
 uint32_t Image::SlotOf(bind::WorkloadId workload) {
@@ -404,7 +405,12 @@ void Image::Reclaim(uint64_t generation) {
       retired_, [&](const Retired& retired) { return retired.generation > generation; });
   for (auto retired = retired_.begin(); retired != end; ++retired) {
     for (const Block& block : retired->blocks) free_.Free(block.address, block.words);
-    for (const StringId id : retired->strings) EraseString(id);
+    for (const StringId id : retired->strings) {
+      const auto idle = idle_since_.find(id);
+      if (idle == idle_since_.end() || idle->second != retired->generation) continue;  // used since
+      idle_since_.erase(idle);
+      EraseString(id);
+    }
     std::ranges::copy(retired->slots, std::back_inserter(free_slots_));
   }
   retired_.erase(retired_.begin(), end);
@@ -442,12 +448,9 @@ bool Image::InsertString(StringId id) {
 }
 
 void Image::EraseString(StringId id) {
-  if (id >= in_table_.size() || !in_table_[id]) {
-    (void)strings_.Erase(id);
-    return;
-  }
-  const gh_digest digest = *At<gh_digest>(digests_.address + id * kWords<gh_digest>);
   if (!strings_.Erase(id)) return;  // somebody refers to it again
+  if (id >= in_table_.size() || !in_table_[id]) return;
+  const gh_digest digest = *At<gh_digest>(digests_.address + id * kWords<gh_digest>);
   for (uint32_t probe = 0; probe < GH_SLOT_PROBES_MAX; ++probe) {
     const uint32_t slot = (static_cast<uint32_t>(digest.lo) + probe) & (string_slots_.words - 1);
     uint32_t* const entry = At<uint32_t>(string_slots_.address + slot);

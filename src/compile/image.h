@@ -171,6 +171,7 @@ class Image {
   Block digests_;       // by string id
   std::vector<StringId> pending_strings_;  // interned, not in the table yet
   std::vector<bool> in_table_;             // by string id
+  std::unordered_map<StringId, uint64_t> idle_since_;  // generation that last gave up the string
   uint32_t occupied_string_slots_ = 0;  // by ids and by what deleted ones left
   std::vector<Retired> retired_;
 };

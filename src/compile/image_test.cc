@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/image.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace gatehouse::compile {
+namespace {
+
+/// Memory as a vector; can be told to fail.
+class VectorMemory : public Memory {
+ public:
+  std::span<uint32_t> words() override { return words_; }
+  Result<void> Grow(uint32_t pages, std::span<const uint32_t> counters) override {
+    if (pages > limit_pages) return Fail(ErrorCode::kSystem, "memory", "no more");
+    grown_with = {counters.begin(), counters.end()};
+    words_.resize(size_t{pages} * GH_PAGE_WORDS);
+    return {};
+  }
+  uint32_t limit_pages = 1u << 20;
+  std::vector<uint32_t> grown_with;
+
+ private:
+  std::vector<uint32_t> words_;
+};
+
+/// Reads the image as the kernel programs do, slowly: the other half of the layout's definition.
+class Reader {
+ public:
+  Reader(std::span<const uint32_t> words, DigestKey key) : words_(words), key_(key) {}
+
+  template <typename T>
+  [[nodiscard]] const T* At(uint32_t address) const {
+    return address == 0 ? nullptr : reinterpret_cast<const T*>(words_.data() + address);
+  }
+  [[nodiscard]] const gh_root& root() const { return *At<gh_root>(words_[0]); }
+
+  [[nodiscard]] uint32_t IdOf(std::string_view text) const {
+    const gh_digest digest = Digest(key_, text);
+    for (uint32_t probe = 0; probe < GH_SLOT_PROBES_MAX; ++probe) {
+      const uint32_t id =
+          words_[root().slots + ((static_cast<uint32_t>(digest.lo) + probe) & root().slots_mask)];
+      if (id == 0) return 0;
+      if (id == GH_SLOT_DELETED) continue;
+      const auto* found = At<gh_digest>(root().digests + id * 4);
+      if (found->lo == digest.lo && found->hi == digest.hi) return id;
+    }
+    return 0;
+  }
+  [[nodiscard]] bool Has(const gh_filter& filter, uint32_t id) const {
+    const auto begin = words_.begin() + filter.set;
+    return id != 0 && std::binary_search(begin, begin + filter.count, id);
+  }
+  [[nodiscard]] const gh_gate* Gate(uint32_t slot, gh_hook hook) const {
+    if (slot >= root().n_workloads) return nullptr;
+    const auto* group = At<gh_group>(words_[root().workloads + slot]);
+    return group == nullptr ? nullptr : At<gh_gate>(group->gate[hook]);
+  }
+  /// The policies whose first rule's first filter (exact) holds for `path`.
+  [[nodiscard]] std::vector<uint32_t> Matching(uint32_t slot, gh_hook hook, std::string_view path) const {
+    std::vector<uint32_t> policies;
+    const gh_gate* gate = Gate(slot, hook);
+    for (uint32_t i = 0; gate != nullptr && i < gate->n_policies; ++i) {
+      const auto* rule = At<gh_rule>(words_[gate->policies + i]);
+      const auto* filter = At<gh_filter>(rule->filters);
+      if (Has(*filter, IdOf(path)) != (filter->negated != 0)) policies.push_back(rule->policy);
+    }
+    return policies;
+  }
+
+ private:
+  std::span<const uint32_t> words_;
+  DigestKey key_;
+};
+
+class ImageTest : public ::testing::Test {
+ protected:
+  ImageTest() { EXPECT_TRUE(image.Initialize()); }
+
+  ProgramPtr AllowList(const std::vector<std::string>& values, gh_match match = GH_MATCH_EXACT) {
+    Rule rule;
+    const std::vector<std::string_view> views(values.begin(), values.end());
+    rule.filters.push_back(Filter{GH_SUBJECT_OBJECT, match, true, sets.Make(match, views)});
+    rule.actions = GH_ACTION_OVERRIDE;
+    rule.error = -1;
+    auto program = std::make_shared<Program>();
+    program->hooks.push_back(HookProgram{GH_HOOK_BPRM_CREDS_FOR_EXEC, 0, {rule}});
+    return program;
+  }
+  [[nodiscard]] Reader Read() { return {memory.words(), key}; }
+  std::vector<uint32_t> Matching(bind::WorkloadId workload, std::string_view path) {
+    return Read().Matching(image.SlotOf(workload), GH_HOOK_BPRM_CREDS_FOR_EXEC, path);
+  }
+
+  const DigestKey key{0x0706050403020100, 0x0f0e0d0c0b0a0908};
+  StringPool strings;
+  ValueSets sets{strings};
+  VectorMemory memory;
+  Image image{memory, strings, key};
+};
+
+using Ids = std::vector<uint32_t>;
+
+// The first two vectors of the reference implementation (vectors_sip128): key 00..0f.
+TEST(DigestTest, IsSipHash24With128Bits) {
+  const DigestKey key{0x0706050403020100, 0x0f0e0d0c0b0a0908};
+  const gh_digest empty = Digest(key, "");
+  EXPECT_EQ(empty.lo, 0xe6a825ba047f81a3u);
+  EXPECT_EQ(empty.hi, 0x930255c71472f66du);
+  const gh_digest one = Digest(key, std::string_view("\0", 1));
+  EXPECT_EQ(one.lo, 0x44af996bd8c187dau);
+  EXPECT_EQ(one.hi, 0x45fc229b11597634u);
+}
+
+TEST_F(ImageTest, AnEmptyImageHasNoGates) {
+  EXPECT_EQ(Read().Gate(0, GH_HOOK_BPRM_CREDS_FOR_EXEC), nullptr);
+  EXPECT_EQ(Read().Gate(1'000'000, GH_HOOK_BPRM_CREDS_FOR_EXEC), nullptr);
+}
+
+TEST_F(ImageTest, JudgesByTheSetOfTheWorkloadsOwnPolicies) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a", "/b"})}, {2, AllowList({"/b", "/c"})}},
+                           .removed = {},
+                           .groups = {{7, {1}}, {8, {1, 2}}}}));
+  EXPECT_EQ(Matching(7, "/a"), Ids{});
+  EXPECT_EQ(Matching(7, "/c"), Ids{1});
+  EXPECT_EQ(Matching(8, "/a"), Ids{2});
+  EXPECT_EQ(Matching(8, "/b"), Ids{});
+  EXPECT_EQ(Matching(8, "/unknown"), (Ids{1, 2}));
+  EXPECT_EQ(Read().Gate(image.SlotOf(7), GH_HOOK_BPRM_CHECK), nullptr);
+  EXPECT_EQ(image.InstancesOn(GH_HOOK_BPRM_CREDS_FOR_EXEC), 2u);
+  EXPECT_EQ(image.InstancesOn(GH_HOOK_BPRM_CHECK), 0u);
+}
+
+TEST_F(ImageTest, EqualGroupsAndEqualSetsAreStoredOnce) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}, {2, AllowList({"/a"})}},
+                           .removed = {},
+                           .groups = {{1, {1}}, {2, {1}}, {3, {2}}}}));
+  EXPECT_EQ(image.sizes().sets, 1u);
+  EXPECT_EQ(image.sizes().groups, 2u);
+}
+
+TEST_F(ImageTest, AnEmptySetHasNoMember) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({})}}, .removed = {}, .groups = {{1, {1}}}}));
+  EXPECT_EQ(Matching(1, "/a"), Ids{1});
+}
+
+TEST_F(ImageTest, WhatWasReplacedIsUsedAgainOnlyAfterReclaim) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  image.Reclaim(image.generation());
+  const uint32_t old_root = memory.words()[0];
+  const std::vector<uint32_t> before(memory.words().begin(), memory.words().end());
+  ASSERT_TRUE(image.Apply({.added = {{2, AllowList({"/b"})}}, .removed = {1}, .groups = {{1, {2}}}}));
+  EXPECT_NE(memory.words()[0], old_root);
+  // A program that read the old root finds everything as it was.
+  const Reader old(memory.words(), key);
+  const auto* root = old.At<gh_root>(old_root);
+  const auto* group = old.At<gh_group>(memory.words()[root->workloads + image.SlotOf(1)]);
+  const auto* gate = old.At<gh_gate>(group->gate[GH_HOOK_BPRM_CREDS_FOR_EXEC]);
+  EXPECT_EQ(old.At<gh_rule>(memory.words()[gate->policies])->policy, 1u);
+  EXPECT_NE(old.IdOf("/a"), 0u);
+
+  EXPECT_TRUE(image.HasRetired());
+  image.Reclaim(image.generation());
+  EXPECT_FALSE(image.HasRetired());
+  EXPECT_EQ(Read().IdOf("/a"), 0u);
+  EXPECT_EQ(Matching(1, "/a"), Ids{2});
+}
+
+TEST_F(ImageTest, AFailedChangeLeavesTheImageAsItWas) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  const uint32_t root = memory.words()[0];
+  const uint64_t used = image.sizes().used_bytes;
+  memory.limit_pages = static_cast<uint32_t>(memory.words().size() / GH_PAGE_WORDS);
+  std::vector<std::string> many;
+  for (int i = 0; i < 100'000; ++i) many.push_back("/" + std::to_string(i));
+  {
+    const auto result =
+        image.Apply({.added = {{2, AllowList(many)}}, .removed = {1}, .groups = {{1, {2}}}});
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().code, ErrorCode::kSystem);
+  }
+  EXPECT_EQ(memory.words()[0], root);
+  EXPECT_EQ(image.sizes().used_bytes, used);
+  EXPECT_EQ(Matching(1, "/b"), Ids{1});
+
+  memory.limit_pages = 1u << 20;  // and a later one succeeds, strings included
+  ASSERT_TRUE(image.Apply({.added = {{3, AllowList(many)}}, .removed = {1}, .groups = {{1, {3}}}}));
+  EXPECT_EQ(Matching(1, "/99999"), Ids{});
+  EXPECT_EQ(Matching(1, "/100000"), Ids{3});
+}
+
+TEST_F(ImageTest, TooManyPoliciesOnAGateAreRefused) {
+  bind::Delta delta;
+  std::vector<bind::InstanceId> group;
+  for (bind::InstanceId id = 1; id <= GH_POLICIES_PER_GATE_MAX + 1; ++id) {
+    delta.added.emplace_back(id, AllowList({"/a"}));
+    group.push_back(id);
+  }
+  delta.groups.emplace_back(1, group);
+  const auto result = image.Apply(delta);
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(Read().Gate(image.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC), nullptr);
+}
+
+TEST_F(ImageTest, LengthsOfHeadsAndTailsAreThoseOfTheGroupsPolicies) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/usr/", "/opt/x"}, GH_MATCH_PREFIX)},
+                                     {2, AllowList({".so", "/ls"}, GH_MATCH_POSTFIX)},
+                                     {3, AllowList({"/a"})}},
+                           .removed = {},
+                           .groups = {{1, {1, 2}}, {2, {3}}}}));
+  const Reader reader = Read();
+  const gh_gate* gate = reader.Gate(image.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  const auto* lengths = reader.At<gh_lengths>(gate->lengths);
+  ASSERT_NE(lengths, nullptr);
+  ASSERT_EQ(lengths[GH_SUBJECT_OBJECT].n_heads, 2u);
+  EXPECT_EQ(memory.words()[lengths[GH_SUBJECT_OBJECT].heads], 5u);
+  EXPECT_EQ(memory.words()[lengths[GH_SUBJECT_OBJECT].heads + 1], 6u);
+  ASSERT_EQ(lengths[GH_SUBJECT_OBJECT].n_tails, 1u);
+  EXPECT_EQ(lengths[GH_SUBJECT_BINARY].n_heads, 0u);
+  EXPECT_EQ(reader.Gate(image.SlotOf(2), GH_HOOK_BPRM_CREDS_FOR_EXEC)->lengths, 0u);
+}
+
+TEST_F(ImageTest, GrowthIsToldWhereTheCountersAre) {
+  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  std::vector<std::string> many;
+  for (int i = 0; i < 200'000; ++i) many.push_back("/" + std::to_string(i));
+  ASSERT_TRUE(image.Apply({.added = {{2, AllowList(many)}}, .removed = {}, .groups = {{2, {2}}}}));
+  ASSERT_FALSE(memory.grown_with.empty());
+  const Reader reader = Read();
+  const gh_gate* gate = reader.Gate(image.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  EXPECT_TRUE(std::ranges::count(memory.grown_with, memory.words()[gate->policies]));
+  EXPECT_EQ(Matching(2, "/199999"), Ids{});
+  EXPECT_EQ(Matching(2, "/200000"), Ids{2});
+}
+
+TEST_F(ImageTest, ASlotIsGivenAwayAgainOnlyAfterReclaim) {
+  const uint32_t slot = image.SlotOf(1);
+  image.ReleaseSlot(1);
+  EXPECT_NE(image.SlotOf(2), slot);
+  image.Reclaim(image.generation());
+  EXPECT_EQ(image.SlotOf(3), slot);
+}
+
+// Thousands of random changes against a model: what each workload's policies allow, and that nothing
+// is left over when all is gone.
+TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
+  image.Reclaim(image.generation());
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  struct Policy {
+    bind::InstanceId id;
+    std::vector<std::string> values;
+  };
+  std::vector<std::optional<Policy>> of_workload(40);
+  bind::InstanceId next = 1;
+  for (int round = 0; round < 3000; ++round) {
+    const size_t workload = random() % of_workload.size();
+    auto& current = of_workload[workload];
+    bind::Delta delta;
+    if (current) delta.removed.push_back(current->id);
+    if (random() % 4 == 0) {
+      current.reset();
+      delta.groups.emplace_back(workload + 1, Ids{});
+    } else {
+      Policy policy{next++, {}};
+      const size_t count = random() % 60;
+      for (size_t i = 0; i < count; ++i) policy.values.push_back("/bin/" + std::to_string(random() % 500));
+      delta.added.emplace_back(policy.id, AllowList(policy.values));
+      delta.groups.emplace_back(workload + 1, Ids{policy.id});
+      current = std::move(policy);
+    }
+    ASSERT_TRUE(image.Apply(delta));
+    delta = {};
+    if (random() % 3 == 0) image.Reclaim(image.generation());
+    for (int check = 0; check < 5; ++check) {
+      const size_t asked = random() % of_workload.size();
+      const std::string path = "/bin/" + std::to_string(random() % 500);
+      const auto& policy = of_workload[asked];
+      const bool denied = policy && std::ranges::count(policy->values, path) == 0;
+      ASSERT_EQ(Matching(static_cast<bind::WorkloadId>(asked + 1), path),
+                denied ? Ids{policy->id} : Ids{})
+          << path << " in workload " << asked;
+    }
+  }
+  bind::Delta last;
+  for (size_t workload = 0; workload < of_workload.size(); ++workload) {
+    if (of_workload[workload]) last.removed.push_back(of_workload[workload]->id);
+    last.groups.emplace_back(workload + 1, Ids{});
+  }
+  ASSERT_TRUE(image.Apply(last));
+  image.Reclaim(image.generation());
+  EXPECT_EQ(image.sizes().instances, 0u);
+  EXPECT_EQ(image.sizes().groups, 0u);
+  EXPECT_EQ(image.sizes().sets, 0u);
+  ASSERT_TRUE(image.Apply({}));  // collects what the last programs' end made idle
+  image.Reclaim(image.generation());
+  EXPECT_EQ(image.sizes().strings, 0u);
+}
+
+}  // namespace
+}  // namespace gatehouse::compile
