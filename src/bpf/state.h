@@ -88,7 +88,7 @@ struct scratch {
   __u32 sip_words; /* words absorbed */
   __u32 file_mode;
   struct value values[GH_SUBJECT_COUNT];
-  __u8 event[sizeof(struct gh_event_exec) + 4 * GH_PATH_MAX];
+  __u8 event[sizeof(struct gh_event_exec) + 3 * GH_PATH_MAX]; /* binary, args, cwd */
 };
 
 struct {
