@@ -10,9 +10,10 @@ source "$tools/packages.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: ./run lint [--fix] [licence|format|shell|tidy]...
+Usage: ./run lint [--fix] [licence|includes|format|shell|tidy]...
 
   licence   each source names its licence (SPDX) in its first lines
+  includes  folders include each other only as ARCHITECTURE.md says
   format    clang-format; with --fix the files are formatted instead
   shell     shellcheck
   tidy      clang-tidy over what the build compiles (builds first: it needs the generated headers)
@@ -51,6 +52,8 @@ check_licence() {
   return "$found"
 }
 
+check_includes() { "$tools/check-includes"; }
+
 check_format() {
   local options=(--dry-run -Werror)
   if $fix; then options=(-i); fi
@@ -79,12 +82,12 @@ while (($# > 0)); do
       usage
       exit 0
       ;;
-    licence | format | shell | tidy) checks+=("$1") ;;
+    licence | includes | format | shell | tidy) checks+=("$1") ;;
     *) die_usage "lint knows no \"$1\"; see ./run lint --help" ;;
   esac
   shift
 done
-if ((${#checks[@]} == 0)); then checks=(licence format shell tidy); fi
+if ((${#checks[@]} == 0)); then checks=(licence includes format shell tidy); fi
 
 packages_ensure lint
 cd "$project_root"
