@@ -97,8 +97,8 @@ std::vector<Action> ReadActions(Reader& reader, YamlNode node) {
     for (const Action& other : actions) {
       if (!Exclusive(action->kind, other.kind)) continue;
       reader.Report(entry.position(),
-                    fmt::format("{} beside {} on line {}", NameOf(action->kind),
-                                NameOf(other.kind), other.position.line),
+                    fmt::format("{} beside {} on line {}", NameOf(action->kind), NameOf(other.kind),
+                                other.position.line),
                     "keep one of the two");
     }
     actions.push_back(*action);

@@ -9,9 +9,9 @@
 #include "abi/gatehouse.h"
 #include "policy/model.h"
 
-/// What the language names, as tables: a hook, an argument type, an operator or an action is one row.
-/// A row without a value is known and not supported yet; it is refused by name. Names are facts of the
-/// TracingPolicy language.
+/// What the language names, as tables: a hook, an argument type, an operator or an action is one
+/// row. A row without a value is known and not supported yet; it is refused by name. Names are
+/// facts of the TracingPolicy language.
 namespace gatehouse::policy {
 
 /// A name of the language, an alias (or ""), and what it stands for; nullopt: not supported yet.

@@ -26,7 +26,7 @@ struct FilterDraft {
   std::optional<YamlNode> variable;
 };
 
-template <std::optional<YamlNode> FilterDraft::*member>
+template <std::optional<YamlNode> FilterDraft::* member>
 void Keep(Reader&, YamlNode node, FilterDraft& draft) {
   draft.*member = node;
 }
@@ -73,23 +73,32 @@ std::optional<uint32_t> FindByPosition(Reader& reader, YamlNode node, const Hook
     if (static_cast<uint64_t>(*position) < hook.arguments.size()) {
       found = static_cast<uint32_t>(*position);
     } else {
-      reader.Report(entry.position(),
-                    fmt::format("args of this hook has {} entries, counted from 0",
-                                hook.arguments.size()),
-                    "declare the argument there, with its type");
+      reader.Report(
+          entry.position(),
+          fmt::format("args of this hook has {} entries, counted from 0", hook.arguments.size()),
+          "declare the argument there, with its type");
     }
   });
   return found;
 }
 
-std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const FilterDraft& draft) {
+/// Reports a field that a filter needs. `complete` is false if a field was misspelt or had no
+/// value: that is reported already.
+void ReportMissing(Reader& reader, YamlNode node, bool complete, std::string_view field,
+                   std::string remedy) {
+  if (complete) reader.Report(node.position(), fmt::format("{} is missing", field), remedy);
+}
+
+std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const FilterDraft& draft,
+                                     bool complete) {
   if (draft.index && draft.args) {
-    reader.Report(node.position(), "index and args both say which argument", "remove one of the two");
+    reader.Report(node.position(), "index and args both say which argument",
+                  "remove one of the two");
     return std::nullopt;
   }
   if (draft.index) return FindByIndex(reader, *draft.index, draft.hook);
   if (draft.args) return FindByPosition(reader, *draft.args, draft.hook);
-  reader.Report(node.position(), "index is missing", "add `index: 0`");
+  ReportMissing(reader, node, complete, "index", "add `index: 0`");
   return std::nullopt;
 }
 
@@ -99,12 +108,12 @@ void CheckOperator(Reader& reader, Position position, Operator op, std::span<con
   if (std::find(known.begin(), known.end(), op) != known.end()) return;
   std::vector<std::string_view> names;
   for (const Operator each : known) names.push_back(NameOf(each));
-  reader.ReportField("operator", position,
-                     fmt::format("{} does not apply to {}", NameOf(op), noun),
+  reader.ReportField("operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
                      NameRemedy("", names, names));
 }
 
-Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, ValueUse use) {
+Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, ValueUse use,
+                        bool complete) {
   Values values;
   if (draft.values && draft.variable) {
     reader.Report(node.position(), "values and valuesFromVariable are both there",
@@ -117,17 +126,18 @@ Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, Value
     values.variable = draft.variables.Use(reader, *draft.variable, *use.kind);
     values.position = draft.variable->position();
   } else {
-    reader.Report(node.position(), "values is missing", "add the values to compare with");
+    ReportMissing(reader, node, complete, "values", "add the values to compare with");
   }
   return values;
 }
 
 std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, FilterDraft draft) {
   const bool of_argument = draft.subject == Subject::kArgument;
-  const bool mapping =
-      of_argument ? reader.Fields<FilterDraft>(node, kArgumentFilterFields, draft)
-                  : reader.Fields<FilterDraft>(node, kBinaryFilterFields, draft);
+  const size_t reports = reader.reports();
+  const bool mapping = of_argument ? reader.Fields<FilterDraft>(node, kArgumentFilterFields, draft)
+                                   : reader.Fields<FilterDraft>(node, kBinaryFilterFields, draft);
   if (!mapping) return std::nullopt;
+  const bool complete = reader.reports() == reports;
   Filter filter;
   filter.subject = draft.subject;
   filter.position = node.position();
@@ -135,7 +145,7 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, FilterDraft draf
   std::span<const Operator> operators = BinaryOperators();
   std::string_view noun = NameOf(Subject::kBinary);
   if (of_argument) {
-    const std::optional<uint32_t> argument = FindArgument(reader, node, draft);
+    const std::optional<uint32_t> argument = FindArgument(reader, node, draft, complete);
     if (!argument) return std::nullopt;
     filter.argument = *argument;
     const ArgumentType type = draft.hook.arguments[*argument].type;
@@ -147,7 +157,7 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, FilterDraft draf
   filter.op = *draft.op;
   use.match = TraitsOf(filter.op).match;
   CheckOperator(reader, node.position(), filter.op, operators, noun);
-  filter.values = ReadFilterValues(reader, node, draft, use);
+  filter.values = ReadFilterValues(reader, node, draft, use, complete);
   return filter;
 }
 

@@ -28,7 +28,7 @@ struct HookDraft {
   std::optional<YamlNode> selectors;
 };
 
-template <std::optional<YamlNode> HookDraft::*member>
+template <std::optional<YamlNode> HookDraft::* member>
 void Keep(Reader&, YamlNode node, HookDraft& draft) {
   draft.*member = node;
 }
@@ -83,7 +83,8 @@ constexpr std::array kArgumentFields{
                          }},
     Field<ArgumentDraft>{{"label"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
-                           draft.argument.label = ReadText(reader, node, kLabelBytesMax).value_or("");
+                           draft.argument.label =
+                               ReadText(reader, node, kLabelBytesMax).value_or("");
                          }},
     Field<ArgumentDraft>{{"returnCopy", Need::kOnlyFalse}},
     Field<ArgumentDraft>{{"maxData", Need::kOnlyFalse}},
@@ -121,10 +122,10 @@ void ReadArguments(Reader& reader, YamlNode node, const HookRow* row, Hook& hook
   reader.Entries(node, kArgumentsMax, [&](YamlNode entry) {
     ArgumentDraft draft;
     if (!reader.Fields<ArgumentDraft>(entry, kArgumentFields, draft)) return;
-    if (!draft.index || !draft.type) return;
+    if (!draft.index) return;
     Argument& argument = draft.argument;
     argument.index = static_cast<uint32_t>(*draft.index);
-    argument.type = *draft.type;
+    argument.type = draft.type.value_or(argument.type);  // filters on it are still to be read
     argument.position = entry.position();
     for (const Argument& other : hook.arguments) {
       if (other.index != argument.index) continue;
@@ -205,7 +206,9 @@ std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, Val
   std::vector<std::string_view> known;
   for (size_t i = 0; i < declared_->size(); ++i) {
     const Variable& variable = (*declared_)[i];
-    known.push_back(variable.name);
+    if (std::find(known.begin(), known.end(), variable.name) == known.end()) {
+      known.push_back(variable.name);
+    }
     if (variable.name != *name) continue;
     used_[i] = true;
     if (!variable.type || TraitsOf(*variable.type).values == kind) return name;

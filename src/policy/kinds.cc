@@ -95,7 +95,7 @@ struct SpecDraft {
   WorkloadSelector selector;
 };
 
-template <std::optional<YamlNode> SpecDraft::*member>
+template <std::optional<YamlNode> SpecDraft::* member>
 void Keep(Reader&, YamlNode node, SpecDraft& draft) {
   draft.*member = node;
 }
@@ -212,15 +212,14 @@ constexpr auto kPolicyFields =
                              Field<SpecDraft>{kMisplacedVariables},
                          });
 
-constexpr auto kNamespacedPolicyFields =
-    Join(kSectionFields,
-         std::array{
-             Field<SpecDraft>{{"podSelector"}, ReadPod},
-             Field<SpecDraft>{{"containerSelector"}, ReadContainer},
-             Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
-                               "use kind TracingPolicy: the host is in no namespace"}},
-             Field<SpecDraft>{kMisplacedVariables},
-         });
+constexpr auto kNamespacedPolicyFields = Join(
+    kSectionFields, std::array{
+                        Field<SpecDraft>{{"podSelector"}, ReadPod},
+                        Field<SpecDraft>{{"containerSelector"}, ReadContainer},
+                        Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
+                                          "use kind TracingPolicy: the host is in no namespace"}},
+                        Field<SpecDraft>{kMisplacedVariables},
+                    });
 
 TracingPolicy ReadPolicy(Reader& reader, YamlNode node, Kind kind) {
   TracingPolicy policy;
@@ -241,14 +240,13 @@ TracingPolicy ReadPolicy(Reader& reader, YamlNode node, Kind kind) {
 constexpr std::string_view kSelectsNothing =
     "a template selects no workloads: write it in a TracingPolicyBinding";
 
-constexpr auto kTemplateFields =
-    Join(kSectionFields,
-         std::array{
-             Field<SpecDraft>{{"variables"}, Keep<&SpecDraft::variables>},
-             Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
-             Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},
-             Field<SpecDraft>{{"hostSelector", Need::kMisplaced, kSelectsNothing}},
-         });
+constexpr auto kTemplateFields = Join(
+    kSectionFields, std::array{
+                        Field<SpecDraft>{{"variables"}, Keep<&SpecDraft::variables>},
+                        Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
+                        Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},
+                        Field<SpecDraft>{{"hostSelector", Need::kMisplaced, kSelectsNothing}},
+                    });
 
 constexpr std::array kVariableFields{
     Field<Variable>{{"name", Need::kRequired, "allowed"},
@@ -267,7 +265,7 @@ void CheckNameUnique(Reader& reader, Position position, const std::vector<Named>
                      std::string_view name) {
   const auto first = std::find_if(named.begin(), named.end(),
                                   [&](const Named& other) { return other.name == name; });
-  if (first == named.end() || name.empty()) return;
+  if (first == named.end()) return;
   reader.ReportField("name", position,
                      fmt::format("variable {} is there twice, first on line {}", Quote(name),
                                  first->position.line),
@@ -280,7 +278,8 @@ std::vector<Variable> ReadVariables(Reader& reader, YamlNode node) {
   reader.Entries(node, kVariablesMax, [&](YamlNode entry) {
     Variable variable;
     variable.position = entry.position();
-    if (!reader.Fields<Variable>(entry, kVariableFields, variable)) return;
+    reader.Fields<Variable>(entry, kVariableFields, variable);
+    if (variable.name.empty()) return;
     CheckNameUnique(reader, entry.position(), variables, variable.name);
     variables.push_back(std::move(variable));
   });
@@ -342,7 +341,8 @@ void ReadBoundValues(Reader& reader, YamlNode node, Binding& binding) {
   reader.Entries(node, kVariablesMax, [&](YamlNode entry) {
     ValuesDraft draft;
     draft.position = entry.position();
-    if (!reader.Fields<ValuesDraft>(entry, kValuesFields, draft)) return;
+    reader.Fields<ValuesDraft>(entry, kValuesFields, draft);
+    if (draft.name.empty()) return;
     CheckNameUnique(reader, entry.position(), bound, draft.name);
     bound.push_back(std::move(draft));
   });
@@ -393,7 +393,7 @@ struct DocumentDraft {
   std::optional<YamlNode> spec;
 };
 
-template <std::optional<YamlNode> DocumentDraft::*member>
+template <std::optional<YamlNode> DocumentDraft::* member>
 void Keep(Reader&, YamlNode node, DocumentDraft& draft) {
   draft.*member = node;
 }

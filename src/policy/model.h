@@ -97,7 +97,8 @@ struct Selector {
   Position position;
 };
 
-enum class HookKind { kKprobe, kLsm };  // the section that it was written in; decides the event type
+/// The section that a hook was written in; decides the event type.
+enum class HookKind { kKprobe, kLsm };
 
 enum class ArgumentType { kLinuxBinprm };
 
@@ -150,8 +151,9 @@ struct Template {
 
 enum class OnOverlap { kConflict, kMerge };
 
-/// kind TracingPolicyBinding. With an unconstrained selector it applies only through the label form:
-/// to pods labelled `tetragon-<template>=<name>`, where this binding is called `<template>-<name>`.
+/// kind TracingPolicyBinding. With an unconstrained selector it applies only through the label
+/// form: to pods labelled `tetragon-<template>=<name>`, where this binding is called
+/// `<template>-<name>`.
 struct Binding {
   Key key;
   std::string template_name;

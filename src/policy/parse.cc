@@ -29,15 +29,17 @@ class TextParser {
                          "split the text into several files");
         break;
       }
-      ReadDocument(*raw);
-      if (diagnostics_.full() || nodes_left_ == 0) break;
+      const YamlOutcome outcome = tree_.Read(*raw, limits_, nodes_left_, diagnostics_);
+      if (outcome == YamlOutcome::kTree) ReadDocument(*raw);
+      const bool too_many_nodes = outcome == YamlOutcome::kFailed && nodes_left_ == 0;
+      if (too_many_nodes || diagnostics_.full()) break;
     }
     return diagnostics_.Take();
   }
 
  private:
+  /// Makes a document of what is in the tree.
   void ReadDocument(const RawDocument& raw) {
-    if (tree_.Read(raw, limits_, nodes_left_, diagnostics_) != YamlOutcome::kTree) return;
     Reader reader(limits_, diagnostics_);
     std::optional<Object> object = ReadObject(reader, tree_.root());
     if (!object) return;
@@ -48,7 +50,8 @@ class TextParser {
     sink_(std::move(document));
   }
 
-  /// Policies, templates and bindings share their names: commands and events name them by these alone.
+  /// Policies, templates and bindings share their names: commands and events name them by these
+  /// alone.
   void CheckUnique(const Document& document) {
     const auto [first, added] = lines_.try_emplace(document.key(), document.position.line);
     if (added) return;
@@ -78,9 +81,8 @@ tl::expected<std::vector<Document>, std::vector<Diagnostic>> Parse(std::string_v
                                                                    std::string_view file,
                                                                    const ParseLimits& limits) {
   std::vector<Document> documents;
-  std::vector<Diagnostic> diagnostics =
-      ParseEach(text, file, limits,
-                [&](Document document) { documents.push_back(std::move(document)); });
+  std::vector<Diagnostic> diagnostics = ParseEach(
+      text, file, limits, [&](Document document) { documents.push_back(std::move(document)); });
   if (!diagnostics.empty()) return tl::unexpected(std::move(diagnostics));
   return documents;
 }

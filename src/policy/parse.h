@@ -14,9 +14,10 @@ namespace gatehouse::policy {
 
 /// One thing that is wrong with a text, for a person to act on.
 struct Diagnostic {
-  std::string file;    ///< "" prints as <input>
+  std::string file;  ///< "" prints as <input>
   Position position;
-  std::string path;    ///< where in the document: `spec.kprobes[0].selectors[1].matchArgs[0].operator`
+  std::string
+      path;  ///< where in the document: `spec.kprobes[0].selectors[1].matchArgs[0].operator`
   std::string cause;   ///< `unknown operator "Equals"`
   std::string remedy;  ///< `did you mean "Equal"? known here: Equal, NotEqual, …`
 
@@ -34,24 +35,26 @@ struct ParseLimits {
   size_t depth = 32;
   size_t nodes = 4'000'000;  ///< in all documents together, after expansion of aliases
   size_t values_per_filter = 1'000'000;
-  /// The text of one scalar with the comments before it, or of one flow collection (`[a, b]`): these
-  /// are held in memory token by token, unlike collections in block style.
+  /// The text of one scalar with the comments before it, or of one flow collection (`[a, b]`):
+  /// these are held in memory token by token, unlike collections in block style.
   size_t element_bytes = 1u << 20;
   size_t element_indicators = 100'000;  ///< of `[`, `{` and `,` in such an element
 };
 
-/// Parses all documents of a text; strict: an unknown or duplicate key, a wrong type, a value over a
-/// limit, anything that this version does not support is an error. Either every document is good, or
-/// the result is all diagnostics found (at most 100), in the order of the text. Pure; any thread.
+/// Parses all documents of a text; strict: an unknown or duplicate key, a wrong type, a value over
+/// a limit, anything that this version does not support is an error. Either every document is good,
+/// or the result is all diagnostics found (at most 100), in the order of the text. Pure; any
+/// thread.
 [[nodiscard]] tl::expected<std::vector<Document>, std::vector<Diagnostic>> Parse(
     std::string_view text, std::string_view file, const ParseLimits& limits = {});
 
 /// Takes over one good document.
 using DocumentSink = std::function<void(Document)>;
 
-/// As Parse, but hands each document to `sink` as soon as it is read, so that a large text is never in
-/// memory as documents as a whole. Nothing is handed over after the first diagnostic, but what was
-/// handed over before is: a caller that gets diagnostics back discards it. Returns the diagnostics.
+/// As Parse, but hands each document to `sink` as soon as it is read, so that a large text is never
+/// in memory as documents as a whole. Nothing is handed over after the first diagnostic, but what
+/// was handed over before is: a caller that gets diagnostics back discards it. Returns the
+/// diagnostics.
 [[nodiscard]] std::vector<Diagnostic> ParseEach(std::string_view text, std::string_view file,
                                                 const ParseLimits& limits,
                                                 const DocumentSink& sink);

@@ -136,9 +136,9 @@ bool Reader::ExpectEntries(YamlNode node, size_t entries_max) {
 }
 
 std::optional<std::string> Reader::String(YamlNode node) {
-  const bool string = node.kind() == YamlKind::kString ||
-                      (node.kind() == YamlKind::kPlain &&
-                       TypeOfPlain(node.text()) == ScalarType::kString);
+  const bool string =
+      node.kind() == YamlKind::kString ||
+      (node.kind() == YamlKind::kPlain && TypeOfPlain(node.text()) == ScalarType::kString);
   if (string) return std::string(node.text());
   ReportType(node, "a string", node.IsScalar() ? "put it in quotes" : "write one text");
   return std::nullopt;
@@ -164,9 +164,10 @@ std::optional<int64_t> Reader::Integer(YamlNode node, int64_t least, int64_t mos
   return std::nullopt;
 }
 
-void Reader::ReportUnsupportedName(Position position, std::string_view noun,
-                                   std::string_view name) {
-  Report(position, fmt::format("{} {} is not supported yet", noun, Quote(name)), "remove it");
+void Reader::ReportUnsupportedName(Position position, std::string_view noun, std::string_view name,
+                                   const std::vector<std::string_view>& known) {
+  Report(position, fmt::format("{} {} is not supported yet", noun, Quote(name)),
+         fmt::format("supported here: {}", fmt::join(known, ", ")));
 }
 
 void Reader::ReportUnknownName(Position position, std::string_view noun, std::string_view name,

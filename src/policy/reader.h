@@ -13,8 +13,8 @@
 #include "policy/parse.h"
 #include "policy/yaml_tree.h"
 
-/// Reads mappings by tables of fields. A reading function takes a node, fills in a draft and reports
-/// what is wrong; it goes on after an error, so that all errors of a text are reported.
+/// Reads mappings by tables of fields. A reading function takes a node, fills in a draft and
+/// reports what is wrong; it goes on after an error, so that all errors of a text are reported.
 namespace gatehouse::policy {
 
 enum class Need : uint8_t {
@@ -30,7 +30,8 @@ enum class Need : uint8_t {
 struct FieldName {
   std::string_view name;
   Need need = Need::kOptional;
-  std::string_view hint = {};  ///< required: an example of its value; misplaced: why, and what to do
+  std::string_view hint =
+      {};  ///< required: an example of its value; misplaced: why, and what to do
 };
 
 class Reader;
@@ -55,7 +56,8 @@ class Reader {
   /// How many reports there are on the whole text.
   [[nodiscard]] size_t reports() const { return diagnostics_.size(); }
 
-  /// While it lives, reports are about a field or an entry of where we are. The name must outlive it.
+  /// While it lives, reports are about a field or an entry of where we are. The name must outlive
+  /// it.
   class Scope {
    public:
     Scope(Reader& reader, std::string_view field) : reader_(reader) {
@@ -75,8 +77,8 @@ class Reader {
   void ReportField(std::string_view field, Position position, std::string cause,
                    std::string remedy = {});
 
-  /// Reads a mapping into `draft` by a table of at most 64 rows: what is not in the table, is missing, or is null, is reported.
-  /// Returns false if the node is no mapping.
+  /// Reads a mapping into `draft` by a table of at most 64 rows: what is not in the table, is
+  /// missing, or is null, is reported. Returns false if the node is no mapping.
   template <typename Draft>
   bool Fields(YamlNode node, std::span<const Field<Draft>> table, Draft& draft) {
     if (!ExpectMapping(node)) return false;
@@ -122,11 +124,11 @@ class Reader {
                                           std::span<const NameRow<Value>> rows) {
     const std::optional<std::string> name = String(node);
     if (!name) return std::nullopt;
+    bool unsupported = false;
     for (const NameRow<Value>& row : rows) {
-      if (*name == row.name || (!row.alias.empty() && *name == row.alias)) {
-        if (!row.value) ReportUnsupportedName(node.position(), noun, *name);
-        return row.value;
-      }
+      if (*name != row.name && (row.alias.empty() || *name != row.alias)) continue;
+      if (row.value) return row.value;
+      unsupported = true;
     }
     std::vector<std::string_view> known;
     std::vector<std::string_view> all;
@@ -134,11 +136,16 @@ class Reader {
       all.push_back(row.name);
       if (row.value) known.push_back(row.name);
     }
-    ReportUnknownName(node.position(), noun, *name, known, all);
+    if (unsupported) {
+      ReportUnsupportedName(node.position(), noun, *name, known);
+    } else {
+      ReportUnknownName(node.position(), noun, *name, known, all);
+    }
     return std::nullopt;
   }
 
-  void ReportUnsupportedName(Position position, std::string_view noun, std::string_view name);
+  void ReportUnsupportedName(Position position, std::string_view noun, std::string_view name,
+                             const std::vector<std::string_view>& known);
   void ReportUnknownName(Position position, std::string_view noun, std::string_view name,
                          const std::vector<std::string_view>& known,
                          const std::vector<std::string_view>& near);

@@ -17,14 +17,8 @@ bool IsWord(std::string_view text, std::string_view word) {
   bool upper = true;
   for (size_t i = 0; i < word.size(); ++i) {
     const char capital = static_cast<char>(std::toupper(static_cast<unsigned char>(word[i])));
-    if (i > 0) {
-      lower = lower && text[i] == word[i];
-      upper = upper && text[i] == capital;
-    } else if (text[i] == word[i]) {
-      upper = false;
-    } else if (text[i] != capital) {
-      return false;
-    }
+    upper = upper && text[i] == capital;
+    lower = lower && (text[i] == word[i] || (i == 0 && text[i] == capital));
   }
   return lower || upper;
 }

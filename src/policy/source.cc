@@ -108,7 +108,7 @@ bool CheckText(std::string_view text, const ParseLimits& limits, Diagnostics& di
       diagnostics.Add(
           PositionAt(text, offset), "",
           fmt::format("character U+{:04X} is not allowed", static_cast<uint32_t>(decoded.code)),
-          R"(remove it; inside of double quotes it can be written as an escape like "\x1b")");
+          R"(remove it, or write it in double quotes as an escape like "\x1b")");
       return false;
     }
     offset += decoded.bytes;
@@ -145,8 +145,9 @@ std::string_view WithoutMarkers(std::string_view text) {
   const std::string_view first = FirstLine(text);
   if (IsMarker(first, kStartMarker)) {
     const std::string_view after = first.substr(kStartMarker.size());
-    text = IsBlankOrComment(after) ? AfterLine(text, first)
-                                   : text.substr(text.find_first_not_of(kBlanks, kStartMarker.size()));
+    text = IsBlankOrComment(after)
+               ? AfterLine(text, first)
+               : text.substr(text.find_first_not_of(kBlanks, kStartMarker.size()));
   }
   const std::string_view body = text.substr(0, text.find_last_not_of('\n') + 1);
   const size_t last_line = body.rfind('\n') + 1;

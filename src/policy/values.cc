@@ -23,11 +23,13 @@ bool IsResolved(std::string_view path) {
 void CheckPath(Reader& reader, Position position, std::string_view path, gh_match match) {
   if (match == GH_MATCH_POSTFIX) return;
   if (!path.starts_with('/')) {
-    reader.Report(position, fmt::format("{} is not an absolute path, so it never matches", Quote(path)),
+    reader.Report(position,
+                  fmt::format("{} is not an absolute path, so it never matches", Quote(path)),
                   fmt::format("write the whole path, or use Postfix with {}",
                               Quote("/" + std::string(path))));
   } else if (match == GH_MATCH_EXACT && !IsResolved(path)) {
-    reader.Report(position, fmt::format("{} is not a resolved path, so it never matches", Quote(path)),
+    reader.Report(position,
+                  fmt::format("{} is not a resolved path, so it never matches", Quote(path)),
                   "remove empty, . and .. components and a / at the end");
   }
 }

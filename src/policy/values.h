@@ -10,8 +10,8 @@
 /// The values that filters compare with.
 namespace gatehouse::policy {
 
-/// What values are compared with, and how. Without a kind (in a binding, where the template decides),
-/// only their length is checked.
+/// What values are compared with, and how. Without a kind (in a binding, where the template
+/// decides), only their length is checked.
 struct ValueUse {
   std::optional<ValueKind> kind;
   gh_match match = GH_MATCH_EXACT;

@@ -13,8 +13,8 @@ namespace gatehouse::policy {
 /// bytes for each `a,`. Not thread-safe.
 class YamlInput : public std::streambuf {
  public:
-  /// `document` must outlive this. An end marker is added, so that yaml-cpp notices every scalar that
-  /// is not closed: it accepts one that ends in an escaped line break.
+  /// `document` must outlive this. An end marker is added, so that yaml-cpp notices every scalar
+  /// that is not closed: it accepts one that ends in an escaped line break.
   YamlInput(std::string_view document, const ParseLimits& limits);
 
   /// The parser made something of what it read: the budget is whole again.

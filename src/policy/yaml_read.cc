@@ -18,7 +18,7 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr std::string_view kStandardTag = "tag:yaml.org,2002:";
-constexpr std::string_view kNoTag = "?";         // yaml-cpp's, of a plain scalar or a collection
+constexpr std::string_view kNoTag = "?";           // yaml-cpp's, of a plain scalar or a collection
 constexpr std::string_view kNonSpecificTag = "!";  // and of a quoted scalar
 
 /// What yaml-cpp says, and what a reader can do about it.
@@ -29,28 +29,22 @@ struct SyntaxError {
 };
 
 const std::array kSyntaxErrors{
-    SyntaxError{YAML::ErrorMsg::EOF_IN_SCALAR, "a text in quotes is not closed",
-                "close it with the same quote"},
-    SyntaxError{YAML::ErrorMsg::DOC_IN_SCALAR, "a text in quotes is not closed",
-                "close it with the same quote"},
-    SyntaxError{YAML::ErrorMsg::END_OF_SEQ_FLOW, "a list in brackets is not closed",
-                "close it with ], and separate its entries by commas"},
-    SyntaxError{YAML::ErrorMsg::END_OF_MAP_FLOW, "a mapping in braces is not closed",
-                "close it with }, and separate its fields by commas"},
     SyntaxError{YAML::ErrorMsg::END_OF_MAP, "this line does not belong to the mapping above it",
                 "indent it as the other fields, and write each as `name: value`"},
     SyntaxError{YAML::ErrorMsg::END_OF_SEQ, "this line does not belong to the list above it",
                 "indent it as the other entries, and begin each with `- `"},
     SyntaxError{YAML::ErrorMsg::TAB_IN_INDENTATION, "a tab is used for indentation",
                 "indent with spaces"},
-    SyntaxError{YAML::ErrorMsg::MAP_VALUE, "a second `: ` in this place",
-                "put a text that contains `: ` in quotes"},
+    SyntaxError{YAML::ErrorMsg::MAP_VALUE, "a `: ` where no field can be",
+                "put a text that contains `: ` in quotes, and indent with spaces"},
     SyntaxError{YAML::ErrorMsg::BLOCK_ENTRY, "a list entry in a place where none can be",
                 "begin the list on the line after its field's name"},
     SyntaxError{YAML::ErrorMsg::UNKNOWN_ANCHOR, "an alias of an anchor that is not defined before",
                 "define it with &name, or write the value out"},
     SyntaxError{YAML::ErrorMsg::INVALID_ESCAPE, "",
                 "in double quotes, write a backslash twice, or use single quotes"},
+    SyntaxError{YAML::ErrorMsg::INVALID_UNICODE, "", "write the character itself"},
+    SyntaxError{YAML::ErrorMsg::YAML_MAJOR_VERSION, "", "remove the line %YAML"},
     SyntaxError{YAML::ErrorMsg::UNKNOWN_TOKEN, "a character that cannot begin a value",
                 "put the text in quotes"},
 };
@@ -62,7 +56,8 @@ Position PositionOf(const YAML::Mark& mark, uint32_t first_line) {
 
 }  // namespace
 
-/// Builds the entries of a tree. After a fatal error it ignores what yaml-cpp still has in its queue.
+/// Builds the entries of a tree. After a fatal error it ignores what yaml-cpp still has in its
+/// queue.
 class YamlTreeBuilder : public YAML::EventHandler {
  public:
   YamlTreeBuilder(YamlTree& tree, YamlInput& input, uint32_t first_line, const ParseLimits& limits,
@@ -76,37 +71,52 @@ class YamlTreeBuilder : public YAML::EventHandler {
         last_position_{first_line, 1} {}
 
   [[nodiscard]] bool failed() const { return failed_; }
+  /// What is wrong with a tree that was read to its end.
+  [[nodiscard]] std::vector<Diagnostic> TakeFaults() { return std::move(faults_); }
   [[nodiscard]] size_t nodes_left() const { return nodes_left_; }
 
-  /// Reports what ends the reading of this document.
-  void Fail(Position position, std::string cause, std::string_view remedy) {
+  /// Reports what ends the reading of this document, and nothing else: where a bracket is not
+  /// closed, yaml-cpp's last events are guesses.
+  void Fail(Position position, std::string path, std::string cause, std::string_view remedy) {
     if (failed_) return;
-    diagnostics_.Add(position, Path(), std::move(cause), std::string(remedy));
+    diagnostics_.Add(position, std::move(path), std::move(cause), std::string(remedy));
     failed_ = true;
     input_.Stop();
   }
 
   void FailSyntax(const YAML::Exception& error) {
+    // yaml-cpp tells where such a text should have ended, which is the end of the document.
+    if (error.msg == YAML::ErrorMsg::EOF_IN_SCALAR || error.msg == YAML::ErrorMsg::DOC_IN_SCALAR) {
+      return Fail(last_position_, "", "not valid YAML: a text in quotes after this is not closed",
+                  "close it with the same quote");
+    }
+    if (!frames_.empty() && (error.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW ||
+                             error.msg == YAML::ErrorMsg::END_OF_MAP_FLOW)) {
+      return Fail(YamlNode(tree_, frames_.back().id).position(), "",
+                  "not valid YAML: brackets or braces that begin here are not closed",
+                  "close them, and separate entries by commas");
+    }
     for (const SyntaxError& known : kSyntaxErrors) {
       if (!error.msg.starts_with(known.message)) continue;
       const std::string_view cause = known.cause.empty() ? error.msg : known.cause;
-      return Fail(PositionOf(error.mark, first_line_), fmt::format("not valid YAML: {}", cause),
+      return Fail(PositionOf(error.mark, first_line_), "", fmt::format("not valid YAML: {}", cause),
                   known.remedy);
     }
-    Fail(PositionOf(error.mark, first_line_), fmt::format("not valid YAML: {}", error.msg), "");
+    Fail(PositionOf(error.mark, first_line_), "", fmt::format("not valid YAML: {}", error.msg), "");
   }
 
   void FailExhausted() {
-    Fail(last_position_,
-         fmt::format("what follows here is one text or list in brackets of more than {} bytes or {} "
-                     "entries",
-                     limits_.element_bytes, limits_.element_indicators),
-         "write a long list with one `- value` on a line");
+    Fail(
+        last_position_, "",
+        fmt::format("what follows here is one text or list in brackets of more than {} bytes or {} "
+                    "entries",
+                    limits_.element_bytes, limits_.element_indicators),
+        "write a long list with one `- value` on a line");
   }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) {
-      Fail(PositionOf(mark, first_line_), "not valid YAML: text after the end of the document",
+      Fail(PositionOf(mark, first_line_), "", "not valid YAML: text after the end of the document",
            "begin a new document with a line `---`");
     }
   }
@@ -118,9 +128,9 @@ class YamlTreeBuilder : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    if (failed_) return;
+    if (Ended()) return;
     if (value.find('\0') != value.npos) {
-      return Fail(PositionOf(mark, first_line_), "a text contains a NUL byte",
+      return Fail(PositionOf(mark, first_line_), Path(), "a text contains a NUL byte",
                   "remove it: no path and no name contains one");
     }
     AddScalar(mark, anchor, KindByTag(mark, tag, value), value);
@@ -138,7 +148,7 @@ class YamlTreeBuilder : public YAML::EventHandler {
     Open(mark, tag, anchor, YamlTree::EntryKind::kMapping, "map");
   }
   void OnMapEnd() override {
-    if (failed_) return;
+    if (Ended()) return;
     CheckKeys();
     Close();
   }
@@ -152,9 +162,9 @@ class YamlTreeBuilder : public YAML::EventHandler {
     uint32_t id = 0;
     uint32_t last_child = 0;
     uint32_t children = 0;
-    uint32_t key = 0;      // of a mapping: the last key
-    size_t expanded = 1;   // nodes below and here, after expansion of aliases
-    size_t height = 1;     // levels of collections, this one included
+    uint32_t key = 0;     // of a mapping: the last key
+    size_t expanded = 1;  // nodes below and here, after expansion of aliases
+    size_t height = 1;    // levels of collections, this one included
     YAML::anchor_t anchor = YAML::NullAnchor;
   };
 
@@ -165,6 +175,14 @@ class YamlTreeBuilder : public YAML::EventHandler {
     size_t height = 0;
     bool open = false;
   };
+
+  /// Whether events are to be ignored: those still in yaml-cpp's queue after the end.
+  [[nodiscard]] bool Ended() const { return failed_ || input_.exhausted(); }
+  /// Notes what is wrong without ending the reading.
+  void Fault(Position position, std::string path, std::string cause, std::string remedy) {
+    if (faults_.size() >= kDiagnosticsMax) return;
+    faults_.push_back({"", position, std::move(path), std::move(cause), std::move(remedy)});
+  }
 
   [[nodiscard]] bool InMapping() const {
     return !frames_.empty() && tree_.entries_[frames_.back().id].kind == EntryKind::kMapping;
@@ -191,6 +209,7 @@ class YamlTreeBuilder : public YAML::EventHandler {
   Position last_position_;
   std::vector<Frame> frames_;
   std::vector<Anchored> anchors_;  // by anchor_t
+  std::vector<Diagnostic> faults_;
   size_t documents_ = 0;
   bool failed_ = false;
 };
@@ -225,15 +244,16 @@ YamlTree::EntryKind YamlTreeBuilder::KindByTag(const YAML::Mark& mark, const std
       (name == "float" && (type == ScalarType::kInteger || type == ScalarType::kFloat))) {
     return EntryKind::kPlain;
   }
-  diagnostics_.Add(PositionOf(mark, first_line_), Path(),
-                   fmt::format("tag {} does not fit this value", Quote(tag)), "remove the tag");
+  Fault(PositionOf(mark, first_line_), Path(),
+        fmt::format("tag {} does not fit this value", Quote(tag)), "remove the tag");
   return EntryKind::kString;
 }
 
 uint32_t YamlTreeBuilder::Add(Position position, EntryKind kind, size_t expanded) {
   if (expanded > nodes_left_) {
-    Fail(position, fmt::format("the text has more than {} nodes", limits_.nodes),
+    Fail(position, Path(), fmt::format("the text has more than {} nodes", limits_.nodes),
          "split it into several files; an alias counts as all that it stands for");
+    nodes_left_ = 0;
     return 0;
   }
   nodes_left_ -= expanded;
@@ -262,14 +282,14 @@ void YamlTreeBuilder::SetAnchor(YAML::anchor_t anchor, const Anchored& anchored)
 
 void YamlTreeBuilder::AddScalar(const YAML::Mark& mark, YAML::anchor_t anchor, EntryKind kind,
                                 std::string_view value) {
-  if (failed_) return;
+  if (Ended()) return;
   Position position = PositionOf(mark, first_line_);
   // A missing value has no place of its own; yaml-cpp says where the next thing is.
   if (kind == EntryKind::kNull && InMapping() && !ExpectsKey()) {
     position = YamlNode(tree_, frames_.back().key).position();
   }
   if (ExpectsKey() && kind == EntryKind::kNull) {
-    diagnostics_.Add(position, Path(), "a field has no name", "write `name: value`");
+    Fault(position, Path(), "a field has no name", "write `name: value`");
   }
   const uint32_t id = Add(position, kind, 1);
   if (id == 0) return;
@@ -280,22 +300,23 @@ void YamlTreeBuilder::AddScalar(const YAML::Mark& mark, YAML::anchor_t anchor, E
 }
 
 void YamlTreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
-  if (failed_) return;
+  if (Ended()) return;
   const Position position = PositionOf(mark, first_line_);
   if (anchor >= anchors_.size() || anchors_[anchor].id == 0) {
-    return Fail(position, "an alias of an anchor that is not defined before",
+    return Fail(position, Path(), "an alias of an anchor that is not defined before",
                 "define it with &name, or write the value out");
   }
   const Anchored target = anchors_[anchor];
   if (target.open) {
-    return Fail(position, "an alias of the list or mapping that it stands in", "remove it");
+    return Fail(position, Path(), "an alias of the list or mapping that it stands in", "remove it");
   }
   if (frames_.size() + target.height > limits_.depth) {
-    return Fail(position, fmt::format("more than {} levels of lists and mappings", limits_.depth),
+    return Fail(position, Path(),
+                fmt::format("more than {} levels of lists and mappings", limits_.depth),
                 "an alias counts as all that it stands for");
   }
   if (ExpectsKey() && target.height > 0) {
-    diagnostics_.Add(position, Path(), "the name of a field is not a text", "write `name: value`");
+    Fault(position, Path(), "the name of a field is not a text", "write `name: value`");
   }
   const uint32_t id = Add(position, EntryKind::kAlias, target.expanded);
   if (id == 0) return;
@@ -307,20 +328,21 @@ void YamlTreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
 
 void YamlTreeBuilder::Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                            EntryKind kind, std::string_view standard) {
-  if (failed_) return;
+  if (Ended()) return;
   const Position position = PositionOf(mark, first_line_);
   if (frames_.size() >= limits_.depth) {
-    return Fail(position, fmt::format("more than {} levels of lists and mappings", limits_.depth),
+    return Fail(position, Path(),
+                fmt::format("more than {} levels of lists and mappings", limits_.depth),
                 "no policy needs that many; check the brackets and the indentation");
   }
   if (ExpectsKey()) {
-    diagnostics_.Add(position, Path(), "the name of a field is not a text", "write `name: value`");
+    Fault(position, Path(), "the name of a field is not a text", "write `name: value`");
   }
   const bool fits = tag.empty() || tag == kNoTag || tag == kNonSpecificTag ||
                     (tag.starts_with(kStandardTag) && tag.substr(kStandardTag.size()) == standard);
   if (!fits) {
-    diagnostics_.Add(position, Path(), fmt::format("tag {} does not fit this value", Quote(tag)),
-                     "remove the tag");
+    Fault(position, Path(), fmt::format("tag {} does not fit this value", Quote(tag)),
+          "remove the tag");
   }
   const uint32_t id = Add(position, kind, 1);
   if (id == 0) return;
@@ -332,7 +354,7 @@ void YamlTreeBuilder::Open(const YAML::Mark& mark, const std::string& tag, YAML:
 }
 
 void YamlTreeBuilder::Close() {
-  if (failed_) return;
+  if (Ended()) return;
   const Frame frame = frames_.back();
   frames_.pop_back();
   SetAnchor(frame.anchor, {frame.id, frame.expanded, frame.height, false});
@@ -350,7 +372,7 @@ void YamlTreeBuilder::CheckKeys() {
     if (added) return;
     std::string path = Path();
     path += (path.empty() ? "" : ".") + PathKey(key.text());
-    diagnostics_.Add(
+    Fault(
         key.position(), std::move(path),
         fmt::format("field {} is there twice, first on line {}", Quote(key.text()), first->second),
         "remove one of the two");
@@ -376,6 +398,10 @@ YamlOutcome YamlTree::Read(const RawDocument& document, const ParseLimits& limit
   if (builder.failed()) {
     entries_.resize(1);
     return YamlOutcome::kFailed;
+  }
+  for (Diagnostic& fault : builder.TakeFaults()) {
+    diagnostics.Add(fault.position, std::move(fault.path), std::move(fault.cause),
+                    std::move(fault.remedy));
   }
   const bool nothing = entries_.size() == 1 || root().kind() == YamlKind::kNull;
   return nothing ? YamlOutcome::kNothing : YamlOutcome::kTree;

@@ -10,9 +10,9 @@
 #include "policy/model.h"
 #include "policy/source.h"
 
-/// A YAML document as a tree with positions, in little memory. yaml-cpp reads the text; its own tree
-/// (YAML::Node) is not used: it takes about 500 bytes for each node, keeps the last of two equal
-/// keys, and expands aliases without bound.
+/// A YAML document as a tree with positions, in little memory. yaml-cpp reads the text; its own
+/// tree (YAML::Node) is not used: it takes about 500 bytes for each node, keeps the last of two
+/// equal keys, and expands aliases without bound.
 namespace gatehouse::policy {
 
 enum class YamlKind : uint8_t {
@@ -43,7 +43,8 @@ class YamlNode {
     for (uint32_t id = FirstChild(); id != 0; id = NextSibling(id)) visit(YamlNode(*tree_, id));
   }
 
-  /// Calls `visit(YamlNode key, YamlNode value)` for each pair of a mapping, in the order of the text.
+  /// Calls `visit(YamlNode key, YamlNode value)` for each pair of a mapping, in the order of the
+  /// text.
   template <typename Visit>
   void EachPair(Visit visit) const {
     if (kind() != YamlKind::kMapping) return;
@@ -73,9 +74,9 @@ enum class YamlOutcome {
 /// The tree of one document at a time; the memory is used again for the next. Not thread-safe.
 class YamlTree {
  public:
-  /// Reads `document` in the place of what the tree held. `nodes_left` is how many nodes it may have
-  /// after expansion of aliases, and is reduced by them. What is wrong goes to `diagnostics`; there
-  /// may be some with kTree, too (duplicate keys, bad tags).
+  /// Reads `document` in the place of what the tree held. `nodes_left` is how many nodes it may
+  /// have after expansion of aliases, and is reduced by them; 0 if it had more. What is wrong goes
+  /// to `diagnostics`; there may be some with kTree, too (duplicate keys, bad tags).
   [[nodiscard]] YamlOutcome Read(const RawDocument& document, const ParseLimits& limits,
                                  size_t& nodes_left, Diagnostics& diagnostics);
 

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every file of tests/corpus/policies: a good one is accepted, a bad one gives exactly the
+// diagnostics in the .expected file beside it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "policy/parse.h"
+
+namespace gatehouse::policy {
+namespace {
+
+const std::filesystem::path kCorpus = "tests/corpus/policies";
+
+std::string ReadFile(const std::filesystem::path& path) {
+  const std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
+}
+
+std::vector<std::filesystem::path> FilesIn(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().extension() == ".yaml") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string Render(const std::vector<Diagnostic>& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics) text += diagnostic.ToString() + "\n";
+  return text;
+}
+
+std::string TestName(const testing::TestParamInfo<std::filesystem::path>& info) {
+  std::string name = info.param.stem();
+  std::replace_if(
+      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  return name;
+}
+
+class GoodPolicies : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(GoodPolicies, AreAccepted) {
+  const auto documents = Parse(ReadFile(GetParam()), GetParam().filename().string());
+  ASSERT_TRUE(documents.has_value()) << Render(documents.error());
+  EXPECT_FALSE(documents->empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Corpus, GoodPolicies, testing::ValuesIn(FilesIn(kCorpus / "good")),
+                         TestName);
+
+class BadPolicies : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(BadPolicies, AreRefusedWithExactlyTheExpectedDiagnostics) {
+  const auto documents = Parse(ReadFile(GetParam()), GetParam().filename().string());
+  ASSERT_FALSE(documents.has_value());
+  std::filesystem::path expected = GetParam();
+  expected.replace_extension(".expected");
+  ASSERT_TRUE(std::filesystem::exists(expected)) << Render(documents.error());
+  EXPECT_EQ(Render(documents.error()), ReadFile(expected));
+}
+
+INSTANTIATE_TEST_SUITE_P(Corpus, BadPolicies, testing::ValuesIn(FilesIn(kCorpus / "bad")),
+                         TestName);
+
+TEST(Corpus, HasBothKinds) {
+  EXPECT_GE(FilesIn(kCorpus / "good").size(), 8U);
+  EXPECT_GE(FilesIn(kCorpus / "bad").size(), 50U);
+}
+
+}  // namespace
+}  // namespace gatehouse::policy
