@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/json.h"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/wrappers.pb.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <iterator>
 #include <string_view>
@@ -24,10 +26,16 @@ std::string ByReflection(const google::protobuf::Message& message) {
   return text;
 }
 
-// Printable ASCII that protobuf's printer does not escape.
-bool IsPlain(char c) {
-  return c >= ' ' && c <= '~' && c != '"' && c != '\\' && c != '<' && c != '>';
-}
+// By byte: printable ASCII that protobuf's printer does not escape.
+constexpr auto kPlain = [] {
+  std::array<bool, 256> plain{};
+  for (unsigned char c = ' '; c <= '~'; ++c) {
+    plain[c] = c != '"' && c != '\\' && c != '<' && c != '>';
+  }
+  return plain;
+}();
+
+bool IsPlain(char c) { return kPlain[static_cast<unsigned char>(c)]; }
 
 void AppendString(std::string_view value, std::string* out) {
   if (std::ranges::all_of(value, IsPlain)) {
@@ -60,17 +68,18 @@ void AppendTimestamp(const google::protobuf::Timestamp& time, std::string* out) 
   const chrono::year_month_day date(day);
   const chrono::hh_mm_ss clock(seconds - day);
   auto to = std::back_inserter(*out);
-  fmt::format_to(to, "\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                 clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  fmt::format_to(to, FMT_COMPILE("\"{:04}-{:02}-{:02}T{:02}:{:02}:{:02}"),
+                 static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                 static_cast<unsigned>(date.day()), clock.hours().count(), clock.minutes().count(),
+                 clock.seconds().count());
   if (time.nanos() == 0) {
     // no fraction
   } else if (time.nanos() % kNsPerMs == 0) {
-    fmt::format_to(to, ".{:03}", time.nanos() / kNsPerMs);
+    fmt::format_to(to, FMT_COMPILE(".{:03}"), time.nanos() / kNsPerMs);
   } else if (time.nanos() % kNsPerUs == 0) {
-    fmt::format_to(to, ".{:06}", time.nanos() / kNsPerUs);
+    fmt::format_to(to, FMT_COMPILE(".{:06}"), time.nanos() / kNsPerUs);
   } else {
-    fmt::format_to(to, ".{:09}", time.nanos());
+    fmt::format_to(to, FMT_COMPILE(".{:09}"), time.nanos());
   }
   out->append("Z\"");
 }
@@ -100,13 +109,13 @@ class Object {
     if (!value.empty()) AppendString(value, Key(name));
   }
   void Number(std::string_view name, uint32_t value) {
-    if (value != 0) fmt::format_to(std::back_inserter(*Key(name)), "{}", value);
+    if (value != 0) fmt::format_to(std::back_inserter(*Key(name)), FMT_COMPILE("{}"), value);
   }
   void Bool(std::string_view name, bool value) {
     if (value) Key(name)->append("true");
   }
   void Wrapped(std::string_view name, bool present, uint32_t value) {
-    if (present) fmt::format_to(std::back_inserter(*Key(name)), "{}", value);
+    if (present) fmt::format_to(std::back_inserter(*Key(name)), FMT_COMPILE("{}"), value);
   }
   void Time(std::string_view name, bool present, const google::protobuf::Timestamp& value) {
     if (present) AppendTimestamp(value, Key(name));

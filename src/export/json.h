@@ -13,7 +13,7 @@ namespace gatehouse::exporting {
 /// default value is left out, fields come in the order of their numbers. Any thread.
 void AppendJsonLine(const tetragon::GetEventsResponse& event, std::string* out);
 
-/// The same by protobuf's own printer: about ten times slower, knows every message. AppendJsonLine
+/// The same by protobuf's own printer: about thirty times slower, knows every message. AppendJsonLine
 /// gives the same bytes; it falls back to this for events that it does not know.
 void AppendJsonLineByReflection(const tetragon::GetEventsResponse& event, std::string* out);
 
