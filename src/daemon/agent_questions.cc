@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The half of Agent that changes nothing.
+#include <algorithm>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "daemon/agent.h"
+
+namespace gatehouse::daemon {
+namespace {
+
+/// What explain may parse again: as much as a workload can have in force, and some that are kept out.
+constexpr size_t kExplainDocumentsMax = 2 * GH_POLICIES_PER_GATE_MAX;
+
+tl::unexpected<Error> NoSuchPolicy(const policy::Key& key) {
+  return Fail(ErrorCode::kNotFound, "policy/" + key.ToString(), "there is no such policy",
+              "gatehouse policy list shows all");
+}
+
+bool UsesTemplate(const bind::PolicyStatus& binding, const policy::Key& key) {
+  return binding.kind == bind::Kind::kBinding && binding.template_name == key.name &&
+         (key.ns.empty() || key.ns == binding.key.ns);
+}
+
+}  // namespace
+
+std::vector<RuleStats> Agent::RulesOf(const bind::PolicyStatus& status) const {
+  std::map<std::pair<uint8_t, uint16_t>, RuleStats> rules;
+  for (const bind::InstanceId instance : status.instances) {
+    const auto program = programs_.find(instance);
+    if (program == programs_.end()) continue;
+    const bind::InstanceInfoPtr info = resolver_.instances().Find(instance);
+    for (const compile::HookProgram& hook : program->second->hooks) {
+      for (const compile::Rule& rule : hook.rules) {
+        RuleStats& stats = rules[{hook.hook_index, rule.index}];
+        stats.hook_index = hook.hook_index;
+        stats.selector = rule.index;
+        stats.actions = rule.actions;
+        stats.error = rule.error;
+        stats.signal = rule.signal;
+        if (info && info->hooks && hook.hook_index < info->hooks->size()) {
+          stats.call = (*info->hooks)[hook.hook_index].call;
+        }
+      }
+    }
+    for (const kernel::RuleHits& hits : kernel_.Hits(instance)) {
+      const auto rule = rules.find({hits.hook_index, hits.rule});
+      if (rule != rules.end()) rule->second.hits += hits.hits;
+    }
+  }
+  std::vector<RuleStats> list;
+  list.reserve(rules.size());
+  for (auto& [place, stats] : rules) list.push_back(std::move(stats));
+  return list;
+}
+
+PolicyView Agent::View(bind::PolicyStatus status) const {
+  PolicyView view;
+  if (const StoredPolicy* stored = store_.Find(status.key)) {
+    view.origin = stored->origin;
+    view.changed = stored->changed;
+  }
+  for (const bind::InstanceId instance : status.instances) {
+    view.kernel_memory_bytes += kernel_.MemoryBytes(instance);
+  }
+  view.rules = RulesOf(status);
+  view.status = std::move(status);
+  return view;
+}
+
+std::vector<PolicyView> Agent::ListPolicies() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<PolicyView> views;
+  std::map<std::string, std::map<std::string, uint64_t>> bindings;  // template name, namespace
+  for (bind::PolicyStatus& status : resolver_.List()) {
+    if (status.kind == bind::Kind::kBinding) ++bindings[status.template_name][status.key.ns];
+    views.push_back(View(std::move(status)));
+  }
+  for (PolicyView& view : views) {
+    if (view.status.kind != bind::Kind::kTemplate) continue;
+    for (const auto& [ns, count] : bindings[view.status.key.name]) {
+      if (view.status.key.ns.empty() || view.status.key.ns == ns) view.bindings += count;
+    }
+  }
+  return views;
+}
+
+Result<PolicyView> Agent::GetPolicy(const policy::Key& key) const {
+  const std::lock_guard lock(mutex_);
+  if (store_.Find(key) == nullptr) return NoSuchPolicy(key);
+  GH_ASSIGN(bind::PolicyStatus status, resolver_.Status(key));
+  PolicyView view = View(std::move(status));
+  if (view.status.kind == bind::Kind::kTemplate) {
+    for (const bind::PolicyStatus& other : resolver_.List()) {
+      if (UsesTemplate(other, key)) ++view.bindings;
+    }
+  }
+  return view;
+}
+
+Result<std::string> Agent::PolicyText(const policy::Key& key) const {
+  const std::lock_guard lock(mutex_);
+  const StoredPolicy* stored = store_.Find(key);
+  if (stored == nullptr) return NoSuchPolicy(key);
+  return stored->text;
+}
+
+/// What a verdict on `id` can depend on: all that is in force there with its templates, and what could be
+/// if it were not for a conflict or a switch. Everything else has a selector that does not match.
+std::vector<bind::PolicyStatus> Agent::RelevantTo(bind::WorkloadId id) const {
+  std::set<policy::Key> in_force;
+  std::set<std::string> templates;
+  for (const bind::InstanceId instance : resolver_.Group(id)) {
+    const bind::InstanceInfoPtr info = resolver_.instances().Find(instance);
+    if (!info) continue;
+    in_force.insert(info->members.begin(), info->members.end());
+    if (!info->template_name.empty()) templates.insert(info->template_name);
+  }
+  std::vector<bind::PolicyStatus> relevant;
+  std::vector<bind::PolicyStatus> of_kind_template;
+  for (bind::PolicyStatus& status : resolver_.List()) {
+    if (status.kind == bind::Kind::kTemplate) {
+      of_kind_template.push_back(std::move(status));
+    } else if (in_force.contains(status.key) || status.state != bind::State::kEnabled ||
+               status.overridden > 0) {
+      if (!status.template_name.empty()) templates.insert(status.template_name);
+      relevant.push_back(std::move(status));
+    }
+  }
+  for (bind::PolicyStatus& status : of_kind_template) {
+    if (templates.contains(status.key.name)) relevant.push_back(std::move(status));
+  }
+  return relevant;
+}
+
+Result<Explanation> Agent::Explain(std::string_view name, const std::string& exec_path,
+                                   const std::optional<std::string>& binary_path,
+                                   std::optional<gh_hook> hook) const {
+  Explanation explanation;
+  struct Source {
+    std::string text;
+    std::string origin;
+    bool enabled;
+    policy::Mode mode;
+  };
+  std::vector<Source> sources;
+  {
+    const std::lock_guard lock(mutex_);
+    workload::WorkloadPtr workload;
+    if (!name.empty() && name != kHostName) {
+      workload = registry_.Find(name);
+      if (!workload) {
+        return Fail(ErrorCode::kNotFound, "workload/" + std::string(name),
+                    "there is no such workload",
+                    "gatehouse workload list shows all; name it by cgroup or by "
+                    "namespace/pod/container");
+      }
+    }
+    explanation.view = View(workload);
+    const bind::WorkloadId id = workload ? workload->id : bind::kHostWorkload;
+    for (const bind::PolicyStatus& status : RelevantTo(id)) {
+      if (sources.size() == kExplainDocumentsMax) break;
+      const StoredPolicy* stored = store_.Find(status.key);
+      sources.push_back({stored->text, stored->origin, status.state != bind::State::kDisabled,
+                         status.mode});
+    }
+  }
+  // Reading the texts again takes its time, so it is done without the lock.
+  explanation.documents.reserve(sources.size());
+  std::vector<eval::Policy> policies;
+  for (const Source& source : sources) {
+    auto documents = policy::Parse(source.text, source.origin);
+    if (!documents || documents->size() != 1) continue;  // it was good when it was taken
+    explanation.documents.push_back(std::move(documents->front()));
+    policies.push_back({.document = &explanation.documents.back(),
+                        .enabled = source.enabled,
+                        .mode = source.mode});
+  }
+  for (const policy::HookRow& row : policy::Hooks()) {
+    if (hook && row.hook != *hook) continue;
+    explanation.hooks.push_back(
+        {row.hook, eval::Evaluate(policies, explanation.view.workload.get(),
+                                  {.hook = row.hook, .object = exec_path, .binary = binary_path})});
+  }
+  return explanation;
+}
+
+kernel::Status Agent::KernelStatus() const {
+  const std::lock_guard lock(mutex_);
+  return kernel_.status();
+}
+
+AgentCounts Agent::Counts() const {
+  const std::lock_guard lock(mutex_);
+  AgentCounts counts;
+  for (const bind::PolicyStatus& status : resolver_.List()) {
+    switch (status.kind) {
+      case bind::Kind::kPolicy:
+        ++counts.policies;
+        break;
+      case bind::Kind::kTemplate:
+        ++counts.templates;
+        break;
+      case bind::Kind::kBinding:
+        ++counts.bindings;
+        break;
+    }
+    if (status.state == bind::State::kConflict) ++counts.conflicts;
+  }
+  counts.workloads = registry_.List().size();
+  return counts;
+}
+
+}  // namespace gatehouse::daemon

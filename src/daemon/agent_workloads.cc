@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+// The half of Agent that is about workloads.
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <utility>
+
+#include "daemon/agent.h"
+#include "daemon/cgroups.h"
+
+namespace gatehouse::daemon {
+namespace {
+
+using workload::Source;
+using workload::Workload;
+using workload::WorkloadPtr;
+
+/// Takes back what was done to the registry, last first, unless it is kept.
+class RegistryUndo {
+ public:
+  explicit RegistryUndo(workload::Registry& registry) : registry_(registry) {}
+  ~RegistryUndo() {
+    for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) (*step)();
+  }
+  RegistryUndo(const RegistryUndo&) = delete;
+  RegistryUndo& operator=(const RegistryUndo&) = delete;
+
+  void Added(bind::WorkloadId id) {
+    steps_.emplace_back([this, id] { (void)registry_.Remove(id); });
+  }
+  void Changed(WorkloadPtr before) {
+    steps_.emplace_back([this, before = std::move(before)] { registry_.Restore(before); });
+  }
+  void Keep() { steps_.clear(); }
+
+ private:
+  workload::Registry& registry_;
+  std::vector<std::function<void()>> steps_;
+};
+
+bool SameIdentity(const Workload& a, const Workload& b) {
+  return a.ns == b.ns && a.pod == b.pod && a.container == b.container &&
+         a.container_id == b.container_id && a.image == b.image && a.labels == b.labels &&
+         a.source == b.source;
+}
+
+tl::unexpected<Error> FromFile(const Workload& workload) {
+  return Fail(ErrorCode::kRefused, "workload/" + workload.cgroup, "it comes from the workloads file",
+              "change it there");
+}
+
+}  // namespace
+
+Result<void> Agent::Track(const Workload& workload) {
+  GH_ASSIGN(const uint64_t cgroup_id, kernel_.Track(workload.id, workload.cgroup));
+  tracked_.insert_or_assign(workload.id, cgroup_id);
+  return {};
+}
+
+void Agent::Untrack(bind::WorkloadId id) {
+  if (tracked_.erase(id) > 0) kernel_.Untrack(id);
+}
+
+/// The cgroups of those removed are untied first: the image must not forget a workload that the kernel
+/// still finds. On error nothing has changed.
+Result<void> Agent::ChangeWorkloads(const std::vector<WorkloadPtr>& put,
+                                    const std::vector<WorkloadPtr>& removed) {
+  auto transaction = resolver_.Begin();
+  for (const WorkloadPtr& workload : put) transaction.PutWorkload(workload);
+  std::vector<WorkloadPtr> untied;
+  for (const WorkloadPtr& workload : removed) {
+    transaction.RemoveWorkload(workload->id);
+    if (tracked_.contains(workload->id)) untied.push_back(workload);
+    Untrack(workload->id);
+  }
+  auto published = Publish(transaction);
+  if (!published) {
+    // A cgroup that cannot be tied again is found by ReconcileCgroups.
+    for (const WorkloadPtr& workload : untied) (void)Track(*workload);
+  }
+  return published;
+}
+
+Result<WorkloadView> Agent::Register(Workload workload, bool replace) {
+  GH_ASSIGN(workload.cgroup,
+            workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
+  RegistryUndo undo(registry_);
+  const WorkloadPtr before = registry_.Find(workload.cgroup);
+  if (before) {
+    if (before->source == Source::kFile) return FromFile(*before);
+    if (!replace) {
+      return Fail(ErrorCode::kExists, "workload/" + before->cgroup, "is registered already",
+                  "delete it first: gatehouse workload delete " + before->cgroup);
+    }
+    workload.id = before->id;
+    GH_ASSIGN(const WorkloadPtr after, registry_.Update(std::move(workload)));
+    undo.Changed(before);
+    if (!tracked_.contains(after->id)) GH_TRY(Track(*after));
+    GH_TRY(ChangeWorkloads({after}, {}));
+    undo.Keep();
+    return View(after);
+  }
+  GH_ASSIGN(const WorkloadPtr added, registry_.Add(std::move(workload)));
+  undo.Added(added->id);
+  GH_TRY(ChangeWorkloads({added}, {}));
+  if (auto tracked = Track(*added); !tracked) {
+    // Less than before: there is nothing to run out of.
+    (void)ChangeWorkloads({}, {added});
+    return tl::unexpected(std::move(tracked).error());
+  }
+  undo.Keep();
+  return View(added);
+}
+
+Result<WorkloadView> Agent::AddWorkload(Workload workload, bool replace) {
+  const std::lock_guard lock(mutex_);
+  workload.source = Source::kApi;
+  return Register(std::move(workload), replace);
+}
+
+Result<WorkloadView> Agent::CreateContainer(const std::string& cgroups_path, Workload identity) {
+  GH_ASSIGN(identity.cgroup, CgroupOfContainer(options_.cgroup_root, cgroups_path));
+  identity.source = Source::kRuntimeHook;
+  const std::lock_guard lock(mutex_);
+  if (const WorkloadPtr known = registry_.Find(identity.cgroup);
+      known && known->source != Source::kRuntimeHook) {
+    return View(known);
+  }
+  return Register(std::move(identity), true);
+}
+
+Result<void> Agent::DeleteWorkload(std::string_view cgroup) {
+  GH_ASSIGN(const std::string path, workload::NormalizeCgroup(cgroup, registry_.cgroup_root()));
+  const std::lock_guard lock(mutex_);
+  const WorkloadPtr workload = registry_.Find(path);
+  if (!workload) {
+    return Fail(ErrorCode::kNotFound, "workload/" + path, "there is no such workload",
+                "gatehouse workload list shows all");
+  }
+  if (workload->source == Source::kFile) return FromFile(*workload);
+  GH_TRY(ChangeWorkloads({}, {workload}));
+  GH_TRY(registry_.Remove(workload->id));
+  return {};
+}
+
+Result<void> Agent::SyncWorkloads(std::vector<Workload> workloads) {
+  const std::lock_guard lock(mutex_);
+  RegistryUndo undo(registry_);
+  std::vector<WorkloadPtr> put;
+  std::vector<WorkloadPtr> added;
+  std::set<std::string> named;
+  for (Workload& workload : workloads) {
+    GH_ASSIGN(workload.cgroup,
+              workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
+    workload.source = Source::kFile;
+    if (!named.insert(workload.cgroup).second) {
+      return Fail(ErrorCode::kExists, "workload/" + workload.cgroup, "is in the file twice",
+                  "leave one of them out");
+    }
+    const WorkloadPtr before = registry_.Find(workload.cgroup);
+    if (!before) {
+      GH_ASSIGN(const WorkloadPtr now, registry_.Add(std::move(workload)));
+      undo.Added(now->id);
+      added.push_back(now);
+      put.push_back(now);
+      continue;
+    }
+    if (before->source != Source::kFile) {
+      return Fail(ErrorCode::kExists, "workload/" + before->cgroup,
+                  std::string("is registered already, by ") + SourceName(before->source),
+                  "delete it first: gatehouse workload delete " + before->cgroup);
+    }
+    if (SameIdentity(*before, workload)) continue;
+    workload.id = before->id;
+    GH_ASSIGN(const WorkloadPtr now, registry_.Update(std::move(workload)));
+    undo.Changed(before);
+    put.push_back(now);
+  }
+  std::vector<WorkloadPtr> removed;
+  for (const WorkloadPtr& workload : registry_.List()) {
+    if (workload->source == Source::kFile && !named.contains(workload->cgroup)) {
+      removed.push_back(workload);
+    }
+  }
+  GH_TRY(ChangeWorkloads(put, removed));
+  undo.Keep();
+  for (const WorkloadPtr& workload : removed) (void)registry_.Remove(workload->id);
+  for (const WorkloadPtr& workload : added) {
+    // One that does not exist yet, or cannot be tied, is tried again by ReconcileCgroups, which reports.
+    if (options_.cgroup_id(workload->cgroup)) (void)Track(*workload);
+  }
+  return {};
+}
+
+std::vector<Error> Agent::ReconcileCgroups() {
+  const std::lock_guard lock(mutex_);
+  std::vector<Error> failures;
+  for (const WorkloadPtr& workload : registry_.List()) {
+    const std::optional<uint64_t> present = options_.cgroup_id(workload->cgroup);
+    const auto tracked = tracked_.find(workload->id);
+    if (present && tracked != tracked_.end() && *present == tracked->second) continue;
+    if (!present && workload->source == Source::kRuntimeHook) {
+      if (auto changed = ChangeWorkloads({}, {workload}); !changed) {
+        failures.push_back(std::move(changed).error());
+      } else {
+        (void)registry_.Remove(workload->id);
+      }
+      continue;
+    }
+    Untrack(workload->id);
+    if (!present) continue;
+    if (auto again = Track(*workload); !again) failures.push_back(std::move(again).error());
+  }
+  return failures;
+}
+
+WorkloadView Agent::View(WorkloadPtr workload) const {
+  WorkloadView view;
+  const bind::WorkloadId id = workload ? workload->id : bind::kHostWorkload;
+  if (const auto tracked = tracked_.find(id); tracked != tracked_.end()) {
+    view.cgroup_id = tracked->second;
+  }
+  for (const bind::InstanceId instance : resolver_.Group(id)) {
+    if (auto info = resolver_.instances().Find(instance)) view.policies.push_back(std::move(info));
+  }
+  view.workload = std::move(workload);
+  return view;
+}
+
+std::vector<WorkloadView> Agent::ListWorkloads() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<WorkloadView> views;
+  for (WorkloadPtr& workload : registry_.List()) views.push_back(View(std::move(workload)));
+  return views;
+}
+
+}  // namespace gatehouse::daemon

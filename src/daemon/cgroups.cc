@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/cgroups.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+namespace gatehouse::daemon {
+namespace {
+
+constexpr const char* kMountInfo = "/proc/self/mountinfo";
+constexpr std::string_view kSliceSuffix = ".slice";
+constexpr std::string_view kDefaultSlice = "system.slice";
+
+/// Fields of a mountinfo line before the optional ones, proc(5).
+enum MountInfoField : size_t { kRootField = 3, kMountPointField = 4 };
+
+std::vector<std::string> Split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0;;) {
+    const size_t end = text.find(separator, begin);
+    parts.emplace_back(text.substr(begin, end - begin));
+    if (end == std::string_view::npos) return parts;
+    begin = end + 1;
+  }
+}
+
+/// Octal escapes of mountinfo: \040 is a space.
+std::string Unescape(std::string_view text) {
+  constexpr size_t kDigits = 3;
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool escape = text[i] == '\\' && i + kDigits < text.size() &&
+                        text.substr(i + 1, kDigits).find_first_not_of("01234567") ==
+                            std::string_view::npos;
+    if (!escape) {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, kDigits)), nullptr, 8));
+    i += kDigits;
+  }
+  return out;
+}
+
+/// `a-b-c.slice` -> `/a.slice/a-b.slice/a-b-c.slice`, as systemd.slice(5) lays slices out; `-.slice` is
+/// the root.
+Result<std::string> ExpandSlice(std::string_view slice) {
+  const auto wrong = [&slice] {
+    return Fail(ErrorCode::kInvalid, std::string(slice), "is no name of a systemd slice",
+                "expected NAME.slice, as in kubepods-burstable.slice");
+  };
+  if (slice.size() <= kSliceSuffix.size() || !slice.ends_with(kSliceSuffix) ||
+      slice.find('/') != std::string_view::npos) {
+    return wrong();
+  }
+  const std::string_view name = slice.substr(0, slice.size() - kSliceSuffix.size());
+  if (name == "-") return std::string();
+  std::string path;
+  for (size_t end = 0; end != std::string_view::npos;) {
+    const size_t begin = end == 0 ? 0 : end + 1;
+    end = name.find('-', begin);
+    if (begin == name.size() || end == begin) return wrong();
+    path += "/" + std::string(name.substr(0, end)) + std::string(kSliceSuffix);
+  }
+  return path;
+}
+
+}  // namespace
+
+Result<std::string> CgroupRootOf(std::string_view mountinfo) {
+  for (const std::string& line : Split(mountinfo, '\n')) {
+    const size_t separator = line.find(" - ");
+    if (separator == std::string::npos) continue;
+    const auto fields = Split(std::string_view(line).substr(0, separator), ' ');
+    if (fields.size() <= kMountPointField || fields[kRootField] != "/") continue;
+    if (line.compare(separator + 3, 8, "cgroup2 ") == 0) return Unescape(fields[kMountPointField]);
+  }
+  return Fail(ErrorCode::kUnsupported, "cgroup2", "the unified hierarchy is not mounted",
+              "mount -t cgroup2 none /sys/fs/cgroup/unified");
+}
+
+Result<std::string> FindCgroupRoot() {
+  std::ifstream file(kMountInfo);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return CgroupRootOf(text.str());
+}
+
+std::optional<uint64_t> CgroupIdOf(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return std::nullopt;
+  return status.st_ino;
+}
+
+Result<std::string> CgroupOfContainer(const std::string& root, std::string_view cgroups_path) {
+  const auto parts = Split(cgroups_path, ':');
+  constexpr size_t kSystemdParts = 3;
+  if (parts.size() == kSystemdParts) {
+    GH_ASSIGN(std::string path,
+              ExpandSlice(parts[0].empty() ? kDefaultSlice : std::string_view(parts[0])));
+    const std::string& name = parts[2];
+    if (name.empty() || name.find('/') != std::string::npos ||
+        parts[1].find('/') != std::string::npos) {
+      return Fail(ErrorCode::kInvalid, std::string(cgroups_path), "names no systemd unit",
+                  "expected SLICE:PREFIX:NAME");
+    }
+    if (name.ends_with(kSliceSuffix)) return root + path + "/" + name;
+    const std::string unit = parts[1].empty() ? name : parts[1] + "-" + name;
+    return root + path + "/" + unit + ".scope";
+  }
+  if (cgroups_path.empty()) {
+    return Fail(ErrorCode::kInvalid, "cgroupsPath", "is empty",
+                "give the cgroup of the container, as in the runtime's spec");
+  }
+  return root + (cgroups_path.front() == '/' ? "" : "/") + std::string(cgroups_path);
+}
+
+}  // namespace gatehouse::daemon

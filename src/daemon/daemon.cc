@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/daemon.h"
+
+#include <malloc.h>
+#include <poll.h>
+#ifdef GATEHOUSE_SYSTEMD
+#include <systemd/sd-daemon.h>
+#endif
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "control/socket.h"
+#include "daemon/cgroups.h"
+
+namespace gatehouse::daemon {
+namespace {
+
+/// How often cgroups that came or went, and directories that could not be watched, are looked for.
+constexpr std::chrono::milliseconds kHousekeeping{2000};
+
+void NotifySystemd([[maybe_unused]] const char* state) {
+#ifdef GATEHOUSE_SYSTEMD
+  (void)sd_notify(0, state);  // without systemd there is nobody to tell
+#endif
+}
+
+std::optional<exporting::FileOptions> EventLog(const Options& options) {
+  if (options.event_log.empty()) return std::nullopt;
+  if (options.event_log == "-") {
+    // Standard output is never rotated: it is not ours to rename.
+    return exporting::FileOptions{.path = "/proc/self/fd/1", .rotate_bytes = 0};
+  }
+  return exporting::FileOptions{.path = options.event_log,
+                                .rotate_bytes = options.event_log_max_bytes,
+                                .backups = options.event_log_backups};
+}
+
+}  // namespace
+
+Platform SystemPlatform() {
+  return {.load_kernel = kernel::Load, .find_cgroup_root = FindCgroupRoot, .cgroup_id = CgroupIdOf};
+}
+
+Daemon::Daemon(const Options& options, std::shared_ptr<spdlog::logger> log)
+    : options_(options), log_(std::move(log)), started_(std::chrono::system_clock::now()) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::Start(const Options& options, const Platform& platform,
+                                              std::shared_ptr<spdlog::logger> log) {
+  GH_TRY(control::ClaimSocket(options.control_socket));
+  std::unique_ptr<Daemon> daemon(new Daemon(options, std::move(log)));
+  GH_TRY(daemon->LoadKernel(platform));
+  GH_TRY(daemon->StartEvents());
+  daemon->sources_ = std::make_unique<Sources>(*daemon->agent_, daemon->log_, options.policy_dir,
+                                               options.workloads_file);
+  daemon->sources_->Start();
+  GH_TRY(daemon->Listen());
+  malloc_trim(0);  // what reading the policies took
+  NotifySystemd("READY=1");
+  const AgentCounts counts = daemon->agent_->Counts();
+  daemon->log_->info("ready: {} policies, {} templates, {} bindings, {} workloads", counts.policies,
+                     counts.templates, counts.bindings, counts.workloads);
+  return daemon;
+}
+
+Result<void> Daemon::LoadKernel(const Platform& platform) {
+  kernel::Options kernel_options = options_.kernel;
+  GH_ASSIGN(kernel_options.cgroup_root, platform.find_cgroup_root());
+  GH_ASSIGN(kernel_, platform.load_kernel(kernel_options, strings_));
+  const kernel::Status status = kernel_->status();
+  for (const kernel::BackendProbe& probe : status.probes) {
+    if (probe.backend == status.backend) {
+      log_->info("backend {}: in use, {}", kernel::BackendName(probe.backend),
+                 options_.kernel.backend ? "as asked for" : "the first that works here");
+    } else if (!probe.available) {
+      log_->info("backend {}: not available: {}", kernel::BackendName(probe.backend),
+                 probe.absent_because);
+    }
+  }
+  if (status.backend == kernel::Backend::kSignal) {
+    log_->warn(options_.deny_by_signal
+                   ? "policies with Override: carried out as SIGKILL (--deny-by-signal)"
+                   : "policies with Override: refused, this backend can only kill; see "
+                     "--deny-by-signal");
+  }
+  if (options_.allow_host_enforcement) {
+    log_->warn("policies may enforce on the whole machine (--allow-host-enforcement)");
+  }
+  log_->info("cgroups: below {}", kernel_options.cgroup_root);
+  agent_ = std::make_unique<Agent>(
+      strings_, *kernel_,
+      AgentOptions{.cgroup_root = kernel_options.cgroup_root,
+                   .deny_by_signal = options_.deny_by_signal,
+                   .allow_host_enforcement = options_.allow_host_enforcement,
+                   .cgroup_id = platform.cgroup_id});
+  return {};
+}
+
+Result<void> Daemon::StartEvents() {
+  GH_ASSIGN(events_, EventPipeline::Start(*kernel_, agent_->workloads(), agent_->instances(),
+                                          {.node_name = options_.node_name,
+                                           .cluster_name = options_.cluster_name,
+                                           .file = EventLog(options_)}));
+  if (!options_.event_log.empty()) log_->info("events: written to {}", options_.event_log);
+  return {};
+}
+
+Result<void> Daemon::Listen() {
+  const auto log = [logger = log_](bool done, const std::string& line) {
+    done ? logger->info("{}", line) : logger->warn("{}", line);
+  };
+  GH_ASSIGN(server_, control::Server::Listen(
+                         options_.control_socket,
+                         {.agent = *agent_,
+                          .dispatcher = events_->dispatcher(),
+                          .event_counts = [events = events_.get()] { return events->counts(); },
+                          .log = log,
+                          .info = {.node_name = options_.node_name, .started = started_}}));
+  log_->info("control socket: {}", options_.control_socket);
+  return {};
+}
+
+Daemon::~Daemon() {
+  if (!server_) return;  // never got so far
+  NotifySystemd("STOPPING=1");
+  log_->info("stopping");
+  server_.reset();
+  sources_.reset();
+  events_.reset();
+  agent_.reset();
+  kernel_.reset();
+  log_->info("stopped: all programs are detached, no policy is in force any more");
+}
+
+void Daemon::Reconcile() {
+  const std::vector<Error> failures = agent_->ReconcileCgroups();
+  const std::string error = failures.empty() ? std::string() : failures.front().Message();
+  if (!error.empty() && error != last_reconcile_error_) {
+    log_->warn("{} ({} in all; tried again every {} ms)", error, failures.size(),
+               kHousekeeping.count());
+  }
+  last_reconcile_error_ = error;
+}
+
+void Daemon::Run(const Requests& requests) {
+  using Clock = Sources::Clock;
+  Clock::time_point housekeeping = Clock::now() + kHousekeeping;
+  for (;;) {
+    std::vector<pollfd> polled = {{.fd = requests.fd, .events = POLLIN, .revents = 0}};
+    for (const int fd : sources_->fds()) polled.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+    const Clock::time_point next = std::min(housekeeping, sources_->due().value_or(housekeeping));
+    const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
+    const int timeout_ms = static_cast<int>(std::max<int64_t>(wait.count(), 0));
+    if (poll(polled.data(), polled.size(), timeout_ms) < 0 && errno != EINTR) {
+      log_->error("poll failed: {}; stopping", errno);
+      return;
+    }
+    for (Request request = requests.take(); request != Request::kNone; request = requests.take()) {
+      if (request == Request::kStop) return;
+      log_->info("reading policies and workloads again");
+      events_->ReopenFile();
+      sources_->Reread();
+    }
+    const Clock::time_point now = Clock::now();
+    sources_->Drain(now);
+    if (sources_->due() && *sources_->due() <= now) sources_->Apply();
+    if (housekeeping <= now) {
+      housekeeping = now + kHousekeeping;
+      sources_->Retry();
+      Reconcile();
+    }
+  }
+}
+
+}  // namespace gatehouse::daemon

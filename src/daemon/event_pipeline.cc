@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/event_pipeline.h"
+
+#include <ctime>
+#include <utility>
+
+namespace gatehouse::daemon {
+namespace {
+
+constexpr std::chrono::milliseconds kPollTimeout{100};
+/// How long to wait before reading again after a failure, so that it cannot spin.
+constexpr std::chrono::milliseconds kPollRetry{1000};
+constexpr uint64_t kNsPerSecond = 1'000'000'000;
+
+uint64_t BootNs() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * kNsPerSecond + static_cast<uint64_t>(now.tv_nsec);
+}
+
+}  // namespace
+
+std::shared_ptr<const event::WorkloadInfo> RegistryLookup::Find(bind::WorkloadId id) const {
+  const workload::WorkloadPtr workload = registry_.FindRecent(id);
+  if (!workload) return nullptr;
+  auto info = std::make_shared<event::WorkloadInfo>();
+  info->ns = workload->ns;
+  info->pod = workload->pod;
+  info->container = workload->container;
+  info->container_id = workload->container_id;
+  info->image = workload->image;
+  info->labels.insert(workload->labels.begin(), workload->labels.end());
+  return info;
+}
+
+std::shared_ptr<const event::InstanceInfo> DirectoryLookup::Find(bind::InstanceId id) const {
+  const bind::InstanceInfoPtr instance = directory_.Find(id);
+  if (!instance) return nullptr;
+  auto info = std::make_shared<event::InstanceInfo>();
+  info->policy_name = instance->key.name;
+  if (instance->hooks) {
+    for (const compile::HookInfo& hook : *instance->hooks) {
+      info->hooks.push_back({.kind = hook.kind,
+                             .call = hook.call,
+                             .message = hook.message,
+                             .tags = hook.tags,
+                             .arguments = hook.arguments});
+    }
+  }
+  return info;
+}
+
+EventPipeline::EventPipeline(kernel::Kernel& kernel, const workload::Registry& workloads,
+                             const bind::InstanceDirectory& instances,
+                             const EventPipelineOptions& options)
+    : kernel_(kernel),
+      workloads_(workloads),
+      instances_(instances),
+      cache_({.node_name = options.node_name}, clock_, proc_),
+      enricher_({.node_name = options.node_name, .cluster_name = options.cluster_name}, cache_,
+                clock_, workloads_, instances_) {}
+
+Result<std::unique_ptr<EventPipeline>> EventPipeline::Start(
+    kernel::Kernel& kernel, const workload::Registry& workloads,
+    const bind::InstanceDirectory& instances, EventPipelineOptions options) {
+  std::unique_ptr<EventPipeline> pipeline(
+      new EventPipeline(kernel, workloads, instances, options));
+  if (options.file) {
+    GH_ASSIGN(pipeline->file_,
+              exporting::FileExporter::Start(pipeline->dispatcher_, std::move(*options.file), {}));
+  }
+  pipeline->reader_ = std::thread([raw = pipeline.get()] { raw->Run(); });
+  return pipeline;
+}
+
+EventPipeline::~EventPipeline() { Stop(); }
+
+void EventPipeline::Stop() {
+  if (!reader_.joinable()) return;
+  stopping_ = true;
+  reader_.join();
+  dispatcher_.Close();
+  file_.reset();
+}
+
+void EventPipeline::ReopenFile() {
+  if (file_) file_->Reopen();
+}
+
+void EventPipeline::Take(std::span<const std::byte> record) {
+  ++received_;
+  const auto decoded = event::Decode(record);
+  if (!decoded) {
+    ++undecodable_;
+    return;
+  }
+  dispatcher_.Publish(enricher_.Enrich(*decoded));
+}
+
+void EventPipeline::Run() {
+  cache_.FillFromProc();
+  for (;;) {
+    // Read before the poll: records that come before Stop are still taken.
+    const bool last = stopping_;
+    const auto count = kernel_.PollEvents(last ? std::chrono::milliseconds(0) : kPollTimeout,
+                                          [this](auto record) { Take(record); });
+    {
+      const std::lock_guard lock(error_mutex_);
+      poll_error_ = count ? std::string() : count.error().Message();
+    }
+    cache_.Expire(BootNs());
+    if (last) return;
+    if (!count) std::this_thread::sleep_for(kPollRetry);
+  }
+}
+
+EventCounts EventPipeline::counts() const {
+  EventCounts counts;
+  counts.received = received_;
+  counts.undecodable = undecodable_;
+  {
+    const std::lock_guard lock(error_mutex_);
+    counts.poll_error = poll_error_;
+  }
+  if (file_) counts.file = file_->stats();
+  counts.processes = cache_.stats();
+  counts.subscribers = dispatcher_.stats();
+  return counts;
+}
+
+}  // namespace gatehouse::daemon

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+
+#include "base/result.h"
+#include "bind/instances.h"
+#include "event/clock.h"
+#include "event/enrich.h"
+#include "event/proc_source.h"
+#include "event/process_cache.h"
+#include "export/dispatcher.h"
+#include "export/file_exporter.h"
+#include "kernel/kernel.h"
+#include "workload/registry.h"
+
+namespace gatehouse::daemon {
+
+/// Identity of workloads for events, from the registry.
+class RegistryLookup final : public event::WorkloadLookup {
+ public:
+  explicit RegistryLookup(const workload::Registry& registry) : registry_(registry) {}
+  [[nodiscard]] std::shared_ptr<const event::WorkloadInfo> Find(
+      bind::WorkloadId id) const override;
+
+ private:
+  const workload::Registry& registry_;
+};
+
+/// Names of policies for events, from the resolver's directory.
+class DirectoryLookup final : public event::InstanceLookup {
+ public:
+  explicit DirectoryLookup(const bind::InstanceDirectory& directory) : directory_(directory) {}
+  [[nodiscard]] std::shared_ptr<const event::InstanceInfo> Find(bind::InstanceId id) const override;
+
+ private:
+  const bind::InstanceDirectory& directory_;
+};
+
+struct EventPipelineOptions {
+  std::string node_name;
+  std::string cluster_name;
+  std::optional<exporting::FileOptions> file;  ///< none: no event log
+};
+
+struct EventCounts {
+  uint64_t received = 0;     ///< records from the kernel
+  uint64_t undecodable = 0;  ///< records that were not understood
+  std::string poll_error;    ///< the last failure to read records; empty after a read that worked
+  std::optional<exporting::FileExporterStats> file;
+  event::ProcessCacheStats processes;
+  std::vector<exporting::SubscriberStats> subscribers;  ///< the event log is one of them
+};
+
+/// From the kernel's ring buffer to files and subscribers, with one thread that reads.
+class EventPipeline {
+ public:
+  /// Opens the event log and begins to read. Errors: those of exporting::RotatingFile::Open. What is
+  /// referred to must outlive the pipeline.
+  [[nodiscard]] static Result<std::unique_ptr<EventPipeline>> Start(
+      kernel::Kernel& kernel, const workload::Registry& workloads,
+      const bind::InstanceDirectory& instances, EventPipelineOptions options);
+  EventPipeline(const EventPipeline&) = delete;
+  EventPipeline& operator=(const EventPipeline&) = delete;
+  /// Stops.
+  ~EventPipeline();
+
+  /// Ends every subscription, reads what the kernel has left, writes the event log. Once.
+  void Stop();
+  /// Opens the event log anew with the next event.
+  void ReopenFile();
+
+  [[nodiscard]] exporting::Dispatcher& dispatcher() { return dispatcher_; }
+  /// Any thread.
+  [[nodiscard]] EventCounts counts() const;
+
+ private:
+  EventPipeline(kernel::Kernel& kernel, const workload::Registry& workloads,
+                const bind::InstanceDirectory& instances, const EventPipelineOptions& options);
+  void Run();
+  void Take(std::span<const std::byte> record);
+
+  kernel::Kernel& kernel_;
+  const event::SystemClock clock_;
+  const event::ProcFilesystem proc_;
+  const RegistryLookup workloads_;
+  const DirectoryLookup instances_;
+  event::ProcessCache cache_;
+  event::Enricher enricher_;
+  exporting::Dispatcher dispatcher_;
+  std::unique_ptr<exporting::FileExporter> file_;
+  std::atomic<bool> stopping_ = false;
+  std::atomic<uint64_t> received_ = 0;
+  std::atomic<uint64_t> undecodable_ = 0;
+  mutable std::mutex error_mutex_;
+  std::string poll_error_;
+  std::thread reader_;
+};
+
+}  // namespace gatehouse::daemon

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/fake_kernel.h"
+
+#include <algorithm>
+
+namespace gatehouse::daemon {
+namespace {
+
+/// Bytes that FakeKernel::MemoryBytes says for each rule.
+constexpr uint64_t kRuleBytes = sizeof(gh_rule);
+
+/// The first id that FakeKernel::Track gives, so that it cannot be taken for a WorkloadId.
+constexpr uint64_t kFirstCgroupId = 1000;
+
+Result<void> Take(std::optional<Error>& failure) {
+  if (!failure) return {};
+  Error error = std::move(*failure);
+  failure.reset();
+  return tl::unexpected(std::move(error));
+}
+
+}  // namespace
+
+void FakeKernel::RefuseHook(gh_hook hook, Error reason) {
+  const std::lock_guard lock(mutex_);
+  refused_hooks_.insert_or_assign(hook, std::move(reason));
+}
+
+void FakeKernel::RefuseSubject(gh_hook hook, gh_subject subject, Error reason) {
+  const std::lock_guard lock(mutex_);
+  refused_subjects_.insert_or_assign({hook, subject}, std::move(reason));
+}
+
+void FakeKernel::FailNextApply(Error reason) {
+  const std::lock_guard lock(mutex_);
+  next_apply_ = std::move(reason);
+}
+
+void FakeKernel::FailNextTrack(Error reason) {
+  const std::lock_guard lock(mutex_);
+  next_track_ = std::move(reason);
+}
+
+void FakeKernel::SetHits(bind::InstanceId instance, std::vector<kernel::RuleHits> hits) {
+  const std::lock_guard lock(mutex_);
+  hits_.insert_or_assign(instance, std::move(hits));
+}
+
+void FakeKernel::PushEvent(std::vector<std::byte> record) {
+  const std::lock_guard lock(mutex_);
+  events_.push_back(std::move(record));
+  event_arrived_.notify_all();
+}
+
+std::vector<bind::InstanceId> FakeKernel::Group(bind::WorkloadId workload) const {
+  const std::lock_guard lock(mutex_);
+  const auto group = groups_.find(workload);
+  return group == groups_.end() ? std::vector<bind::InstanceId>{} : group->second;
+}
+
+std::vector<compile::ProgramPtr> FakeKernel::Programs(bind::WorkloadId workload) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<compile::ProgramPtr> programs;
+  if (const auto group = groups_.find(workload); group != groups_.end()) {
+    for (const bind::InstanceId id : group->second) programs.push_back(instances_.at(id));
+  }
+  return programs;
+}
+
+std::map<bind::WorkloadId, std::string> FakeKernel::Tracked() const {
+  const std::lock_guard lock(mutex_);
+  return tracked_;
+}
+
+size_t FakeKernel::instance_count() const {
+  const std::lock_guard lock(mutex_);
+  return instances_.size();
+}
+
+uint64_t FakeKernel::generation() const {
+  const std::lock_guard lock(mutex_);
+  return generation_;
+}
+
+std::vector<std::string> FakeKernel::violations() const {
+  const std::lock_guard lock(mutex_);
+  return violations_;
+}
+
+Result<void> FakeKernel::SupportsHook(gh_hook hook) const {
+  const std::lock_guard lock(mutex_);
+  const auto refused = refused_hooks_.find(hook);
+  if (refused == refused_hooks_.end()) return {};
+  return tl::unexpected(refused->second);
+}
+
+Result<void> FakeKernel::SupportsSubject(gh_hook hook, gh_subject subject) const {
+  const std::lock_guard lock(mutex_);
+  const auto refused = refused_subjects_.find({hook, subject});
+  if (refused == refused_subjects_.end()) return {};
+  return tl::unexpected(refused->second);
+}
+
+void FakeKernel::Check(const bind::Delta& delta) {
+  std::set<bind::InstanceId> present;
+  for (const auto& [id, program] : instances_) present.insert(id);
+  for (const auto& [id, program] : delta.added) {
+    if (!present.insert(id).second) {
+      violations_.push_back("instance " + std::to_string(id) + " added twice");
+    }
+  }
+  for (const bind::InstanceId id : delta.removed) {
+    if (present.erase(id) == 0) {
+      violations_.push_back("instance " + std::to_string(id) + " removed, but not there");
+    }
+  }
+  std::map<bind::WorkloadId, std::vector<bind::InstanceId>> after = groups_;
+  for (const auto& [workload, ids] : delta.groups) after.insert_or_assign(workload, ids);
+  for (const auto& [workload, ids] : after) {
+    for (const bind::InstanceId id : ids) {
+      if (!present.contains(id)) {
+        violations_.push_back("workload " + std::to_string(workload) + " names instance " +
+                              std::to_string(id) + ", which is not there");
+      }
+    }
+  }
+}
+
+Result<void> FakeKernel::Apply(const bind::Delta& delta) {
+  const std::lock_guard lock(mutex_);
+  GH_TRY(Take(next_apply_));
+  Check(delta);
+  for (const auto& [id, program] : delta.added) instances_.insert_or_assign(id, program);
+  for (const auto& [workload, ids] : delta.groups) {
+    if (ids.empty()) {
+      groups_.erase(workload);
+    } else {
+      groups_.insert_or_assign(workload, ids);
+    }
+  }
+  for (const bind::InstanceId id : delta.removed) {
+    instances_.erase(id);
+    hits_.erase(id);
+  }
+  if (!delta.empty()) ++generation_;
+  return {};
+}
+
+Result<uint64_t> FakeKernel::Track(bind::WorkloadId workload, const std::string& path) {
+  const std::lock_guard lock(mutex_);
+  GH_TRY(Take(next_track_));
+  if (!tracked_.emplace(workload, path).second) {
+    violations_.push_back("workload " + std::to_string(workload) + " tracked twice");
+  }
+  return kFirstCgroupId + workload;
+}
+
+void FakeKernel::Untrack(bind::WorkloadId workload) {
+  const std::lock_guard lock(mutex_);
+  if (tracked_.erase(workload) == 0) {
+    violations_.push_back("workload " + std::to_string(workload) + " untracked, but not tracked");
+  }
+}
+
+std::vector<kernel::RuleHits> FakeKernel::Hits(bind::InstanceId instance) const {
+  const std::lock_guard lock(mutex_);
+  const auto hits = hits_.find(instance);
+  return hits == hits_.end() ? std::vector<kernel::RuleHits>{} : hits->second;
+}
+
+uint64_t FakeKernel::MemoryBytes(bind::InstanceId instance) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = instances_.find(instance);
+  if (found == instances_.end()) return 0;
+  uint64_t rules = 0;
+  for (const auto& hook : found->second->hooks) rules += hook.rules.size();
+  return rules * kRuleBytes;
+}
+
+kernel::Status FakeKernel::status() const {
+  const std::lock_guard lock(mutex_);
+  kernel::Status status;
+  status.backend = backend_;
+  for (const kernel::Backend backend :
+       {kernel::Backend::kLsm, kernel::Backend::kFmodRet, kernel::Backend::kSignal}) {
+    kernel::BackendProbe probe;
+    probe.backend = backend;
+    probe.available = backend == backend_;
+    if (!probe.available) probe.absent_because = "this is no kernel";
+    status.probes.push_back(std::move(probe));
+  }
+  status.image.generation = generation_;
+  status.image.instances = instances_.size();
+  status.image.groups = groups_.size();
+  status.image.workloads = tracked_.size();
+  status.image.cgroups = tracked_.size();
+  return status;
+}
+
+Result<size_t> FakeKernel::PollEvents(
+    std::chrono::milliseconds timeout,
+    const std::function<void(std::span<const std::byte>)>& sink) {
+  std::deque<std::vector<std::byte>> events;
+  {
+    std::unique_lock lock(mutex_);
+    event_arrived_.wait_for(lock, timeout, [this] { return !events_.empty(); });
+    events.swap(events_);
+  }
+  for (const auto& event : events) sink(event);
+  return events.size();
+}
+
+}  // namespace gatehouse::daemon

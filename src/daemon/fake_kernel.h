@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "kernel/kernel.h"
+
+namespace gatehouse::daemon {
+
+/// A Kernel without a kernel, for tests: keeps what it is told in plain maps, checks that every change
+/// is one that a real image could take, and fails where a test says so. Any thread.
+class FakeKernel final : public kernel::Kernel {
+ public:
+  explicit FakeKernel(kernel::Backend backend = kernel::Backend::kLsm) : backend_(backend) {}
+
+  // ---- what a test arranges ----
+  void RefuseHook(gh_hook hook, Error reason);
+  void RefuseSubject(gh_hook hook, gh_subject subject, Error reason);
+  /// The next Apply fails with `reason` and changes nothing.
+  void FailNextApply(Error reason);
+  /// The next Track fails with `reason` and ties nothing.
+  void FailNextTrack(Error reason);
+  void SetHits(bind::InstanceId instance, std::vector<kernel::RuleHits> hits);
+  /// Queues one record for PollEvents.
+  void PushEvent(std::vector<std::byte> record);
+
+  // ---- what a test looks at ----
+  [[nodiscard]] std::vector<bind::InstanceId> Group(bind::WorkloadId workload) const;
+  /// The programs that judge `workload`, in order of evaluation.
+  [[nodiscard]] std::vector<compile::ProgramPtr> Programs(bind::WorkloadId workload) const;
+  [[nodiscard]] std::map<bind::WorkloadId, std::string> Tracked() const;
+  [[nodiscard]] size_t instance_count() const;
+  /// Successful Apply calls with a change in them.
+  [[nodiscard]] uint64_t generation() const;
+  /// What an image could not have taken; empty if the caller kept to the contract of Delta.
+  [[nodiscard]] std::vector<std::string> violations() const;
+
+  // ---- kernel::Kernel ----
+  [[nodiscard]] kernel::Backend backend() const override { return backend_; }
+  [[nodiscard]] Result<void> SupportsHook(gh_hook hook) const override;
+  [[nodiscard]] Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const override;
+  [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
+  [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
+  void Untrack(bind::WorkloadId workload) override;
+  [[nodiscard]] std::vector<kernel::RuleHits> Hits(bind::InstanceId instance) const override;
+  [[nodiscard]] uint64_t MemoryBytes(bind::InstanceId instance) const override;
+  [[nodiscard]] kernel::Status status() const override;
+  [[nodiscard]] Result<size_t> PollEvents(
+      std::chrono::milliseconds timeout,
+      const std::function<void(std::span<const std::byte>)>& sink) override;
+
+ private:
+  void Check(const bind::Delta& delta);
+
+  const kernel::Backend backend_;
+  mutable std::mutex mutex_;
+  std::condition_variable event_arrived_;
+  std::map<gh_hook, Error> refused_hooks_;
+  std::map<std::pair<gh_hook, gh_subject>, Error> refused_subjects_;
+  std::optional<Error> next_apply_;
+  std::optional<Error> next_track_;
+  std::map<bind::InstanceId, compile::ProgramPtr> instances_;
+  std::map<bind::WorkloadId, std::vector<bind::InstanceId>> groups_;
+  std::map<bind::WorkloadId, std::string> tracked_;
+  std::map<bind::InstanceId, std::vector<kernel::RuleHits>> hits_;
+  std::deque<std::vector<std::byte>> events_;
+  std::vector<std::string> violations_;
+  uint64_t generation_ = 0;
+};
+
+}  // namespace gatehouse::daemon

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <tl/expected.hpp>
+
+#include "kernel/kernel.h"
+
+namespace gatehouse::daemon {
+
+inline constexpr const char* kDefaultControlSocket = "/run/gatehouse/gatehouse.sock";
+
+enum class LogFormat { kText, kJson };
+enum class LogLevel { kDebug, kInfo, kWarn, kError };
+
+/// What the command line of gatehoused says.
+struct Options {
+  std::string policy_dir;      ///< "": none
+  std::string workloads_file;  ///< "": none
+  std::string control_socket = kDefaultControlSocket;
+  std::string event_log;  ///< "": no file, "-": standard output
+  uint64_t event_log_max_bytes = 10u << 20;
+  uint32_t event_log_backups = 5;
+  kernel::Options kernel;
+  bool deny_by_signal = false;
+  bool allow_host_enforcement = false;
+  std::string node_name;  ///< never empty after parsing: NODE_NAME, else the host's name
+  std::string cluster_name;
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kText;
+};
+
+/// The program is to end before it starts: help was asked for, or the command line is wrong.
+struct EarlyExit {
+  int status = 0;    ///< 0: `text` is for standard output; 2: for standard error
+  std::string text;  ///< ends with a newline
+};
+
+/// Reads the command line. Pure but for the host's name and NODE_NAME.
+[[nodiscard]] tl::expected<Options, EarlyExit> ParseCommandLine(int argc, const char* const* argv);
+
+}  // namespace gatehouse::daemon

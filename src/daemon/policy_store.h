@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "policy/model.h"
+
+namespace gatehouse::daemon {
+
+/// A document that is in force, as text: the parsed form is not kept.
+struct StoredPolicy {
+  std::string text;
+  std::string origin;  ///< path of the policy file; "": over the API
+  std::chrono::system_clock::time_point changed;
+};
+
+/// The texts of all policies, by key and by file. Not thread-safe: belongs to the agent's lock.
+class PolicyStore {
+ public:
+  /// Null if there is none; valid until the next change.
+  [[nodiscard]] const StoredPolicy* Find(const policy::Key& key) const;
+  /// The keys that came from a file.
+  [[nodiscard]] std::vector<policy::Key> KeysOf(const std::string& origin) const;
+  void Put(const policy::Key& key, StoredPolicy policy);
+  void Remove(const policy::Key& key);
+  [[nodiscard]] size_t size() const { return policies_.size(); }
+
+ private:
+  std::map<policy::Key, StoredPolicy> policies_;
+  std::map<std::string, std::set<policy::Key>> by_file_;  // without those of the API
+};
+
+}  // namespace gatehouse::daemon
