@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The body of `./run demo`: starts the daemon, gives three cgroups an identity, applies policies.yaml
-// and runs real programs in each. Prints what the kernel did beside what was expected; the exit status
-// is 1 if any row differs.
+// The body of `./run demo`: starts the daemon, gives three cgroups an identity, applies
+// policies.yaml and runs real programs in each. Prints what the kernel did beside what was
+// expected; the exit status is 1 if any row differs.
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -147,8 +147,8 @@ struct Row {
   std::string workload;
   std::string program;
   std::vector<std::string> arguments;
-  std::optional<int> denied_with;         // errno; none: allowed
-  std::vector<std::string> by_policies;   // that must have posted
+  std::optional<int> denied_with;        // errno; none: allowed
+  std::vector<std::string> by_policies;  // that must have posted
 };
 
 struct Seen {
@@ -158,10 +158,14 @@ struct Seen {
 
 std::string Text(const Outcome& outcome) {
   switch (outcome.kind) {
-    case Outcome::Kind::kAllowed: return "runs";
-    case Outcome::Kind::kDenied: return fmt::format("denied, {}", strerrorname_np(outcome.detail));
-    case Outcome::Kind::kKilled: return fmt::format("killed, SIG{}", sigabbrev_np(outcome.detail));
-    case Outcome::Kind::kError: return fmt::format("demo error, {}", strerrorname_np(outcome.detail));
+    case Outcome::Kind::kAllowed:
+      return "runs";
+    case Outcome::Kind::kDenied:
+      return fmt::format("denied, {}", strerrorname_np(outcome.detail));
+    case Outcome::Kind::kKilled:
+      return fmt::format("killed, SIG{}", sigabbrev_np(outcome.detail));
+    case Outcome::Kind::kError:
+      return fmt::format("demo error, {}", strerrorname_np(outcome.detail));
   }
   return "";
 }
@@ -187,7 +191,8 @@ std::vector<std::string> Posted(const std::string& log, std::streamoff from, siz
 
 Seen Try(const Row& row, const std::string& log) {
   std::error_code none;
-  const auto from = static_cast<std::streamoff>(fs::exists(log, none) ? fs::file_size(log, none) : 0);
+  const auto from =
+      static_cast<std::streamoff>(fs::exists(log, none) ? fs::file_size(log, none) : 0);
   Seen seen;
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   seen.outcome = row.cgroup->Run([&] {
@@ -211,7 +216,9 @@ int ShowTable(const std::vector<Row>& rows, const std::string& log, bool by_sign
   fmt::print(kFormat, "WORKLOAD", "PROGRAM", "EXPECTED", "THE KERNEL DID", "DECIDED BY");
   int wrong = 0;
   for (const Row& row : rows) {
-    const Outcome expected = !row.denied_with ? Allowed() : by_signal ? Killed(SIGKILL) : Denied(*row.denied_with);
+    const Outcome expected = !row.denied_with ? Allowed()
+                             : by_signal      ? Killed(SIGKILL)
+                                              : Denied(*row.denied_with);
     const Seen seen = Try(row, log);
     const bool right = seen.outcome == expected && seen.policies == row.by_policies;
     std::string by = fmt::format("{}", fmt::join(seen.policies, ", "));
@@ -231,9 +238,10 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
   const Client client(bin + "/gatehouse", socket);
   const Cgroup web("web"), batch("batch"), other("other");
 
-  Daemon daemon(bin + "/gatehoused",
-                {"--backend", backend, "--deny-by-signal", "--control-socket", socket, "--event-log", events},
-                log);
+  Daemon daemon(
+      bin + "/gatehoused",
+      {"--backend", backend, "--deny-by-signal", "--control-socket", socket, "--event-log", events},
+      log);
   std::optional<json> status;
   while (!(status = client.Json("status")) && !daemon.Ended()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -253,13 +261,16 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
     }
   }
   if (by_signal) {
-    fmt::print("  So a program that is denied is killed before its first instruction; with lsm or fmod_ret\n"
-               "  its execve would fail with the policy's errno: see ./run demo --vm.\n");
+    fmt::print(
+        "  So a program that is denied is killed before its first instruction; with lsm or "
+        "fmod_ret\n"
+        "  its execve would fail with the policy's errno: see ./run demo --vm.\n");
   }
 
   fmt::print("\nThree workloads, real cgroups: two apps, and one that no policy is about.\n");
   bool good = true;
-  for (const auto& [cgroup, name] : {std::pair{&web, "web"}, {&batch, "batch"}, {&other, "other"}}) {
+  for (const auto& [cgroup, name] :
+       {std::pair{&web, "web"}, {&batch, "batch"}, {&other, "other"}}) {
     good &= client.Show(fmt::format(
         "workload add --cgroup {} --namespace demo --pod {}-0 --container main --label app={}",
         cgroup->path(), name, name));
@@ -272,7 +283,8 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
   const std::string link = directory / "programs/cat";
   fs::copy_file("/usr/bin/true", update);
   fs::create_symlink("/usr/bin/ls", link);
-  const std::string allow_web = "allow-list-web", allow_batch = "allow-list-batch", run = "nothing-from-run";
+  const std::string allow_web = "allow-list-web", allow_batch = "allow-list-batch",
+                    run = "nothing-from-run";
   const std::vector<Row> rows{
       {&web, "web", "/usr/bin/cat", {"/proc/self/comm"}, {}, {}},
       {&web, "web", "/usr/bin/id", {}, {}, {}},

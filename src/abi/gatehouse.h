@@ -4,12 +4,14 @@
  * Fixed-width types, explicit padding, no bitfields; sizes are asserted on both sides.
  *
  * The image. All that a decision needs lives in one array of pages (struct gh_page), the arena,
- * addressed in 4-byte words: an address is a u32, 0 is "none". Word 0 of the arena holds the address
- * of the root; storing it publishes a new image. From the root on everything is immutable, but for
- * the hit counters. Records never straddle a page: each is aligned to its (power of two) size.
+ * addressed in 4-byte words: an address is a u32, 0 is "none". Word 0 of the arena holds the
+ * address of the root; storing it publishes a new image. From the root on everything is immutable,
+ * but for the hit counters. Records never straddle a page: each is aligned to its (power of two)
+ * size.
  *
- *   root -> workloads[slot] -> group -> gate (one per hook) -> policies[] -> rules[] -> filters[] -> set
- *        -> slots[], digests[]   (string -> id)
+ *   root -> workloads[slot] -> group -> gate (one per hook)
+ *                gate -> policies[] -> rules[] -> filters[] -> set of string ids
+ *        -> slots[], digests[]: string -> id
  */
 #ifndef GATEHOUSE_ABI_GATEHOUSE_H_
 #define GATEHOUSE_ABI_GATEHOUSE_H_
@@ -37,17 +39,17 @@ typedef __s32 gh_s32;
 /* ---- limits ---------------------------------------------------------------------------------- */
 
 enum gh_limits {
-  GH_PATH_MAX = 4096,            /* a path and its terminating NUL, as PATH_MAX; longer is unreadable */
-  GH_NAME_MAX = 255,             /* one component, as NAME_MAX */
-  GH_ARGS_MAX = 4096,            /* bytes of argv kept in an exec event; more is cut and flagged */
+  GH_PATH_MAX = 4096, /* a path and its terminating NUL, as PATH_MAX; longer is unreadable */
+  GH_NAME_MAX = 255,  /* one component, as NAME_MAX */
+  GH_ARGS_MAX = 4096, /* bytes of argv kept in an exec event; more is cut and flagged */
   GH_POLICIES_PER_GATE_MAX = 4096,
-  GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
+  GH_RULES_PER_POLICY_MAX = 64, /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
-  GH_MATCHES_MAX = 256,          /* interned heads (or tails) of one value found at once */
-  GH_SET_PAGES_MAX = 1024,       /* a set holds at most that many pages of ids */
-  GH_SLOT_PROBES_MAX = 32,       /* the longest probe sequence of the string table */
-  GH_PROTECTED_MAX = 32,         /* the agent and its ancestors */
-  GH_CGROUP_DEPTH_MAX = 32,      /* levels searched upwards for a cgroup that is not tracked itself */
+  GH_MATCHES_MAX = 256,     /* interned heads (or tails) of one value found at once */
+  GH_SET_PAGES_MAX = 1024,  /* a set holds at most that many pages of ids */
+  GH_SLOT_PROBES_MAX = 32,  /* the longest probe sequence of the string table */
+  GH_PROTECTED_MAX = 32,    /* the agent and its ancestors */
+  GH_CGROUP_DEPTH_MAX = 32, /* levels searched upwards for a cgroup that is not tracked itself */
 };
 
 /* ---- the arena ------------------------------------------------------------------------------- */
@@ -90,16 +92,17 @@ enum gh_action {
 };
 
 struct gh_root {
-  gh_u32 workloads;    /* page-aligned: by slot, the address of the workload's group, or 0 */
-  gh_u32 n_workloads;  /* a slot from here on has no group; slot 0 is the host */
-  gh_u32 slots;        /* page-aligned hash table of string ids; 0 is free, GH_SLOT_DELETED */
-  gh_u32 slots_mask;   /* number of slots - 1 */
-  gh_u32 digests;      /* page-aligned array of struct gh_digest by string id */
-  gh_u32 generation;   /* counts publications */
+  gh_u32 workloads;   /* by slot, the address of the workload's group, or 0 */
+  gh_u32 n_workloads; /* a slot from here on has no group; slot 0 is the host */
+  gh_u32 slots;       /* hash table of string ids by digest; 0 is free */
+  gh_u32 slots_mask;  /* number of slots - 1 */
+  gh_u32 digests;     /* array of struct gh_digest by string id */
+  gh_u32 generation;  /* counts publications */
   gh_u32 reserved[2];
 };
 GH_STATIC_ASSERT(sizeof(struct gh_root) == 32, "gh_root");
 
+/* In a slot whose string is gone: the search goes on. */
 #define GH_SLOT_DELETED 0xffffffffu
 
 /* SipHash-2-4 with 128 bits of output, little endian halves. */
@@ -140,12 +143,12 @@ enum gh_rule_flags {
 
 /* One selector of one policy on one hook. */
 struct gh_rule {
-  gh_u64 hits;      /* operations that it decided; added to atomically by all CPUs */
-  gh_u32 policy;    /* the agent's number for the policy, given back in events */
-  gh_u32 filters;   /* address of n_filters struct gh_filter, all of which must hold */
-  gh_u16 index;     /* position of the selector on the policy's hook, as written */
-  gh_u16 actions;   /* gh_action bits */
-  gh_s16 error;     /* with GH_ACTION_OVERRIDE: the negative errno */
+  gh_u64 hits;    /* operations that it decided; added to atomically by all CPUs */
+  gh_u32 policy;  /* the agent's number for the policy, given back in events */
+  gh_u32 filters; /* address of n_filters struct gh_filter, all of which must hold */
+  gh_u16 index;   /* position of the selector on the policy's hook, as written */
+  gh_u16 actions; /* gh_action bits */
+  gh_s16 error;   /* with GH_ACTION_OVERRIDE: the negative errno */
   gh_u16 n_filters;
   gh_u8 signal;     /* with GH_ACTION_SIGNAL */
   gh_u8 flags;      /* gh_rule_flags */
@@ -159,7 +162,7 @@ struct gh_filter {
   gh_u8 match;   /* enum gh_match */
   gh_u8 negated; /* 0 or 1 */
   gh_u8 reserved;
-  gh_u32 set;    /* address of `count` ids, ascending; up to a page: within one, else page-aligned */
+  gh_u32 set; /* address of `count` ids, ascending; up to a page: within one, else page-aligned */
   gh_u32 count;
   gh_u32 reserved2;
 };
@@ -175,7 +178,7 @@ struct gh_cgroup {
 
 /* A process that no verdict touches: the agent and its ancestors. */
 struct gh_protected {
-  gh_u32 pid;         /* thread group id in the initial pid namespace; 0 ends the list */
+  gh_u32 pid; /* thread group id in the initial pid namespace; 0 ends the list */
   gh_u32 reserved;
   gh_u64 start_ticks; /* start_boottime in USER_HZ ticks, as /proc/PID/stat shows it */
 };
@@ -184,18 +187,18 @@ struct gh_protected {
 
 /* Rare things, by cause. Index of the shared array of 64-bit counters. */
 enum gh_stat {
-  GH_STAT_EVENTS_LOST_EXEC = 0,  /* the ring buffer was full: base events */
+  GH_STAT_EVENTS_LOST_EXEC = 0, /* the ring buffer was full: base events */
   GH_STAT_EVENTS_LOST_EXIT,
-  GH_STAT_EVENTS_LOST_POLICY,    /* ... and events of policies; the verdict stood */
-  GH_STAT_SCRATCH_EXHAUSTED,     /* no scratch slot was free: every value counts as unreadable */
-  GH_STAT_PATH_TOO_LONG,         /* a path of more than GH_PATH_MAX - 1 bytes: unreadable */
-  GH_STAT_PATH_UNREACHABLE,      /* a path outside of the process's mount namespace: unreadable */
-  GH_STAT_PATH_FAULT,            /* the kernel's memory could not be read: unreadable */
-  GH_STAT_NO_BINARY,             /* a task without executable (kernel thread): unreadable */
-  GH_STAT_MATCHES_OVERFLOW,      /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
-  GH_STAT_CGROUP_UNTRACKED,      /* a child cgroup could not be inserted: found by walking upwards */
-  GH_STAT_PROTECTED,             /* a verdict was not executed on the agent or an ancestor */
-  GH_STAT_SIGNAL_FAILED,         /* bpf_send_signal failed */
+  GH_STAT_EVENTS_LOST_POLICY, /* ... and events of policies; the verdict stood */
+  GH_STAT_SCRATCH_EXHAUSTED,  /* no scratch slot was free: every value counts as unreadable */
+  GH_STAT_PATH_TOO_LONG,      /* a path of more than GH_PATH_MAX - 1 bytes: unreadable */
+  GH_STAT_PATH_UNREACHABLE,   /* a path outside of the process's mount namespace: unreadable */
+  GH_STAT_PATH_FAULT,         /* the kernel's memory could not be read: unreadable */
+  GH_STAT_NO_BINARY,          /* a task without executable (kernel thread): unreadable */
+  GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
+  GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
+  GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
+  GH_STAT_SIGNAL_FAILED,      /* bpf_send_signal failed */
   GH_STAT_COUNT
 };
 
@@ -284,10 +287,10 @@ struct gh_event_policy {
   gh_u16 actions;            /* gh_rule.actions */
   gh_s16 error;
   gh_u8 signal;
-  gh_u8 flags;       /* gh_policy_event_flags */
-  gh_u8 unreadable;  /* enum gh_unreadable: why there is no object path */
-  gh_u8 hook_index;  /* gh_rule.hook_index */
-  gh_u16 file_mode;  /* st_mode of the object */
+  gh_u8 flags;      /* gh_policy_event_flags */
+  gh_u8 unreadable; /* enum gh_unreadable: why there is no object path */
+  gh_u8 hook_index; /* gh_rule.hook_index */
+  gh_u16 file_mode; /* st_mode of the object */
   gh_u16 reserved;
   gh_u32 object_len;
 };

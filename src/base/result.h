@@ -8,7 +8,8 @@
 
 namespace gatehouse {
 
-/// What class of failure an Error is; it decides the exit status of the CLI and the gRPC status code.
+/// What class of failure an Error is; it decides the exit status of the CLI and the gRPC status
+/// code.
 enum class ErrorCode {
   kInvalid,      ///< the input is wrong: text, value, option
   kNotFound,     ///< the named object does not exist
@@ -39,8 +40,7 @@ using Result = tl::expected<T, Error>;
 /// Makes the failed side of a Result.
 [[nodiscard]] inline tl::unexpected<Error> Fail(ErrorCode code, std::string object,
                                                 std::string cause, std::string remedy = {}) {
-  return tl::unexpected<Error>(
-      Error{code, std::move(object), std::move(cause), std::move(remedy)});
+  return tl::unexpected<Error>(Error{code, std::move(object), std::move(cause), std::move(remedy)});
 }
 
 /// A failed system call: `cause` is followed by the text of `error_number`. Defined in result.cc.
@@ -53,14 +53,14 @@ using Result = tl::expected<T, Error>;
 #define GH_CONCAT(a, b) GH_CONCAT_INNER(a, b)
 
 /// Returns the error of `expr` from the enclosing function, if it has one.
-#define GH_TRY(expr)                                                                         \
-  do {                                                                                       \
+#define GH_TRY(expr)                                                                              \
+  do {                                                                                            \
     if (auto gh_result = (expr); !gh_result) return tl::unexpected(std::move(gh_result).error()); \
   } while (false)
 
 /// `GH_ASSIGN(auto x, F())`: declares x from the value of F(), or returns its error.
-#define GH_ASSIGN(decl, expr)                                                    \
-  auto GH_CONCAT(gh_result_, __LINE__) = (expr);                                 \
-  if (!GH_CONCAT(gh_result_, __LINE__))                                          \
-    return tl::unexpected(std::move(GH_CONCAT(gh_result_, __LINE__)).error());   \
+#define GH_ASSIGN(decl, expr)                                                  \
+  auto GH_CONCAT(gh_result_, __LINE__) = (expr);                               \
+  if (!GH_CONCAT(gh_result_, __LINE__))                                        \
+    return tl::unexpected(std::move(GH_CONCAT(gh_result_, __LINE__)).error()); \
   decl = std::move(*GH_CONCAT(gh_result_, __LINE__))

@@ -4,10 +4,10 @@
  * (prefixes) and its tails (postfixes).
  *
  * One pass in each direction, whatever the number of policies: the state of SipHash-2-4 is carried
- * along and finished on a copy at each length that the gate's policies name. A tail is the head of the
- * byte-reversed text. The key is random, so nobody can make two strings meet; with 128 bits they do
- * not meet by accident. (SipHash: Aumasson and Bernstein, INDOCRYPT 2012; 128-bit output as in the
- * authors' reference code.)
+ * along and finished on a copy at each length that the gate's policies name. A tail is the head of
+ * the byte-reversed text. The key is random, so nobody can make two strings meet; with 128 bits
+ * they do not meet by accident. (SipHash: Aumasson and Bernstein, INDOCRYPT 2012; 128-bit output as
+ * in the authors' reference code.)
  */
 #ifndef GATEHOUSE_BPF_DIGEST_H_
 #define GATEHOUSE_BPF_DIGEST_H_
@@ -33,11 +33,10 @@ enum direction { FORWARD = 0, BACKWARD = 1 };
 
 /*
  * Bytes 8*word to 8*word+7 of the text in reading direction; what lies beyond its end is arbitrary.
- * Without branches, because it stands in the innermost loop: the mask changes no position that occurs
- * (forwards 9 to TEXT_END - 1, backwards 2 to TEXT_END - 8), and bounds it for the verifier.
+ * Without branches, because it stands in the innermost loop: the mask changes no position that
+ * occurs (forwards 9 to TEXT_END - 1, backwards 2 to TEXT_END - 8), and bounds it for the verifier.
  */
-static __always_inline __u64 load_word(struct value *value, __u32 direction, __u32 word)
-{
+static __always_inline __u64 load_word(struct value* value, __u32 direction, __u32 word) {
   __u64 backwards = direction & 1, forwards = backwards ^ 1;
   opaque(forwards);
   __u64 base = 1 + 7 * (forwards & 1);
@@ -45,12 +44,11 @@ static __always_inline __u64 load_word(struct value *value, __u32 direction, __u
   __u64 at = first + (last - first) * backwards;
   at = ((at - base) & (GH_PATH_MAX - 1)) + base;
   opaque(at);
-  __u64 ahead = *(__u64 *)&value->bytes[at], reversed = __builtin_bswap64(ahead);
+  __u64 ahead = *(__u64*)&value->bytes[at], reversed = __builtin_bswap64(ahead);
   return ahead ^ ((ahead ^ reversed) & -backwards);
 }
 
-static __always_inline void sip_start(struct scratch *scratch)
-{
+static __always_inline void sip_start(struct scratch* scratch) {
   scratch->sip[0] = sip_key[0] ^ 0x736f6d6570736575ULL;
   scratch->sip[1] = sip_key[1] ^ 0x646f72616e646f6dULL ^ 0xee;
   scratch->sip[2] = sip_key[0] ^ 0x6c7967656e657261ULL;
@@ -60,43 +58,36 @@ static __always_inline void sip_start(struct scratch *scratch)
 
 #define GH_SLOT_ON 0xffffffffu /* not this slot: the next one may be it */
 
-/* The id in one slot of the string table if it is of this digest, 0 if the slot is free, or GH_SLOT_ON. */
-__noinline __u32 string_in_slot(__u32 digests, __u32 slot_address, __u64 lo, __u64 hi)
-{
+/* The id in one slot of the string table if it is of this digest, 0 if the slot is free, or
+ * GH_SLOT_ON. */
+__noinline __u32 string_in_slot(__u32 digests, __u32 slot_address, __u64 lo, __u64 hi) {
   __u32 id = word_at(slot_address);
-  if (id == 0 || id == GH_SLOT_DELETED)
-    return id ? GH_SLOT_ON : 0;
-  struct gh_digest *digest = record_at(struct gh_digest, digests + id * 4);
+  if (id == 0 || id == GH_SLOT_DELETED) return id ? GH_SLOT_ON : 0;
+  struct gh_digest* digest = record_at(struct gh_digest, digests + id * 4);
   return digest && digest->lo == lo && digest->hi == hi ? id : GH_SLOT_ON;
 }
 
 /* The id of the string with this digest in the image at `root`, or 0. */
-__noinline int string_id(__u32 root_address, __u64 lo, __u64 hi)
-{
-  struct gh_root *root = record_at(struct gh_root, root_address);
-  if (!root)
-    return 0;
+__noinline int string_id(__u32 root_address, __u64 lo, __u64 hi) {
+  struct gh_root* root = record_at(struct gh_root, root_address);
+  if (!root) return 0;
   __u32 slots = root->slots, mask = root->slots_mask, digests = root->digests;
   for (__u32 probe = 0; probe < GH_SLOT_PROBES_MAX; probe++) {
     __u32 id = string_in_slot(digests, slots + (((__u32)lo + probe) & mask), lo, hi);
-    if (id != GH_SLOT_ON)
-      return id;
+    if (id != GH_SLOT_ON) return id;
   }
   return 0;
 }
 
 /* Absorbs at most LOOP_BLOCK whole words, up to word `end` of the text. */
-__noinline int sip_absorb(__u32 index, __u32 subject, __u32 direction, __u32 end)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value *value = value_of(index, subject);
-  if (!scratch || !value)
-    return 0;
+__noinline int sip_absorb(__u32 index, __u32 subject, __u32 direction, __u32 end) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct value* value = value_of(index, subject);
+  if (!scratch || !value) return 0;
   __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
   __u32 word = scratch->sip_words;
   for (__u32 i = 0; i < LOOP_BLOCK; i++) {
-    if (word >= end)
-      break;
+    if (word >= end) break;
     __u64 m = load_word(value, direction, word);
     v3 ^= m;
     sip_round(v0, v1, v2, v3);
@@ -112,43 +103,36 @@ __noinline int sip_absorb(__u32 index, __u32 subject, __u32 direction, __u32 end
   return 0;
 }
 
-/* Digests on from where the last call of this pass stopped, up to `len` bytes; the id of that head. */
-__noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value *value = value_of(index, subject);
-  if (!scratch || !value)
-    return 0;
+/* Digests on from where the last call of this pass stopped, up to `len` bytes; the id of that head.
+ */
+__noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct value* value = value_of(index, subject);
+  if (!scratch || !value) return 0;
   __u32 words = len / 8;
   for (__u32 i = 0; i < GH_PATH_MAX / 8; i += LOOP_BLOCK)
-    if (scratch->sip_words < words)
-      sip_absorb(index, subject, direction, words);
+    if (scratch->sip_words < words) sip_absorb(index, subject, direction, words);
 
   __u64 last = (__u64)len << 56;
   __u32 rest = len & 7;
-  if (rest)
-    last |= load_word(value, direction, words) & ((1ULL << (8 * rest)) - 1);
+  if (rest) last |= load_word(value, direction, words) & ((1ULL << (8 * rest)) - 1);
   __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
   v3 ^= last;
   sip_round(v0, v1, v2, v3);
   sip_round(v0, v1, v2, v3);
   v0 ^= last;
   v2 ^= 0xee;
-  for (int i = 0; i < 4; i++)
-    sip_round(v0, v1, v2, v3);
+  for (int i = 0; i < 4; i++) sip_round(v0, v1, v2, v3);
   __u64 lo = v0 ^ v1 ^ v2 ^ v3;
   v1 ^= 0xdd;
-  for (int i = 0; i < 4; i++)
-    sip_round(v0, v1, v2, v3);
+  for (int i = 0; i < 4; i++) sip_round(v0, v1, v2, v3);
   return string_id(scratch->root, lo, v0 ^ v1 ^ v2 ^ v3);
 }
 
 /* Notes that an interned string is a head (tail) of the value. */
-__noinline int add_match(__u32 index, __u32 subject, __u32 direction, __u32 id)
-{
-  struct value *value = value_of(index, subject);
-  if (!value)
-    return 0;
+__noinline int add_match(__u32 index, __u32 subject, __u32 direction, __u32 id) {
+  struct value* value = value_of(index, subject);
+  if (!value) return 0;
   __u64 n = direction == FORWARD ? value->n_heads : value->n_tails;
   opaque(n);
   if (n >= GH_MATCHES_MAX) {
@@ -166,58 +150,47 @@ __noinline int add_match(__u32 index, __u32 subject, __u32 direction, __u32 id)
 }
 
 /* Takes the pass on to the length at `address`: false if the text ends before. */
-__noinline int intern_next(__u32 index, __u32 subject, __u32 direction, __u32 address)
-{
-  struct value *value = value_of(index, subject);
+__noinline int intern_next(__u32 index, __u32 subject, __u32 direction, __u32 address) {
+  struct value* value = value_of(index, subject);
   __u32 len = word_at(address);
-  if (!value || len > value->len)
-    return 0;
+  if (!value || len > value->len) return 0;
   __u32 id = intern_at(index, subject, direction, len);
-  if (id)
-    add_match(index, subject, direction, id);
+  if (id) add_match(index, subject, direction, id);
   return 1;
 }
 
 /* Goes through at most LOOP_BLOCK lengths: false if the text or the list ended. */
-__noinline int intern_block(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n)
-{
+__noinline int intern_block(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n) {
   for (__u32 i = 0; i < LOOP_BLOCK; i++)
-    if (i >= n || !intern_next(index, subject, direction, lengths + i))
-      return 0;
+    if (i >= n || !intern_next(index, subject, direction, lengths + i)) return 0;
   return 1;
 }
 
 /* One pass over the text in reading direction, stopping at each of `n` ascending lengths. */
-__noinline int intern_lengths(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n)
-{
+__noinline int intern_lengths(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n) {
   for (__u32 first = 0; first < GH_PATH_MAX; first += LOOP_BLOCK)
-    if (first >= n || !intern_block(index, subject, direction, lengths + first, n - first))
-      break;
+    if (first >= n || !intern_block(index, subject, direction, lengths + first, n - first)) break;
   return 0;
 }
 
 /* Finds out which interned strings values[subject] is, begins with, ends in. */
-static __always_inline int intern_value(__u32 index, __u32 subject, __u32 lengths_address)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value *value = value_of(index, subject);
-  if (!scratch || !value)
-    return 0;
+static __always_inline int intern_value(__u32 index, __u32 subject, __u32 lengths_address) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct value* value = value_of(index, subject);
+  if (!scratch || !value) return 0;
   value->id = 0;
   value->n_heads = 0;
   value->n_tails = 0;
-  if (value->unreadable)
-    return 0;
+  if (value->unreadable) return 0;
 
-  struct gh_lengths *lengths =
+  struct gh_lengths* lengths =
       lengths_address ? record_at(struct gh_lengths, lengths_address + subject * 4) : 0;
   if (lengths && lengths->n_tails) {
     sip_start(scratch);
     intern_lengths(index, subject, BACKWARD, lengths->tails, lengths->n_tails);
   }
   sip_start(scratch);
-  if (lengths)
-    intern_lengths(index, subject, FORWARD, lengths->heads, lengths->n_heads);
+  if (lengths) intern_lengths(index, subject, FORWARD, lengths->heads, lengths->n_heads);
   value->id = intern_at(index, subject, FORWARD, value->len); /* goes on where the heads ended */
   return 0;
 }

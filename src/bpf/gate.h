@@ -5,8 +5,8 @@
  *   find the workload -> its group's gate on this hook (none: return) -> read the values, once
  *   -> judge policy by policy -> combine the verdicts, post the events
  *
- * Fail-open or fail-closed: a value that cannot be read is in no set, so an allow-list denies; an image
- * that cannot be read (never seen: it would be a bug of the agent) denies nothing.
+ * Fail-open or fail-closed: a value that cannot be read is in no set, so an allow-list denies; an
+ * image that cannot be read (never seen: it would be a bug of the agent) denies nothing.
  */
 #ifndef GATEHOUSE_BPF_GATE_H_
 #define GATEHOUSE_BPF_GATE_H_
@@ -19,30 +19,26 @@
 #define NSEC_PER_TICK 10000000ULL /* USER_HZ is 100 */
 
 /* The agent and its ancestors: no verdict is carried out on them, whatever a policy says. */
-static __always_inline bool is_protected(struct task_struct *task)
-{
+static __always_inline bool is_protected(struct task_struct* task) {
   __u32 pid = BPF_CORE_READ(task, tgid);
   __u64 ticks = BPF_CORE_READ(task, group_leader, start_boottime) / NSEC_PER_TICK;
   for (int i = 0; i < GH_PROTECTED_MAX; i++) {
-    if (!protected_tasks[i].pid)
-      break;
-    if (protected_tasks[i].pid == pid && protected_tasks[i].start_ticks == ticks)
-      return true;
+    if (!protected_tasks[i].pid) break;
+    if (protected_tasks[i].pid == pid && protected_tasks[i].start_ticks == ticks) return true;
   }
   return false;
 }
 
 /* Sends the event of one policy; the object's path stands in the scratch memory. */
-__noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct gh_rule *rule = record_at(struct gh_rule, rule_address);
+__noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_rule* rule = record_at(struct gh_rule, rule_address);
   if (!scratch || !rule) {
     count(GH_STAT_EVENTS_LOST_POLICY);
     return 0;
   }
-  struct gh_event_policy *event = (struct gh_event_policy *)scratch->event;
-  struct value *object = &scratch->values[GH_SUBJECT_OBJECT];
+  struct gh_event_policy* event = (struct gh_event_policy*)scratch->event;
+  struct value* object = &scratch->values[GH_SUBJECT_OBJECT];
 
   __builtin_memset(event, 0, sizeof(*event));
   fill_process(&event->process);
@@ -69,8 +65,7 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags)
 }
 
 /* What an event says about what became of the policy's actions. */
-static __always_inline __u32 event_flags(struct gh_rule *rule, bool is_protected_task)
-{
+static __always_inline __u32 event_flags(struct gh_rule* rule, bool is_protected_task) {
   __u32 flags = 0;
   if (rule->flags & GH_RULE_MONITOR)
     flags |= GH_POLICY_MONITOR;
@@ -82,45 +77,36 @@ static __always_inline __u32 event_flags(struct gh_rule *rule, bool is_protected
 }
 
 /* Sends `signal` to the acting process. */
-static __always_inline void kill_current(__u32 signal)
-{
-  if (bpf_send_signal(signal))
-    count(GH_STAT_SIGNAL_FAILED);
+static __always_inline void kill_current(__u32 signal) {
+  if (bpf_send_signal(signal)) count(GH_STAT_SIGNAL_FAILED);
 }
 
 /*
- * Judges the policy whose first rule's address stands at `policy_address`: posts its event, sends its signal, returns its errno (negative) or 0. Every policy
- * is carried out by itself; only errnos have to be combined, and there the first one wins.
+ * Judges the policy whose first rule's address stands at `policy_address`: posts its event, sends
+ * its signal, returns its errno (negative) or 0. Every policy is carried out by itself; only errnos
+ * have to be combined, and there the first one wins.
  */
-__noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook)
-{
+__noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   __u32 address = deciding_rule(index, word_at(policy_address));
-  struct gh_rule *rule = record_at(struct gh_rule, address);
-  if (!rule)
-    return 0;
+  struct gh_rule* rule = record_at(struct gh_rule, address);
+  if (!rule) return 0;
   atomic_add(&rule->hits, 1);
   __u32 actions = rule->actions;
   bool enforcing =
       actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL) && !(rule->flags & GH_RULE_MONITOR);
-  bool spared = enforcing && is_protected((struct task_struct *)bpf_get_current_task());
-  if (spared)
-    count(GH_STAT_PROTECTED);
-  if (actions & GH_ACTION_POST)
-    post(index, address, hook, event_flags(rule, spared));
-  if (!enforcing || spared)
-    return 0;
-  if (actions & GH_ACTION_SIGNAL)
-    kill_current(rule->signal);
+  bool spared = enforcing && is_protected((struct task_struct*)bpf_get_current_task());
+  if (spared) count(GH_STAT_PROTECTED);
+  if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
+  if (!enforcing || spared) return 0;
+  if (actions & GH_ACTION_SIGNAL) kill_current(rule->signal);
   return actions & GH_ACTION_OVERRIDE ? rule->error : 0;
 }
 
 /* Judges at most LOOP_BLOCK policies of a gate whose values have been read. */
-__noinline int judge_block(__u32 index, __u32 policies, __u32 n_policies, __u32 hook)
-{
+__noinline int judge_block(__u32 index, __u32 policies, __u32 n_policies, __u32 hook) {
   __u32 verdict = 0;
   for (__u32 i = 0; i < LOOP_BLOCK; i++) {
-    if (i >= n_policies)
-      break;
+    if (i >= n_policies) break;
     __u32 error = judge_policy(index, policies + i, hook);
     verdict |= error & -(__u32)is_at_most(verdict, 0); /* the first errno stays */
   }
@@ -128,12 +114,10 @@ __noinline int judge_block(__u32 index, __u32 policies, __u32 n_policies, __u32 
 }
 
 /* Judges all policies of a gate whose values have been read. */
-__noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 hook)
-{
+__noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 hook) {
   __u32 verdict = 0;
   for (__u32 first = 0; first < GH_POLICIES_PER_GATE_MAX; first += LOOP_BLOCK) {
-    if (first >= n_policies)
-      break;
+    if (first >= n_policies) break;
     __u32 error = judge_block(index, policies + first, n_policies - first, hook);
     verdict |= error & -(__u32)is_at_most(verdict, 0);
   }
@@ -141,11 +125,10 @@ __noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 h
 }
 
 /* The executable of the acting program, before the execve. */
-static __always_inline void resolve_binary(__u32 index)
-{
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  struct file *file = BPF_CORE_READ(task, mm, exe_file);
-  struct value *value = value_of(index, GH_SUBJECT_BINARY);
+static __always_inline void resolve_binary(__u32 index) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct file* file = BPF_CORE_READ(task, mm, exe_file);
+  struct value* value = value_of(index, GH_SUBJECT_BINARY);
   if (file && binary_is_known) {
     resolve_file(index, GH_SUBJECT_BINARY, file);
   } else if (value) {
@@ -155,15 +138,13 @@ static __always_inline void resolve_binary(__u32 index)
 }
 
 /* The operation passes a gate with policies: reads what they look at, then judges. */
-static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address, __u64 file)
-{
-  struct gh_gate *gate = record_at(struct gh_gate, gate_address);
-  if (!gate)
-    return 0;
+static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address, __u64 file) {
+  struct gh_gate* gate = record_at(struct gh_gate, gate_address);
+  if (!gate) return 0;
   __u32 index = scratch_claim();
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) {
-    struct file *object = (struct file *)file;
+    struct file* object = (struct file*)file;
     scratch->root = root;
     scratch->file_mode = BPF_CORE_READ(object, f_inode, i_mode);
     resolve_file(index, GH_SUBJECT_OBJECT, object);
@@ -174,58 +155,49 @@ static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address,
     }
   }
   int verdict = judge_gate(index, gate->policies, gate->n_policies, hook);
-  if (scratch)
-    scratch_release(index);
+  if (scratch) scratch_release(index);
   return verdict;
 }
 
-/* Whose workload a cgroup that could not be inserted belongs to: the nearest one above that is tracked.
- * Returns its id, or 0. (bpf_get_current_ancestor_cgroup_id is not for our programs on 5.10.) */
-__noinline __u64 tracked_ancestor(void)
-{
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  struct cgroup_subsys_state *state = (void *)BPF_CORE_READ(task, cgroups, dfl_cgrp);
+/* Whose workload a cgroup that could not be inserted belongs to: the nearest one above that is
+ * tracked. Returns its id, or 0. (bpf_get_current_ancestor_cgroup_id is not for our programs
+ * on 5.10.) */
+__noinline __u64 tracked_ancestor(void) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct cgroup_subsys_state* state = (void*)BPF_CORE_READ(task, cgroups, dfl_cgrp);
   for (int level = 0; level < GH_CGROUP_DEPTH_MAX && state; level++) {
     __u64 id = BPF_CORE_READ(state, cgroup, kn, id);
-    if (bpf_map_lookup_elem(&cgroups, &id))
-      return id;
+    if (bpf_map_lookup_elem(&cgroups, &id)) return id;
     state = BPF_CORE_READ(state, parent);
   }
   return 0;
 }
 
-static __always_inline bool some_cgroup_is_untracked(void)
-{
+static __always_inline bool some_cgroup_is_untracked(void) {
   __u32 stat = GH_STAT_CGROUP_UNTRACKED;
-  __u64 *counter = bpf_map_lookup_elem(&stats, &stat);
+  __u64* counter = bpf_map_lookup_elem(&stats, &stat);
   return counter && *counter;
 }
 
-static __always_inline struct gh_cgroup *current_cgroup(void)
-{
+static __always_inline struct gh_cgroup* current_cgroup(void) {
   __u64 id = bpf_get_current_cgroup_id();
-  struct gh_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &id);
-  if (cgroup || !some_cgroup_is_untracked())
-    return cgroup;
+  struct gh_cgroup* cgroup = bpf_map_lookup_elem(&cgroups, &id);
+  if (cgroup || !some_cgroup_is_untracked()) return cgroup;
   id = tracked_ancestor();
   return bpf_map_lookup_elem(&cgroups, &id);
 }
 
 /* The whole way for the program that `bprm` is about to run: a negative errno, or 0. */
-static __always_inline int gate(__u32 hook, struct linux_binprm *bprm)
-{
-  struct gh_cgroup *cgroup = current_cgroup();
+static __always_inline int gate(__u32 hook, struct linux_binprm* bprm) {
+  struct gh_cgroup* cgroup = current_cgroup();
   __u32 slot = cgroup ? cgroup->slot : 0;
   __u32 root_address = image_root();
-  struct gh_root *root = record_at(struct gh_root, root_address);
-  if (!root || slot >= root->n_workloads)
-    return 0;
-  struct gh_group *group = record_at(struct gh_group, word_at(root->workloads + slot));
-  if (!group || hook >= GH_HOOK_COUNT)
-    return 0;
+  struct gh_root* root = record_at(struct gh_root, root_address);
+  if (!root || slot >= root->n_workloads) return 0;
+  struct gh_group* group = record_at(struct gh_group, word_at(root->workloads + slot));
+  if (!group || hook >= GH_HOOK_COUNT) return 0;
   __u32 gate_address = group->gate[hook];
-  if (!gate_address)
-    return 0;
+  if (!gate_address) return 0;
   return pass_gate(hook, root_address, gate_address, (__u64)BPF_CORE_READ(bprm, file));
 }
 

@@ -3,16 +3,16 @@
  * All programs of the agent.
  *
  *   hook                       backend lsm        backend fmod_ret              backend signal
- *   bprm_creds_for_exec        lsm/…              security_bprm_creds_for_exec  sched_prepare_exec, or
- *   bprm_check                 lsm/…              security_bprm_check           sched_process_exec
+ *   bprm_creds_for_exec        lsm/…              security_bprm_creds_for_exec  sched_prepare_exec,
+ * or bprm_check                 lsm/…              security_bprm_check           sched_process_exec
  *
- * Backend signal has one place for both hooks: just before the old program is given up (6.10 and later,
- * kernel commit 5c5fad46e48c), else just before the first instruction of the new one. There the object is
- * the binary that finally runs: of a script, its interpreter.
+ * Backend signal has one place for both hooks: just before the old program is given up (6.10 and
+ * later, kernel commit 5c5fad46e48c), else just before the first instruction of the new one. There
+ * the object is the binary that finally runs: of a script, its interpreter.
  *
  * Beside them: sched_process_exec and sched_process_exit for base events, cgroup_mkdir and
- * cgroup_release, by which cgroups below a workload belong to it. No program sleeps: each runs under
- * rcu_read_lock, and so one RCU grace period after a publication nobody reads the old image.
+ * cgroup_release, by which cgroups below a workload belong to it. No program sleeps: each runs
+ * under rcu_read_lock, and so one RCU grace period after a publication nobody reads the old image.
  */
 #include "bpf/gate.h"
 
@@ -20,94 +20,76 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-/* The errno that is returned: of whoever denied before, or ours, in the range that LSM hooks may return
- * and that the verifier wants to see (kernel commit 5d99e198be27). */
-static __always_inline int answer(int ret, int verdict)
-{
+/* The errno that is returned: of whoever denied before, or ours, in the range that LSM hooks may
+ * return and that the verifier wants to see (kernel commit 5d99e198be27). */
+static __always_inline int answer(int ret, int verdict) {
   int result = ret ? ret : verdict;
   opaque(result);
-  if (result < -4095 || result > 0)
-    return -1;
+  if (result < -4095 || result > 0) return -1;
   return result;
 }
 
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
-SEC("lsm/bprm_creds_for_exec")
-int BPF_PROG(lsm_creds, struct linux_binprm *bprm, int ret)
-{
+SEC("lsm/bprm_creds_for_exec") int BPF_PROG(lsm_creds, struct linux_binprm* bprm, int ret) {
   int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
   return answer(ret, verdict);
 }
 
-SEC("lsm/bprm_check_security")
-int BPF_PROG(lsm_check, struct linux_binprm *bprm, int ret)
-{
+SEC("lsm/bprm_check_security") int BPF_PROG(lsm_check, struct linux_binprm* bprm, int ret) {
   int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
   return answer(ret, verdict);
 }
 
-SEC("fmod_ret/security_bprm_creds_for_exec")
-int BPF_PROG(fmod_creds, struct linux_binprm *bprm, int ret)
-{
+SEC("fmod_ret/security_bprm_creds_for_exec") int BPF_PROG(fmod_creds, struct linux_binprm* bprm,
+                                                          int ret) {
   int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
   return answer(ret, verdict);
 }
 
-SEC("fmod_ret/security_bprm_check")
-int BPF_PROG(fmod_check, struct linux_binprm *bprm, int ret)
-{
+SEC("fmod_ret/security_bprm_check") int BPF_PROG(fmod_check, struct linux_binprm* bprm, int ret) {
   int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
   return answer(ret, verdict);
 }
 
 /* Both hooks in one place; of several errnos any one kills. */
-static __always_inline int gate_by_signal(struct linux_binprm *bprm)
-{
+static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
   int verdict = 0;
-  for (__u32 hook = 0; hook < GH_HOOK_COUNT; hook++)
-    verdict |= gate(hook, bprm);
-  if (verdict)
-    kill_current(SIGKILL);
+  for (__u32 hook = 0; hook < GH_HOOK_COUNT; hook++) verdict |= gate(hook, bprm);
+  if (verdict) kill_current(SIGKILL);
   return 0;
 }
 
-SEC("tp_btf/sched_prepare_exec")
-int BPF_PROG(signal_prepare, struct task_struct *task, struct linux_binprm *bprm)
-{
+SEC("tp_btf/sched_prepare_exec") int BPF_PROG(signal_prepare, struct task_struct* task,
+                                              struct linux_binprm* bprm) {
   return gate_by_signal(bprm);
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(signal_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
-{
+SEC("tp_btf/sched_process_exec") int BPF_PROG(signal_exec, struct task_struct* task, int old_pid,
+                                              struct linux_binprm* bprm) {
   return gate_by_signal(bprm);
 }
 
 /* ---- base events ----------------------------------------------------------------------------- */
 
-static __always_inline bool wants_base_events(void)
-{
-  if (base_events == 1)
-    return current_cgroup() != 0;
+static __always_inline bool wants_base_events(void) {
+  if (base_events == 1) return current_cgroup() != 0;
   return base_events != 0;
 }
 
 /* Appends the text of a value at `at` in the event; returns its length. */
-static __always_inline __u64 append_text(struct scratch *scratch, __u64 at, struct value *value)
-{
+static __always_inline __u64 append_text(struct scratch* scratch, __u64 at, struct value* value) {
   __u64 len = value->unreadable ? 0 : value->len, start = value->start;
   opaque(len);
   opaque(at);
-  if (len >= GH_PATH_MAX || start > TEXT_END || at > sizeof(scratch->event) - GH_PATH_MAX)
-    return 0;
+  if (len >= GH_PATH_MAX || start > TEXT_END || at > sizeof(scratch->event) - GH_PATH_MAX) return 0;
   return bpf_probe_read_kernel(&scratch->event[at], len, &value->bytes[start]) ? 0 : len;
 }
 
-/* Appends argv as the new program finds it on its stack: still resident, so no fault is expected. */
-static __always_inline __u64 append_args(struct scratch *scratch, __u64 at, __u32 *flags)
-{
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+/* Appends argv as the new program finds it on its stack: still resident, so no fault is expected.
+ */
+static __always_inline __u64 append_args(struct scratch* scratch, __u64 at, __u32* flags) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   __u64 begin = BPF_CORE_READ(task, mm, arg_start);
   __u64 len = BPF_CORE_READ(task, mm, arg_end) - begin;
   if (len > GH_ARGS_MAX) {
@@ -116,33 +98,28 @@ static __always_inline __u64 append_args(struct scratch *scratch, __u64 at, __u3
   }
   opaque(len);
   opaque(at);
-  if (len > GH_ARGS_MAX || at > sizeof(scratch->event) - GH_ARGS_MAX)
-    return 0;
-  if (bpf_probe_read_user(&scratch->event[at], len, (void *)begin)) {
+  if (len > GH_ARGS_MAX || at > sizeof(scratch->event) - GH_ARGS_MAX) return 0;
+  if (bpf_probe_read_user(&scratch->event[at], len, (void*)begin)) {
     *flags |= GH_EXEC_ARGS_FAULT;
     return 0;
   }
   return len;
 }
 
-__noinline int post_exec(__u32 index, __u64 file)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (!scratch)
-    return 0;
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  struct gh_event_exec *event = (struct gh_event_exec *)scratch->event;
-  struct value *binary = &scratch->values[GH_SUBJECT_OBJECT];
-  struct value *cwd = &scratch->values[GH_SUBJECT_BINARY];
+__noinline int post_exec(__u32 index, __u64 file) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return 0;
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct gh_event_exec* event = (struct gh_event_exec*)scratch->event;
+  struct value* binary = &scratch->values[GH_SUBJECT_OBJECT];
+  struct value* cwd = &scratch->values[GH_SUBJECT_BINARY];
   __u32 flags = 0;
 
-  resolve_file(index, GH_SUBJECT_OBJECT, (struct file *)file);
+  resolve_file(index, GH_SUBJECT_OBJECT, (struct file*)file);
   resolve_path(index, GH_SUBJECT_BINARY, (__u64)BPF_CORE_READ(task, fs, pwd.mnt),
                (__u64)BPF_CORE_READ(task, fs, pwd.dentry));
-  if (binary->unreadable)
-    flags |= GH_EXEC_BINARY_UNREADABLE;
-  if (cwd->unreadable)
-    flags |= GH_EXEC_CWD_UNREADABLE;
+  if (binary->unreadable) flags |= GH_EXEC_BINARY_UNREADABLE;
+  if (cwd->unreadable) flags |= GH_EXEC_CWD_UNREADABLE;
 
   __builtin_memset(event, 0, sizeof(*event));
   fill_process(&event->process);
@@ -160,11 +137,9 @@ __noinline int post_exec(__u32 index, __u64 file)
   return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
-{
-  if (!wants_base_events())
-    return 0;
+SEC("tp_btf/sched_process_exec") int BPF_PROG(process_exec, struct task_struct* task, int old_pid,
+                                              struct linux_binprm* bprm) {
+  if (!wants_base_events()) return 0;
   __u32 index = scratch_claim();
   if (index == NO_SCRATCH) {
     count(GH_STAT_EVENTS_LOST_EXEC);
@@ -175,13 +150,10 @@ int BPF_PROG(process_exec, struct task_struct *task, int old_pid, struct linux_b
   return 0;
 }
 
-/* The last thread of a process. Two that exit at once may both see no thread alive and post twice; the
- * agent takes the first. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(process_exit, struct task_struct *task)
-{
-  if (task->signal->live.counter > 0 || !wants_base_events())
-    return 0;
+/* The last thread of a process. Two that exit at once may both see no thread alive and post twice;
+ * the agent takes the first. */
+SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit, struct task_struct* task) {
+  if (task->signal->live.counter > 0 || !wants_base_events()) return 0;
   struct gh_event_exit event = {};
   fill_process(&event.process);
   __u32 group_code = task->signal->group_exit_code;
@@ -193,32 +165,23 @@ int BPF_PROG(process_exit, struct task_struct *task)
 /* ---- cgroups --------------------------------------------------------------------------------- */
 
 /* Ids are unique within one hierarchy; the unified one has number 0. */
-static __always_inline bool is_unified(struct cgroup *cgroup)
-{
+static __always_inline bool is_unified(struct cgroup* cgroup) {
   return cgroup->root->hierarchy_id == 0;
 }
 
-SEC("tp_btf/cgroup_mkdir")
-int BPF_PROG(cgroup_created, struct cgroup *cgroup)
-{
-  struct cgroup_subsys_state *parent = cgroup->self.parent;
-  if (!is_unified(cgroup) || !parent)
-    return 0;
+SEC("tp_btf/cgroup_mkdir") int BPF_PROG(cgroup_created, struct cgroup* cgroup) {
+  struct cgroup_subsys_state* parent = cgroup->self.parent;
+  if (!is_unified(cgroup) || !parent) return 0;
   __u64 parent_id = parent->cgroup->kn->id, id = cgroup->kn->id;
-  struct gh_cgroup *inherited = bpf_map_lookup_elem(&cgroups, &parent_id);
-  if (!inherited)
-    return 0;
+  struct gh_cgroup* inherited = bpf_map_lookup_elem(&cgroups, &parent_id);
+  if (!inherited) return 0;
   struct gh_cgroup copy = *inherited;
-  if (bpf_map_update_elem(&cgroups, &id, &copy, BPF_NOEXIST))
-    count(GH_STAT_CGROUP_UNTRACKED);
+  if (bpf_map_update_elem(&cgroups, &id, &copy, BPF_NOEXIST)) count(GH_STAT_CGROUP_UNTRACKED);
   return 0;
 }
 
-SEC("tp_btf/cgroup_release")
-int BPF_PROG(cgroup_gone, struct cgroup *cgroup)
-{
+SEC("tp_btf/cgroup_release") int BPF_PROG(cgroup_gone, struct cgroup* cgroup) {
   __u64 id = cgroup->kn->id;
-  if (is_unified(cgroup))
-    bpf_map_delete_elem(&cgroups, &id);
+  if (is_unified(cgroup)) bpf_map_delete_elem(&cgroups, &id);
   return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The kernel types that the programs look into, with the members they use and no others: CO-RE finds
- * the offsets in the running kernel's BTF at load. Every difference between kernels is bridged here,
- * one accessor for each, naming the change.
+ * The kernel types that the programs look into, with the members they use and no others: CO-RE
+ * finds the offsets in the running kernel's BTF at load. Every difference between kernels is
+ * bridged here, one accessor for each, naming the change.
  */
 #ifndef GATEHOUSE_BPF_KERNEL_TYPES_H_
 #define GATEHOUSE_BPF_KERNEL_TYPES_H_
@@ -22,12 +22,12 @@
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct hlist_bl_node {
-  struct hlist_bl_node **pprev;
+  struct hlist_bl_node** pprev;
 };
 
 struct qstr {
   __u32 len;
-  const unsigned char *name;
+  const unsigned char* name;
 };
 
 struct inode {
@@ -36,39 +36,39 @@ struct inode {
 
 struct dentry {
   struct hlist_bl_node d_hash;
-  struct dentry *d_parent;
+  struct dentry* d_parent;
   struct qstr d_name;
 };
 
 struct vfsmount {
-  struct dentry *mnt_root;
+  struct dentry* mnt_root;
 };
 
 struct mnt_namespace;
 
 struct mount {
-  struct mount *mnt_parent;
-  struct dentry *mnt_mountpoint;
+  struct mount* mnt_parent;
+  struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
-  struct mnt_namespace *mnt_ns;
+  struct mnt_namespace* mnt_ns;
 };
 
 struct path {
-  struct vfsmount *mnt;
-  struct dentry *dentry;
+  struct vfsmount* mnt;
+  struct dentry* dentry;
 };
 
 struct file {
   struct path f_path;
-  struct inode *f_inode;
+  struct inode* f_inode;
 };
 
 struct linux_binprm {
-  struct file *file;
+  struct file* file;
 };
 
 struct mm_struct {
-  struct file *exe_file;
+  struct file* exe_file;
   unsigned long arg_start;
   unsigned long arg_end;
 };
@@ -78,7 +78,7 @@ struct fs_struct {
 };
 
 struct nsproxy {
-  struct mnt_namespace *mnt_ns;
+  struct mnt_namespace* mnt_ns;
 };
 
 typedef struct {
@@ -101,18 +101,18 @@ struct cred {
 struct css_set;
 
 struct task_struct {
-  struct css_set *cgroups;
+  struct css_set* cgroups;
   int pid;
   int tgid;
   __u64 start_boottime;
   __u64 self_exec_id;
-  struct task_struct *group_leader;
-  struct task_struct *real_parent;
-  struct mm_struct *mm;
-  struct fs_struct *fs;
-  struct nsproxy *nsproxy;
-  struct signal_struct *signal;
-  const struct cred *cred;
+  struct task_struct* group_leader;
+  struct task_struct* real_parent;
+  struct mm_struct* mm;
+  struct fs_struct* fs;
+  struct nsproxy* nsproxy;
+  struct signal_struct* signal;
+  const struct cred* cred;
   kuid_t loginuid;
   int exit_code;
 };
@@ -124,8 +124,8 @@ struct kernfs_node {
 struct cgroup;
 
 struct cgroup_subsys_state {
-  struct cgroup *cgroup;
-  struct cgroup_subsys_state *parent;
+  struct cgroup* cgroup;
+  struct cgroup_subsys_state* parent;
 };
 
 struct cgroup_root {
@@ -133,22 +133,20 @@ struct cgroup_root {
 };
 
 struct css_set {
-  struct cgroup *dfl_cgrp;
+  struct cgroup* dfl_cgrp;
 };
 
 struct cgroup {
   struct cgroup_subsys_state self; /* first: a pointer to one is a pointer to the other */
-  struct kernfs_node *kn;
-  struct cgroup_root *root;
+  struct kernfs_node* kn;
+  struct cgroup_root* root;
 };
 
 #pragma clang attribute pop
 
 /* CONFIG_AUDIT is an option: without it tasks have no login uid. */
-static __always_inline __u32 task_login_uid(struct task_struct *task)
-{
-  if (bpf_core_field_exists(task->loginuid))
-    return BPF_CORE_READ(task, loginuid.val);
+static __always_inline __u32 task_login_uid(struct task_struct* task) {
+  if (bpf_core_field_exists(task->loginuid)) return BPF_CORE_READ(task, loginuid.val);
   return (__u32)-1;
 }
 

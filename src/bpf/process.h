@@ -1,20 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Who acts, for events. Nothing is kept in the kernel: (pid, start time, exec count) names a program
- * execution, and the agent knows the rest from the event of its execve.
+ * Who acts, for events. Nothing is kept in the kernel: (pid, start time, exec count) names a
+ * program execution, and the agent knows the rest from the event of its execve.
  */
 #ifndef GATEHOUSE_BPF_PROCESS_H_
 #define GATEHOUSE_BPF_PROCESS_H_
 
 #include "bpf/state.h"
 
-static __always_inline void fill_process(struct gh_process *process)
-{
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
-  struct task_struct *leader = BPF_CORE_READ(task, group_leader);
-  struct task_struct *parent = BPF_CORE_READ(leader, real_parent, group_leader);
+static __always_inline void fill_process(struct gh_process* process) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct task_struct* leader = BPF_CORE_READ(task, group_leader);
+  struct task_struct* parent = BPF_CORE_READ(leader, real_parent, group_leader);
   __u64 cgroup_id = bpf_get_current_cgroup_id();
-  struct gh_cgroup *cgroup = bpf_map_lookup_elem(&cgroups, &cgroup_id);
+  struct gh_cgroup* cgroup = bpf_map_lookup_elem(&cgroups, &cgroup_id);
 
   process->pid = BPF_CORE_READ(task, tgid);
   process->tid = BPF_CORE_READ(task, pid);
@@ -30,14 +29,12 @@ static __always_inline void fill_process(struct gh_process *process)
 }
 
 /* Completes the header and hands the record over; a full ring buffer loses it and counts. */
-static __always_inline void send_event(void *event, __u32 type, __u64 size, __u32 lost_stat)
-{
-  struct gh_event_header *header = event;
+static __always_inline void send_event(void* event, __u32 type, __u64 size, __u32 lost_stat) {
+  struct gh_event_header* header = event;
   header->type = type;
   header->size = size;
   header->time_ns = bpf_ktime_get_boot_ns();
-  if (bpf_ringbuf_output(&events, event, size, 0))
-    count(lost_stat);
+  if (bpf_ringbuf_output(&events, event, size, 0)) count(lost_stat);
 }
 
 #endif /* GATEHOUSE_BPF_PROCESS_H_ */

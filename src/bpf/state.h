@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * All maps, the configuration, the counters, and how a program gets at the image and at scratch
- * memory. The number of maps is fixed: it depends neither on policies nor on workloads nor on hooks.
+ * memory. The number of maps is fixed: it depends neither on policies nor on workloads nor on
+ * hooks.
  */
 #ifndef GATEHOUSE_BPF_STATE_H_
 #define GATEHOUSE_BPF_STATE_H_
@@ -10,19 +11,19 @@
 
 /* ---- configuration, set before load ---------------------------------------------------------- */
 
-const volatile __u64 sip_key[2];          /* random for each load */
-const volatile __u32 scratch_slots;       /* entries of the map scratch */
-const volatile __u32 base_events;         /* 0 off, 1 processes of workloads, 2 all */
-const volatile bool deny_with_signal;     /* override is carried out as SIGKILL */
-const volatile bool binary_is_known;      /* the acting program can be told on this backend */
+const volatile __u64 sip_key[2];      /* random for each load */
+const volatile __u32 scratch_slots;   /* entries of the map scratch */
+const volatile __u32 base_events;     /* 0 off, 1 processes of workloads, 2 all */
+const volatile bool deny_with_signal; /* override is carried out as SIGKILL */
+const volatile bool binary_is_known;  /* the acting program can be told on this backend */
 const volatile struct gh_protected protected_tasks[GH_PROTECTED_MAX];
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 
 /*
  * The arena is the one inner map of `image`, a plain array of pages that the agent fills through
- * mmap. It grows by being replaced with a larger copy: addresses stay. Entry 1 is written by the agent
- * for the grace period that such a write implies (see kernel/arena.h).
+ * mmap. It grows by being replaced with a larger copy: addresses stay. Entry 1 is written by the
+ * agent for the grace period that such a write implies (see kernel/arena.h).
  */
 struct arena_map {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -101,9 +102,9 @@ struct {
 /* ---- access ---------------------------------------------------------------------------------- */
 
 /*
- * Loops. The verifier walks through every iteration, so the body of a long loop is one call of a global
- * function, which is proven once by itself (since 5.6, kernel commit 51c39bb1d5d1), and a loop of
- * thousands is two of some dozens, one in the other.
+ * Loops. The verifier walks through every iteration, so the body of a long loop is one call of a
+ * global function, which is proven once by itself (since 5.6, kernel commit 51c39bb1d5d1), and a
+ * loop of thousands is two of some dozens, one in the other.
  */
 #define LOOP_BLOCK 64
 
@@ -114,89 +115,78 @@ struct {
  * (fetching ones came with 5.12, kernel commit 5ffa25502b5a). */
 #define atomic_add(target, value) ((void)__sync_fetch_and_add((target), (value)))
 
-static __always_inline void count(__u32 stat)
-{
-  __u64 *counter = bpf_map_lookup_elem(&stats, &stat);
-  if (counter)
-    atomic_add(counter, 1);
+static __always_inline void count(__u32 stat) {
+  __u64* counter = bpf_map_lookup_elem(&stats, &stat);
+  if (counter) atomic_add(counter, 1);
 }
 
-static __always_inline struct gh_page *page_of(__u32 address)
-{
+static __always_inline struct gh_page* page_of(__u32 address) {
   __u32 current = 0;
-  void *arena = bpf_map_lookup_elem(&image, &current);
-  if (!arena)
-    return 0;
+  void* arena = bpf_map_lookup_elem(&image, &current);
+  if (!arena) return 0;
   __u32 page = address / GH_PAGE_WORDS;
   return bpf_map_lookup_elem(arena, &page);
 }
 
 /* A record of `type` at `address`; 0 if there is none. Records are aligned to their size. */
-#define record_at(type, address)                                                              \
-  ({                                                                                          \
-    __u32 record_address = (address);                                                         \
-    struct gh_page *record_page = record_address ? page_of(record_address) : 0;               \
-    record_page ? (type *)&record_page->words[record_address & (GH_PAGE_WORDS - 1) &          \
-                                              ~(sizeof(type) / GH_WORD_BYTES - 1)]            \
-                : (type *)0;                                                                  \
+#define record_at(type, address)                                                                  \
+  ({                                                                                              \
+    __u32 record_address = (address);                                                             \
+    struct gh_page* record_page = record_address ? page_of(record_address) : 0;                   \
+    record_page                                                                                   \
+        ? (type*)&record_page                                                                     \
+              ->words[record_address & (GH_PAGE_WORDS - 1) & ~(sizeof(type) / GH_WORD_BYTES - 1)] \
+        : (type*)0;                                                                               \
   })
 
-static __always_inline __u32 word_at(__u32 address)
-{
-  __u32 *word = record_at(__u32, address);
+static __always_inline __u32 word_at(__u32 address) {
+  __u32* word = record_at(__u32, address);
   return word ? *word : 0;
 }
 
 /* Address of the current root: word 0 of the arena, which the agent stores to publish. */
-static __always_inline __u32 image_root(void)
-{
-  struct gh_page *first = page_of(0);
-  return first ? *(volatile __u32 *)&first->words[0] : 0;
+static __always_inline __u32 image_root(void) {
+  struct gh_page* first = page_of(0);
+  return first ? *(volatile __u32*)&first->words[0] : 0;
 }
 
 /* ---- scratch --------------------------------------------------------------------------------- */
 
 /*
- * A pool, not a slot per CPU: a task can be preempted inside a program (rcu_read_lock does not forbid
- * it on preemptible kernels) and another task, or a nested hook, may enter a program on the same CPU
- * meanwhile, in no stack order. A slot is taken by whoever adds 1 to `claims` and then reads 1; anyone
- * who reads more takes the addition back and goes on to the next slot. Two can not both read 1, since
- * the first one's addition stands until it releases. Plain additions suffice, so this works on 5.10.
+ * A pool, not a slot per CPU: a task can be preempted inside a program (rcu_read_lock does not
+ * forbid it on preemptible kernels) and another task, or a nested hook, may enter a program on the
+ * same CPU meanwhile, in no stack order. A slot is taken by whoever adds 1 to `claims` and then
+ * reads 1; anyone who reads more takes the addition back and goes on to the next slot. Two can not
+ * both read 1, since the first one's addition stands until it releases. Plain additions suffice, so
+ * this works on 5.10.
  *
  * Returns the slot's index, or NO_SCRATCH: then every value of the operation counts as unreadable.
  */
 #define NO_SCRATCH 0xffffffffu
 #define SCRATCH_PROBES 64
 
-static __always_inline __u32 scratch_claim(void)
-{
+static __always_inline __u32 scratch_claim(void) {
   __u32 first = bpf_get_smp_processor_id();
   for (__u32 i = 0; i < SCRATCH_PROBES; i++) {
     __u32 index = (first + i) % scratch_slots;
-    struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-    if (!scratch)
-      break;
+    struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+    if (!scratch) break;
     atomic_add(&scratch->claims, 1);
-    if (*(volatile __u32 *)&scratch->claims == 1)
-      return index;
+    if (*(volatile __u32*)&scratch->claims == 1) return index;
     atomic_add(&scratch->claims, -1);
   }
   count(GH_STAT_SCRATCH_EXHAUSTED);
   return NO_SCRATCH;
 }
 
-static __always_inline void scratch_release(__u32 index)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (scratch)
-    atomic_add(&scratch->claims, -1);
+static __always_inline void scratch_release(__u32 index) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch) atomic_add(&scratch->claims, -1);
 }
 
-static __always_inline struct value *value_of(__u32 index, __u32 subject)
-{
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (!scratch)
-    return 0;
+static __always_inline struct value* value_of(__u32 index, __u32 subject) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return 0;
   return subject == GH_SUBJECT_OBJECT ? &scratch->values[GH_SUBJECT_OBJECT]
                                       : &scratch->values[GH_SUBJECT_BINARY];
 }

@@ -47,7 +47,8 @@ void Extents::Free(uint32_t address, uint32_t words) {
 }
 
 std::optional<uint32_t> Extents::Allocate(uint32_t words, uint32_t alignment, uint32_t within) {
-  for (auto candidate = by_size_.lower_bound({words, 0}); candidate != by_size_.end(); ++candidate) {
+  for (auto candidate = by_size_.lower_bound({words, 0}); candidate != by_size_.end();
+       ++candidate) {
     const auto [size, begin] = *candidate;
     const uint64_t address = Place(begin, words, alignment, within);
     if (address + words > uint64_t{begin} + size) continue;

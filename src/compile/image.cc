@@ -23,7 +23,9 @@ constexpr uint32_t kMinDigests = 512;
 template <typename T>
 constexpr uint32_t kWords = sizeof(T) / GH_WORD_BYTES;
 
-constexpr uint32_t RoundUp(uint32_t value, uint32_t step) { return (value + step - 1) / step * step; }
+constexpr uint32_t RoundUp(uint32_t value, uint32_t step) {
+  return (value + step - 1) / step * step;
+}
 
 }  // namespace
 
@@ -199,7 +201,8 @@ Result<uint32_t> Image::StageLengths(Stage& stage, Group& group,
     records[subject].n_heads = static_cast<uint32_t>(head_list.size());
     records[subject].n_tails = static_cast<uint32_t>(tail_list.size());
   }
-  GH_ASSIGN(const Block block, Allocate(kWords<gh_lengths> * GH_SUBJECT_COUNT, kWords<gh_lengths>, 0));
+  GH_ASSIGN(const Block block,
+            Allocate(kWords<gh_lengths> * GH_SUBJECT_COUNT, kWords<gh_lengths>, 0));
   stage.blocks.push_back(block);
   group.blocks.push_back(block);
   std::ranges::copy(records, At<gh_lengths>(block.address));
@@ -315,7 +318,8 @@ void Image::Publish(Block root, const gh_root& contents) {
   *At<gh_root>(root.address) = root_contents_;
   std::swap(root_, root);
   __atomic_store_n(memory_.words().data(), root_.address, __ATOMIC_RELEASE);
-  Retired& retired = retired_.emplace_back(Retired{.generation = generation_, .blocks = {}, .strings = {}, .slots = {}});
+  Retired& retired = retired_.emplace_back(
+      Retired{.generation = generation_, .blocks = {}, .strings = {}, .slots = {}});
   if (root.words != 0) retired.blocks.push_back(root);
 }
 
@@ -396,7 +400,8 @@ uint32_t Image::SlotOf(bind::WorkloadId workload) {
 void Image::ReleaseSlot(bind::WorkloadId workload) {
   const auto entry = slot_of_.find(workload);
   if (entry == slot_of_.end()) return;
-  retired_.push_back(Retired{.generation = ++generation_, .blocks = {}, .strings = {}, .slots = {entry->second}});
+  retired_.push_back(
+      Retired{.generation = ++generation_, .blocks = {}, .strings = {}, .slots = {entry->second}});
   slot_of_.erase(entry);
 }
 
@@ -419,7 +424,8 @@ void Image::Reclaim(uint64_t generation) {
 // ---- strings ------------------------------------------------------------------------------------
 
 /// New strings go into the table that programs read already: no set of the image in force refers to
-/// them, so nothing changes for it. A table without room is replaced, which is a publication of its own.
+/// them, so nothing changes for it. A table without room is replaced, which is a publication of its
+/// own.
 Result<void> Image::AddStrings() {
   std::ranges::copy(strings_.TakeAdded(), std::back_inserter(pending_strings_));
   const bool room = strings_.id_limit() <= digests_.words / kWords<gh_digest> &&
@@ -481,7 +487,8 @@ Result<void> Image::RebuildStrings() {
   for (StringId id = 1; id < wanted.size(); ++id) {
     if (wanted[id]) ids.push_back(id);
   }
-  const uint32_t digest_count = std::max(strings_.id_limit() + strings_.id_limit() / 4, kMinDigests);
+  const uint32_t digest_count =
+      std::max(strings_.id_limit() + strings_.id_limit() / 4, kMinDigests);
   GH_ASSIGN(const Block root, Allocate(kWords<gh_root>, kWords<gh_root>, 0));
   auto digests = Allocate(digest_count * kWords<gh_digest>, kWords<gh_digest>, 0);
   if (!digests) {

@@ -46,9 +46,9 @@ struct ImageSizes {
 
 /// Writes what the kernel judges by (layout: abi/gatehouse.h) and publishes it.
 ///
-/// A change is written beside what is in force, which stays as it is, and takes effect with one store
-/// of the root's address. What the old image alone used is retired, and used again only when the owner
-/// says through Reclaim that no program can be reading it any more.
+/// A change is written beside what is in force, which stays as it is, and takes effect with one
+/// store of the root's address. What the old image alone used is retired, and used again only when
+/// the owner says through Reclaim that no program can be reading it any more.
 ///
 /// Not thread-safe: belongs to the control thread.
 class Image {
@@ -77,8 +77,8 @@ class Image {
   /// Number of instances in force on `hook`.
   [[nodiscard]] uint64_t InstancesOn(gh_hook hook) const { return on_hook_.at(hook); }
   [[nodiscard]] std::vector<RuleCount> Counts(bind::InstanceId instance) const;
-  /// Bytes of the instance's own records, and of its sets and their strings in equal shares with the
-  /// others that use them.
+  /// Bytes of the instance's own records, and of its sets and their strings in equal shares with
+  /// the others that use them.
   [[nodiscard]] uint64_t MemoryBytes(bind::InstanceId instance) const;
   [[nodiscard]] ImageSizes sizes() const;
 
@@ -166,13 +166,13 @@ class Image {
 
   Block root_;
   gh_root root_contents_{};
-  Block table_;         // groups by workload slot
-  Block string_slots_;  // a power of two of words
-  Block digests_;       // by string id
-  std::vector<StringId> pending_strings_;  // interned, not in the table yet
-  std::vector<bool> in_table_;             // by string id
+  Block table_;                                        // groups by workload slot
+  Block string_slots_;                                 // a power of two of words
+  Block digests_;                                      // by string id
+  std::vector<StringId> pending_strings_;              // interned, not in the table yet
+  std::vector<bool> in_table_;                         // by string id
   std::unordered_map<StringId, uint64_t> idle_since_;  // generation that last gave up the string
-  uint32_t occupied_string_slots_ = 0;  // by ids and by what deleted ones left
+  uint32_t occupied_string_slots_ = 0;                 // by ids and by what deleted ones left
   std::vector<Retired> retired_;
 };
 

@@ -62,7 +62,8 @@ class Reader {
     return group == nullptr ? nullptr : At<gh_gate>(group->gate[hook]);
   }
   /// The policies whose first rule's first filter (exact) holds for `path`.
-  [[nodiscard]] std::vector<uint32_t> Matching(uint32_t slot, gh_hook hook, std::string_view path) const {
+  [[nodiscard]] std::vector<uint32_t> Matching(uint32_t slot, gh_hook hook,
+                                               std::string_view path) const {
     std::vector<uint32_t> policies;
     const gh_gate* gate = Gate(slot, hook);
     for (uint32_t i = 0; gate != nullptr && i < gate->n_policies; ++i) {
@@ -150,11 +151,13 @@ TEST_F(ImageTest, AnEmptySetHasNoMember) {
 }
 
 TEST_F(ImageTest, WhatWasReplacedIsUsedAgainOnlyAfterReclaim) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  ASSERT_TRUE(
+      image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
   image.Reclaim(image.generation());
   const uint32_t old_root = memory.words()[0];
   const std::vector<uint32_t> before(memory.words().begin(), memory.words().end());
-  ASSERT_TRUE(image.Apply({.added = {{2, AllowList({"/b"})}}, .removed = {1}, .groups = {{1, {2}}}}));
+  ASSERT_TRUE(
+      image.Apply({.added = {{2, AllowList({"/b"})}}, .removed = {1}, .groups = {{1, {2}}}}));
   EXPECT_NE(memory.words()[0], old_root);
   // A program that read the old root finds everything as it was.
   const Reader old(memory.words(), key);
@@ -172,7 +175,8 @@ TEST_F(ImageTest, WhatWasReplacedIsUsedAgainOnlyAfterReclaim) {
 }
 
 TEST_F(ImageTest, AFailedChangeLeavesTheImageAsItWas) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  ASSERT_TRUE(
+      image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
   const uint32_t root = memory.words()[0];
   const uint64_t used = image.sizes().used_bytes;
   memory.limit_pages = static_cast<uint32_t>(memory.words().size() / GH_PAGE_WORDS);
@@ -227,7 +231,8 @@ TEST_F(ImageTest, LengthsOfHeadsAndTailsAreThoseOfTheGroupsPolicies) {
 }
 
 TEST_F(ImageTest, GrowthIsToldWhereTheCountersAre) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  ASSERT_TRUE(
+      image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
   std::vector<std::string> many;
   for (int i = 0; i < 200'000; ++i) many.push_back("/" + std::to_string(i));
   ASSERT_TRUE(image.Apply({.added = {{2, AllowList(many)}}, .removed = {}, .groups = {{2, {2}}}}));
@@ -247,8 +252,8 @@ TEST_F(ImageTest, ASlotIsGivenAwayAgainOnlyAfterReclaim) {
   EXPECT_EQ(image.SlotOf(3), slot);
 }
 
-// Thousands of random changes against a model: what each workload's policies allow, and that nothing
-// is left over when all is gone.
+// Thousands of random changes against a model: what each workload's policies allow, and that
+// nothing is left over when all is gone.
 TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
   image.Reclaim(image.generation());
   const uint32_t seed = std::random_device{}();
@@ -271,7 +276,8 @@ TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
     } else {
       Policy policy{next++, {}};
       const size_t count = random() % 60;
-      for (size_t i = 0; i < count; ++i) policy.values.push_back("/bin/" + std::to_string(random() % 500));
+      for (size_t i = 0; i < count; ++i)
+        policy.values.push_back("/bin/" + std::to_string(random() % 500));
       delta.added.emplace_back(policy.id, AllowList(policy.values));
       delta.groups.emplace_back(workload + 1, Ids{policy.id});
       current = std::move(policy);

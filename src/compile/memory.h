@@ -8,8 +8,8 @@
 
 namespace gatehouse::compile {
 
-/// The arena's memory: pages that the kernel programs read while the agent writes. The kernel folder
-/// maps a BPF array; tests use a vector.
+/// The arena's memory: pages that the kernel programs read while the agent writes. The kernel
+/// folder maps a BPF array; tests use a vector.
 class Memory {
  public:
   virtual ~Memory() = default;
@@ -18,8 +18,8 @@ class Memory {
   [[nodiscard]] virtual std::span<uint32_t> words() = 0;
 
   /// Enlarges to `pages` pages; contents and addresses stay, for programs that run meanwhile too.
-  /// `counters`: addresses of the 64-bit counters that programs add to: no addition is lost. On error
-  /// nothing has changed.
+  /// `counters`: addresses of the 64-bit counters that programs add to: no addition is lost. On
+  /// error nothing has changed.
   [[nodiscard]] virtual Result<void> Grow(uint32_t pages, std::span<const uint32_t> counters) = 0;
 };
 

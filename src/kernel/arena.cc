@@ -20,11 +20,12 @@ constexpr uint32_t kGraceEntry = 1;
 
 Result<Fd> CreateArenaMap(const char* name, uint32_t pages) {
   LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
-  Fd map(bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), sizeof(gh_page), pages, &options));
+  Fd map(
+      bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), sizeof(gh_page), pages, &options));
   if (!map.valid()) {
-    return FailErrno("map/" + std::string(name),
-                     "cannot create an array of " + std::to_string(pages) + " pages", errno,
-                     "raise the memory limit of the agent's cgroup (or RLIMIT_MEMLOCK before 5.11)");
+    return FailErrno(
+        "map/" + std::string(name), "cannot create an array of " + std::to_string(pages) + " pages",
+        errno, "raise the memory limit of the agent's cgroup (or RLIMIT_MEMLOCK before 5.11)");
   }
   return map;
 }
@@ -86,7 +87,8 @@ void GraceThread::Request(uint64_t generation) {
 void GraceThread::Run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stop_ || requested_ > done_.load(std::memory_order_relaxed); });
+    wake_.wait(lock,
+               [this] { return stop_ || requested_ > done_.load(std::memory_order_relaxed); });
     if (stop_) return;
     const uint64_t generation = requested_;
     lock.unlock();

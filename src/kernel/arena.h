@@ -27,10 +27,11 @@ class Arena : public compile::Memory {
 
   [[nodiscard]] std::span<uint32_t> words() override { return words_; }
 
-  /// Puts a larger copy in the place of the array. While it is copied nobody but this thread writes,
-  /// except for the counters: they begin at 0 in the copy, and what the old array has in the end is
-  /// added when the update of `image` returns, because the kernel waits there for an RCU grace period
-  /// (kernel commit 1ae80cf31938, maybe_wait_bpf_programs), after which no program uses it any more.
+  /// Puts a larger copy in the place of the array. While it is copied nobody but this thread
+  /// writes, except for the counters: they begin at 0 in the copy, and what the old array has in
+  /// the end is added when the update of `image` returns, because the kernel waits there for an RCU
+  /// grace period (kernel commit 1ae80cf31938, maybe_wait_bpf_programs), after which no program
+  /// uses it any more.
   [[nodiscard]] Result<void> Grow(uint32_t pages, std::span<const uint32_t> counters) override;
 
   [[nodiscard]] int map_fd() const { return map_.get(); }
@@ -45,10 +46,11 @@ class Arena : public compile::Memory {
 
 /// Waits in a thread of its own for RCU grace periods, so that publishing need not.
 ///
-/// No program of ours sleeps: each runs from its trampoline or tracepoint under rcu_read_lock (or with
-/// preemption off, which is as good since 4.20). So one grace period after a publication, every program
-/// that can have read the old root has ended. A grace period is had from the update of a map of maps;
-/// entry 1 of `image` exists for that. (membarrier(2) would do, but not with nohz_full or one CPU.)
+/// No program of ours sleeps: each runs from its trampoline or tracepoint under rcu_read_lock (or
+/// with preemption off, which is as good since 4.20). So one grace period after a publication,
+/// every program that can have read the old root has ended. A grace period is had from the update
+/// of a map of maps; entry 1 of `image` exists for that. (membarrier(2) would do, but not with
+/// nohz_full or one CPU.)
 class GraceThread {
  public:
   /// `filler_fd`: a map that fits into `image`; neither is owned.

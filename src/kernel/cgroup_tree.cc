@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 /// A cgroup's id is its inode number (kernfs, 64-bit kernels since 5.5, commit 40430452fd5d).
 Result<uint64_t> CgroupId(const fs::path& path) {
-  struct stat info {};
+  struct stat info{};
   if (stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) {
       return Fail(ErrorCode::kNotFound, path, "no such cgroup", "create it before the workload");
@@ -55,7 +55,8 @@ std::optional<gh_cgroup> CgroupTree::Enclosing(const fs::path& path) const {
   return std::nullopt;
 }
 
-Result<void> CgroupTree::AssignOne(const fs::path& path, const std::optional<gh_cgroup>& value) const {
+Result<void> CgroupTree::AssignOne(const fs::path& path,
+                                   const std::optional<gh_cgroup>& value) const {
   GH_ASSIGN(const uint64_t id, CgroupId(path));
   if (!value) {
     bpf_map_delete_elem(map_fd_, &id);
@@ -72,8 +73,8 @@ Result<void> CgroupTree::AssignOne(const fs::path& path, const std::optional<gh_
 Result<void> CgroupTree::Assign(const fs::path& top, const std::optional<gh_cgroup>& value) const {
   GH_TRY(AssignOne(top, value));
   std::error_code error;
-  for (auto entry = fs::recursive_directory_iterator(top, error); entry != fs::recursive_directory_iterator();
-       entry.increment(error)) {
+  for (auto entry = fs::recursive_directory_iterator(top, error);
+       entry != fs::recursive_directory_iterator(); entry.increment(error)) {
     if (error) break;  // it went while it was being read
     std::error_code gone;
     if (!entry->is_directory(gone) || gone) continue;
@@ -89,7 +90,8 @@ Result<void> CgroupTree::Assign(const fs::path& top, const std::optional<gh_cgro
   return {};
 }
 
-Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot, const std::string& path) {
+Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
+                                   const std::string& path) {
   const fs::path cgroup = fs::path(path).lexically_normal();
   const std::string text = cgroup.string();
   if (text == root_ || text == root_ + "/") {
@@ -105,8 +107,8 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot, con
   }
   GH_ASSIGN(const uint64_t id, CgroupId(cgroup));
   const Tracked tracked{cgroup, gh_cgroup{.slot = slot, .workload = workload}};
-  /* Twice: a child that was being made while its parent was not known yet is announced to the programs
-   * just before it can be seen here (cgroup_mkdir() in kernel/cgroup/cgroup.c). */
+  /* Twice: a child that was being made while its parent was not known yet is announced to the
+   * programs just before it can be seen here (cgroup_mkdir() in kernel/cgroup/cgroup.c). */
   for (int pass = 0; pass < 2; ++pass) {
     if (auto assigned = Assign(cgroup, tracked.value); !assigned) {
       (void)Assign(cgroup, Enclosing(cgroup));

@@ -37,7 +37,8 @@ class CgroupTree {
     gh_cgroup value;
   };
 
-  /// Gives every cgroup from `top` down to `value`, or to nobody; not those of workloads nested in it.
+  /// Gives every cgroup from `top` down to `value`, or to nobody; not those of workloads nested in
+  /// it.
   [[nodiscard]] Result<void> Assign(const std::filesystem::path& top,
                                     const std::optional<gh_cgroup>& value) const;
   [[nodiscard]] Result<void> AssignOne(const std::filesystem::path& path,

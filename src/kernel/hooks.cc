@@ -10,17 +10,21 @@ namespace gatehouse::kernel {
 
 const char* HookName(gh_hook hook) {
   switch (hook) {
-    case GH_HOOK_BPRM_CREDS_FOR_EXEC: return "bprm_creds_for_exec";
-    case GH_HOOK_BPRM_CHECK: return "bprm_check";
-    case GH_HOOK_COUNT: break;
+    case GH_HOOK_BPRM_CREDS_FOR_EXEC:
+      return "bprm_creds_for_exec";
+    case GH_HOOK_BPRM_CHECK:
+      return "bprm_check";
+    case GH_HOOK_COUNT:
+      break;
   }
   return "";
 }
 
 Hooks::Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare) {
   auto& programs = skeleton.progs;
-  for (bpf_program* program : {programs.lsm_creds, programs.lsm_check, programs.fmod_creds,
-                               programs.fmod_check, programs.signal_prepare, programs.signal_exec}) {
+  for (bpf_program* program :
+       {programs.lsm_creds, programs.lsm_check, programs.fmod_creds, programs.fmod_check,
+        programs.signal_prepare, programs.signal_exec}) {
     bpf_program__set_autoload(program, false);
   }
   const auto add = [this](bpf_program* program, std::vector<gh_hook> hooks) {
@@ -55,7 +59,8 @@ Result<void> Hooks::Attach(gh_hook hook) {
   gate.link.reset(bpf_program__attach(gate.program));
   if (!gate.link) {
     return FailErrno(std::string("hook/") + HookName(hook),
-                     "cannot attach " + std::string(bpf_program__section_name(gate.program)), errno);
+                     "cannot attach " + std::string(bpf_program__section_name(gate.program)),
+                     errno);
   }
   return {};
 }

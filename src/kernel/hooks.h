@@ -27,8 +27,8 @@ using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 /// Not thread-safe.
 class Hooks {
  public:
-  /// Chooses the programs of `backend` to be loaded, and no other gate program. `has_prepare`: the kernel
-  /// has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c).
+  /// Chooses the programs of `backend` to be loaded, and no other gate program. `has_prepare`: the
+  /// kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c).
   Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare);
 
   /// Attaches the program of `hook`, if it is not.

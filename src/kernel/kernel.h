@@ -14,8 +14,8 @@
 #include "base/result.h"
 #include "bind/delta.h"
 
-/// The kernel side behind one interface: programs, maps, image, cgroups, events. The only folder that
-/// includes <bpf/...>. Tests of other folders use a fake Kernel.
+/// The kernel side behind one interface: programs, maps, image, cgroups, events. The only folder
+/// that includes <bpf/...>. Tests of other folders use a fake Kernel.
 namespace gatehouse::kernel {
 
 /// A way to attach and to deny. In the order of preference.
@@ -57,8 +57,8 @@ struct HookStatus {
   std::string program;  ///< name of the BPF program
   uint32_t program_id = 0;
   bool attached = false;
-  uint64_t policies = 0;     ///< in force on it
-  uint64_t run_count = 0;    ///< with kernel.bpf_stats_enabled, else 0
+  uint64_t policies = 0;   ///< in force on it
+  uint64_t run_count = 0;  ///< with kernel.bpf_stats_enabled, else 0
   uint64_t run_time_ns = 0;
 };
 
@@ -84,8 +84,8 @@ struct Status {
   std::vector<std::pair<std::string, uint64_t>> counters;  ///< name of gh_stat, value
 };
 
-/// Thread: everything from one thread (the control thread), except PollEvents, which has a thread of
-/// its own, and status(), which any thread may call between two changes.
+/// Thread: everything from one thread (the control thread), except PollEvents, which has a thread
+/// of its own, and status(), which any thread may call between two changes.
 class Kernel {
  public:
   virtual ~Kernel() = default;
@@ -93,38 +93,40 @@ class Kernel {
   [[nodiscard]] virtual Backend backend() const = 0;
   /// True if a policy may name `hook` here; else the reason, for the refusal.
   [[nodiscard]] virtual Result<void> SupportsHook(gh_hook hook) const = 0;
-  /// False if the acting program's path cannot be known on `hook` with this backend (matchBinaries).
+  /// False if the acting program's path cannot be known on `hook` with this backend
+  /// (matchBinaries).
   [[nodiscard]] virtual Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const = 0;
 
-  /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error the
-  /// old image stands, complete. Loads no program, except that a hook is attached when its first
-  /// policy comes and detached after the last.
+  /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
+  /// the old image stands, complete. Loads no program, except that a hook is attached when its
+  /// first policy comes and detached after the last.
   [[nodiscard]] virtual Result<void> Apply(const bind::Delta& delta) = 0;
 
-  /// Ties a cgroup and all its descendants, present and future, to `workload`; returns the cgroup id.
-  /// `path` is absolute, below the cgroup2 mount. A nested workload's cgroups stay its own. Refused:
-  /// the root cgroup. On error nothing is tied.
-  [[nodiscard]] virtual Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) = 0;
+  /// Ties a cgroup and all its descendants, present and future, to `workload`; returns the cgroup
+  /// id. `path` is absolute, below the cgroup2 mount. A nested workload's cgroups stay its own.
+  /// Refused: the root cgroup. On error nothing is tied.
+  [[nodiscard]] virtual Result<uint64_t> Track(bind::WorkloadId workload,
+                                               const std::string& path) = 0;
   /// Undoes Track; the descendants fall to the workload around, or to the host. The cgroup may have
   /// gone already.
   virtual void Untrack(bind::WorkloadId workload) = 0;
 
   [[nodiscard]] virtual std::vector<RuleHits> Hits(bind::InstanceId instance) const = 0;
-  /// Kernel memory that the instance's own records take: rules, filters, and its share of value sets
-  /// and strings (each divided by the number of instances that use it). Bytes.
+  /// Kernel memory that the instance's own records take: rules, filters, and its share of value
+  /// sets and strings (each divided by the number of instances that use it). Bytes.
   [[nodiscard]] virtual uint64_t MemoryBytes(bind::InstanceId instance) const = 0;
   [[nodiscard]] virtual Status status() const = 0;
 
-  /// Hands each event record (struct gh_event_header and what follows) to `sink`, in order; waits at
-  /// most `timeout` for the first. Returns how many.
+  /// Hands each event record (struct gh_event_header and what follows) to `sink`, in order; waits
+  /// at most `timeout` for the first. Returns how many.
   [[nodiscard]] virtual Result<size_t> PollEvents(
       std::chrono::milliseconds timeout,
       const std::function<void(std::span<const std::byte>)>& sink) = 0;
 };
 
 /// Loads programs and maps on the running kernel. Errors: no backend available (with every reason),
-/// no BTF, no rights, no cgroup2 mount. When the Kernel is destroyed, everything is detached and freed.
-/// `strings`: where the programs given to Apply have their strings; outlives the kernel.
+/// no BTF, no rights, no cgroup2 mount. When the Kernel is destroyed, everything is detached and
+/// freed. `strings`: where the programs given to Apply have their strings; outlives the kernel.
 [[nodiscard]] Result<std::unique_ptr<Kernel>> Load(const Options& options,
                                                    compile::StringPool& strings);
 

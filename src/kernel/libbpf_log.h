@@ -5,8 +5,8 @@
 
 namespace gatehouse::kernel {
 
-/// Collects what libbpf and the verifier say while it lives, instead of letting it go to stderr. libbpf
-/// has one print function for the process: captures must not overlap between threads.
+/// Collects what libbpf and the verifier say while it lives, instead of letting it go to stderr.
+/// libbpf has one print function for the process: captures must not overlap between threads.
 class LibbpfLog {
  public:
   LibbpfLog();

@@ -9,7 +9,8 @@ std::string EveryReason(const std::vector<BackendProbe>& probes) {
   std::string text;
   for (const BackendProbe& probe : probes) {
     if (probe.available) continue;
-    text += (text.empty() ? "" : "; ") + std::string(BackendName(probe.backend)) + ": " + probe.absent_because;
+    text += (text.empty() ? "" : "; ") + std::string(BackendName(probe.backend)) + ": " +
+            probe.absent_because;
   }
   return text;
 }

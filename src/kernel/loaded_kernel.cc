@@ -16,12 +16,13 @@
 namespace gatehouse::kernel {
 namespace {
 
-constexpr uint32_t kSpareScratchSlots = 32;  // beyond one for each possible CPU: tasks preempted inside
+constexpr uint32_t kSpareScratchSlots =
+    32;  // beyond one for each possible CPU: tasks preempted inside
 
 bool KernelHasPrepareExec() {
   const std::unique_ptr<btf, decltype(&btf__free)> kernel_btf(btf__load_vmlinux_btf(), &btf__free);
-  return kernel_btf &&
-         btf__find_by_name_kind(kernel_btf.get(), "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
+  return kernel_btf && btf__find_by_name_kind(kernel_btf.get(), "btf_trace_sched_prepare_exec",
+                                              BTF_KIND_TYPEDEF) > 0;
 }
 
 uint64_t MapMemlock(int fd) {
@@ -41,9 +42,9 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 }
 
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
-    "events_lost_exec", "events_lost_exit",   "events_lost_policy", "scratch_exhausted",
-    "path_too_long",    "path_unreachable",   "path_fault",         "no_binary",
-    "matches_overflow", "cgroups_untracked",  "protected",          "signal_failed",
+    "events_lost_exec", "events_lost_exit",  "events_lost_policy", "scratch_exhausted",
+    "path_too_long",    "path_unreachable",  "path_fault",         "no_binary",
+    "matches_overflow", "cgroups_untracked", "protected",          "signal_failed",
 };
 
 }  // namespace
@@ -144,7 +145,8 @@ Result<void> LoadedKernel::AttachAlways(const Options& options) {
   return {};
 }
 
-// ---- what policies may use -------------------------------------------------------------------------
+// ---- what policies may use
+// -------------------------------------------------------------------------
 
 Result<void> LoadedKernel::SupportsHook(gh_hook hook) const {
   if (hook < GH_HOOK_COUNT) return {};
@@ -158,7 +160,8 @@ Result<void> LoadedKernel::SupportsSubject(gh_hook hook, gh_subject subject) con
               "use backend lsm or fmod_ret, or kernel 6.10 or later");
 }
 
-// ---- changes -----------------------------------------------------------------------------------------
+// ---- changes
+// -----------------------------------------------------------------------------------------
 
 std::vector<uint64_t> LoadedKernel::InUse() const {
   std::vector<uint64_t> in_use;
@@ -194,7 +197,8 @@ void LoadedKernel::Untrack(bind::WorkloadId workload) {
   grace_->Request(image_->generation());
 }
 
-// ---- what there is ------------------------------------------------------------------------------------
+// ---- what there is
+// ------------------------------------------------------------------------------------
 
 std::vector<RuleHits> LoadedKernel::Hits(bind::InstanceId instance) const {
   std::vector<RuleHits> hits;
@@ -242,8 +246,9 @@ int LoadedKernel::OnEvent(void* context, void* data, size_t size) {
   return 0;
 }
 
-Result<size_t> LoadedKernel::PollEvents(std::chrono::milliseconds timeout,
-                                        const std::function<void(std::span<const std::byte>)>& sink) {
+Result<size_t> LoadedKernel::PollEvents(
+    std::chrono::milliseconds timeout,
+    const std::function<void(std::span<const std::byte>)>& sink) {
   sink_ = &sink;
   const int count = ring_buffer__poll(ring_.get(), static_cast<int>(timeout.count()));
   sink_ = nullptr;

@@ -31,10 +31,9 @@ class LoadedKernel : public Kernel {
  public:
   /// In order: open, choose programs, set what is constant, load, make the arena, publish the empty
   /// image, attach what does not depend on policies.
-  [[nodiscard]] static Result<std::unique_ptr<LoadedKernel>> Create(const Options& options,
-                                                                    compile::StringPool& strings,
-                                                                    std::vector<BackendProbe> probes,
-                                                                    Backend backend);
+  [[nodiscard]] static Result<std::unique_ptr<LoadedKernel>> Create(
+      const Options& options, compile::StringPool& strings, std::vector<BackendProbe> probes,
+      Backend backend);
 
   [[nodiscard]] Backend backend() const override { return backend_; }
   [[nodiscard]] Result<void> SupportsHook(gh_hook hook) const override;
@@ -50,10 +49,12 @@ class LoadedKernel : public Kernel {
       const std::function<void(std::span<const std::byte>)>& sink) override;
 
  private:
-  LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare, std::vector<BackendProbe> probes);
+  LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare,
+               std::vector<BackendProbe> probes);
 
   [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key);
-  [[nodiscard]] Result<void> StartImage(compile::StringPool& strings, const compile::DigestKey& key);
+  [[nodiscard]] Result<void> StartImage(compile::StringPool& strings,
+                                        const compile::DigestKey& key);
   [[nodiscard]] Result<void> AttachAlways(const Options& options);
   [[nodiscard]] std::vector<uint64_t> InUse() const;
   static int OnEvent(void* context, void* data, size_t size);

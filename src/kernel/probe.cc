@@ -22,7 +22,7 @@ struct Way {
   const char* missing;  // why it can be missing, and what to do
   const char* load;     // what a refused load means
   const char* attach;
-  const char* silent;   // loaded and attached, but never called; null: not provoked
+  const char* silent;  // loaded and attached, but never called; null: not provoked
 };
 
 constexpr Way kWays[] = {
@@ -42,9 +42,12 @@ constexpr Way kWays[] = {
 
 bpf_program* ProgramOf(probe_bpf& probe, Backend backend) {
   switch (backend) {
-    case Backend::kLsm: return probe.progs.probe_lsm;
-    case Backend::kFmodRet: return probe.progs.probe_fmod_ret;
-    case Backend::kSignal: return probe.progs.probe_signal;
+    case Backend::kLsm:
+      return probe.progs.probe_lsm;
+    case Backend::kFmodRet:
+      return probe.progs.probe_fmod_ret;
+    case Backend::kSignal:
+      return probe.progs.probe_signal;
   }
   return nullptr;
 }
@@ -79,9 +82,12 @@ std::string Try(const btf* kernel_btf, const Way& way) {
 
 const char* BackendName(Backend backend) {
   switch (backend) {
-    case Backend::kLsm: return "lsm";
-    case Backend::kFmodRet: return "fmod_ret";
-    case Backend::kSignal: return "signal";
+    case Backend::kLsm:
+      return "lsm";
+    case Backend::kFmodRet:
+      return "fmod_ret";
+    case Backend::kSignal:
+      return "signal";
   }
   return "";
 }
@@ -92,8 +98,10 @@ std::vector<BackendProbe> ProbeBackends() {
   std::vector<BackendProbe> probes;
   for (const Way& way : kWays) {
     const std::string reason =
-        kernel_btf ? Try(kernel_btf.get(), way)
-                   : Because("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF), /sys/kernel/btf/vmlinux", errno);
+        kernel_btf
+            ? Try(kernel_btf.get(), way)
+            : Because("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF), /sys/kernel/btf/vmlinux",
+                      errno);
     probes.push_back(BackendProbe{way.backend, reason.empty(), reason});
   }
   return probes;

@@ -38,8 +38,9 @@ Result<Stat> ReadStat(uint32_t pid) {
 }  // namespace
 
 Result<std::vector<gh_protected>> ProtectedTasks() {
-  struct stat ns {};
-  if (stat("/proc/self/ns/pid", &ns) != 0) return FailErrno("/proc/self/ns/pid", "cannot read it", errno);
+  struct stat ns{};
+  if (stat("/proc/self/ns/pid", &ns) != 0)
+    return FailErrno("/proc/self/ns/pid", "cannot read it", errno);
   if (ns.st_ino != kInitialPidNamespace) {
     return Fail(ErrorCode::kUnsupported, "agent", "not in the host's pid namespace",
                 "start it there (in Kubernetes: hostPID: true)");
