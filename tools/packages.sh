@@ -26,7 +26,7 @@ packages_of() {
       echo util-linux                                           # flock, setpriv
       ;;
     lint)
-      echo clang-format-19 clang-tidy-19 shellcheck
+      echo clang-format-19 clang-tidy-19 shellcheck python3
       ;;
     *)
       echo "packages_of: no group \"$1\"" >&2

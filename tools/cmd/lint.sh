@@ -10,10 +10,11 @@ source "$tools/packages.sh"
 
 usage() {
   cat <<'TEXT'
-Usage: ./run lint [--fix] [licence|includes|format|shell|tidy]...
+Usage: ./run lint [--fix] [licence|includes|links|format|shell|tidy]...
 
   licence   each source names its licence (SPDX) in its first lines
   includes  folders include each other only as ARCHITECTURE.md says
+  links     links of the documentation lead somewhere
   format    clang-format; with --fix the files are formatted instead
   shell     shellcheck
   tidy      clang-tidy over what the build compiles (builds first: it needs the generated headers)
@@ -54,6 +55,8 @@ check_licence() {
 
 check_includes() { "$tools/check-includes"; }
 
+check_links() { "$tools/check-links"; }
+
 check_format() {
   local options=(--dry-run -Werror)
   if $fix; then options=(-i); fi
@@ -82,12 +85,12 @@ while (($# > 0)); do
       usage
       exit 0
       ;;
-    licence | includes | format | shell | tidy) checks+=("$1") ;;
+    licence | includes | links | format | shell | tidy) checks+=("$1") ;;
     *) die_usage "lint knows no \"$1\"; see ./run lint --help" ;;
   esac
   shift
 done
-if ((${#checks[@]} == 0)); then checks=(licence includes format shell tidy); fi
+if ((${#checks[@]} == 0)); then checks=(licence includes links format shell tidy); fi
 
 packages_ensure lint
 cd "$project_root"
