@@ -59,8 +59,10 @@ using Result = tl::expected<T, Error>;
   } while (false)
 
 /// `GH_ASSIGN(auto x, F())`: declares x from the value of F(), or returns its error.
+// NOLINTBEGIN(bugprone-macro-parentheses): `decl` is a declaration
 #define GH_ASSIGN(decl, expr)                                                  \
   auto GH_CONCAT(gh_result_, __LINE__) = (expr);                               \
   if (!GH_CONCAT(gh_result_, __LINE__))                                        \
     return tl::unexpected(std::move(GH_CONCAT(gh_result_, __LINE__)).error()); \
   decl = std::move(*GH_CONCAT(gh_result_, __LINE__))
+// NOLINTEND(bugprone-macro-parentheses)

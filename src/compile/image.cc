@@ -134,7 +134,7 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
   return block.address;
 }
 
-Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, ProgramPtr program) {
+Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const ProgramPtr& program) {
   Instance instance{.program = program, .hooks = {}, .blocks = {}};
   for (const HookProgram& hook : program->hooks) {
     std::vector<gh_rule> rules;
@@ -368,7 +368,7 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
   for (const auto& [workload, key] : delta.groups) {
     const auto old_group = group_of_.find(workload);
     const bool had_group = old_group != group_of_.end();
-    const GroupMap::iterator left = had_group ? old_group->second : groups_.end();
+    const auto left = had_group ? old_group->second : groups_.end();
     if (!key.empty()) {
       const auto group = groups_.find(key);
       ++group->second.workloads;
@@ -442,7 +442,7 @@ bool Image::InsertString(StringId id) {
   const gh_digest digest = Digest(key_, strings_.Text(id));
   for (uint32_t probe = 0; probe < GH_SLOT_PROBES_MAX; ++probe) {
     const uint32_t slot = (static_cast<uint32_t>(digest.lo) + probe) & (string_slots_.words - 1);
-    uint32_t* const entry = At<uint32_t>(string_slots_.address + slot);
+    auto* const entry = At<uint32_t>(string_slots_.address + slot);
     if (*entry != 0 && *entry != GH_SLOT_DELETED) continue;
     if (*entry == 0) ++occupied_string_slots_;
     *At<gh_digest>(digests_.address + id * kWords<gh_digest>) = digest;
@@ -459,7 +459,7 @@ void Image::EraseString(StringId id) {
   const gh_digest digest = *At<gh_digest>(digests_.address + id * kWords<gh_digest>);
   for (uint32_t probe = 0; probe < GH_SLOT_PROBES_MAX; ++probe) {
     const uint32_t slot = (static_cast<uint32_t>(digest.lo) + probe) & (string_slots_.words - 1);
-    uint32_t* const entry = At<uint32_t>(string_slots_.address + slot);
+    auto* const entry = At<uint32_t>(string_slots_.address + slot);
     if (*entry != id) continue;
     __atomic_store_n(entry, GH_SLOT_DELETED, __ATOMIC_RELEASE);
     break;

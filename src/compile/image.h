@@ -124,7 +124,8 @@ class Image {
   template <typename T>
   [[nodiscard]] T* At(uint32_t address);
 
-  [[nodiscard]] Result<void> StageInstance(Stage& stage, bind::InstanceId id, ProgramPtr program);
+  [[nodiscard]] Result<void> StageInstance(Stage& stage, bind::InstanceId id,
+                                           const ProgramPtr& program);
   [[nodiscard]] Result<uint32_t> StageFilters(Stage& stage, Instance& instance, const Rule& rule);
   [[nodiscard]] Result<uint32_t> StageSet(Stage& stage, const ValueSet& set);
   [[nodiscard]] Result<void> StageGroup(Stage& stage, const GroupKey& key);

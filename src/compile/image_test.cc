@@ -81,31 +81,38 @@ class Reader {
 
 class ImageTest : public ::testing::Test {
  protected:
-  ImageTest() { EXPECT_TRUE(image.Initialize()); }
+  ImageTest() { EXPECT_TRUE(image_.Initialize()); }
 
   ProgramPtr AllowList(const std::vector<std::string>& values, gh_match match = GH_MATCH_EXACT) {
     Rule rule;
     const std::vector<std::string_view> views(values.begin(), values.end());
-    rule.filters.push_back(Filter{GH_SUBJECT_OBJECT, match, true, sets.Make(match, views)});
+    rule.filters.push_back(Filter{GH_SUBJECT_OBJECT, match, true, sets_.Make(match, views)});
     rule.actions = GH_ACTION_OVERRIDE;
     rule.error = -1;
     auto program = std::make_shared<Program>();
     program->hooks.push_back(HookProgram{GH_HOOK_BPRM_CREDS_FOR_EXEC, 0, {rule}});
     return program;
   }
-  [[nodiscard]] Reader Read() { return {memory.words(), key}; }
+  [[nodiscard]] Reader Read() { return {memory_.words(), key_}; }
   std::vector<uint32_t> Matching(bind::WorkloadId workload, std::string_view path) {
-    return Read().Matching(image.SlotOf(workload), GH_HOOK_BPRM_CREDS_FOR_EXEC, path);
+    return Read().Matching(image_.SlotOf(workload), GH_HOOK_BPRM_CREDS_FOR_EXEC, path);
   }
 
-  const DigestKey key{0x0706050403020100, 0x0f0e0d0c0b0a0908};
-  StringPool strings;
-  ValueSets sets{strings};
-  VectorMemory memory;
-  Image image{memory, strings, key};
+  const DigestKey key_{0x0706050403020100, 0x0f0e0d0c0b0a0908};
+  StringPool strings_;
+  ValueSets sets_{strings_};
+  VectorMemory memory_;
+  Image image_{memory_, strings_, key_};
 };
 
 using Ids = std::vector<uint32_t>;
+
+/// "/0", "/1", ...
+std::vector<std::string> Numbered(size_t count) {
+  std::vector<std::string> values(count);
+  for (size_t i = 0; i < count; ++i) values[i] = "/" + std::to_string(i);
+  return values;
+}
 
 // The first two vectors of the reference implementation (vectors_sip128): key 00..0f.
 TEST(DigestTest, IsSipHash24With128Bits) {
@@ -124,76 +131,76 @@ TEST_F(ImageTest, AnEmptyImageHasNoGates) {
 }
 
 TEST_F(ImageTest, JudgesByTheSetOfTheWorkloadsOwnPolicies) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a", "/b"})}, {2, AllowList({"/b", "/c"})}},
-                           .removed = {},
-                           .groups = {{7, {1}}, {8, {1, 2}}}}));
+  ASSERT_TRUE(image_.Apply({.added = {{1, AllowList({"/a", "/b"})}, {2, AllowList({"/b", "/c"})}},
+                            .removed = {},
+                            .groups = {{7, {1}}, {8, {1, 2}}}}));
   EXPECT_EQ(Matching(7, "/a"), Ids{});
   EXPECT_EQ(Matching(7, "/c"), Ids{1});
   EXPECT_EQ(Matching(8, "/a"), Ids{2});
   EXPECT_EQ(Matching(8, "/b"), Ids{});
   EXPECT_EQ(Matching(8, "/unknown"), (Ids{1, 2}));
-  EXPECT_EQ(Read().Gate(image.SlotOf(7), GH_HOOK_BPRM_CHECK), nullptr);
-  EXPECT_EQ(image.InstancesOn(GH_HOOK_BPRM_CREDS_FOR_EXEC), 2u);
-  EXPECT_EQ(image.InstancesOn(GH_HOOK_BPRM_CHECK), 0u);
+  EXPECT_EQ(Read().Gate(image_.SlotOf(7), GH_HOOK_BPRM_CHECK), nullptr);
+  EXPECT_EQ(image_.InstancesOn(GH_HOOK_BPRM_CREDS_FOR_EXEC), 2u);
+  EXPECT_EQ(image_.InstancesOn(GH_HOOK_BPRM_CHECK), 0u);
 }
 
 TEST_F(ImageTest, EqualGroupsAndEqualSetsAreStoredOnce) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/a"})}, {2, AllowList({"/a"})}},
-                           .removed = {},
-                           .groups = {{1, {1}}, {2, {1}}, {3, {2}}}}));
-  EXPECT_EQ(image.sizes().sets, 1u);
-  EXPECT_EQ(image.sizes().groups, 2u);
+  ASSERT_TRUE(image_.Apply({.added = {{1, AllowList({"/a"})}, {2, AllowList({"/a"})}},
+                            .removed = {},
+                            .groups = {{1, {1}}, {2, {1}}, {3, {2}}}}));
+  EXPECT_EQ(image_.sizes().sets, 1u);
+  EXPECT_EQ(image_.sizes().groups, 2u);
 }
 
 TEST_F(ImageTest, AnEmptySetHasNoMember) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({})}}, .removed = {}, .groups = {{1, {1}}}}));
+  ASSERT_TRUE(image_.Apply({.added = {{1, AllowList({})}}, .removed = {}, .groups = {{1, {1}}}}));
   EXPECT_EQ(Matching(1, "/a"), Ids{1});
 }
 
 TEST_F(ImageTest, WhatWasReplacedIsUsedAgainOnlyAfterReclaim) {
   ASSERT_TRUE(
-      image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
-  image.Reclaim(image.generation());
-  const uint32_t old_root = memory.words()[0];
-  const std::vector<uint32_t> before(memory.words().begin(), memory.words().end());
+      image_.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  image_.Reclaim(image_.generation());
+  const uint32_t old_root = memory_.words()[0];
+  const std::vector<uint32_t> before(memory_.words().begin(), memory_.words().end());
   ASSERT_TRUE(
-      image.Apply({.added = {{2, AllowList({"/b"})}}, .removed = {1}, .groups = {{1, {2}}}}));
-  EXPECT_NE(memory.words()[0], old_root);
+      image_.Apply({.added = {{2, AllowList({"/b"})}}, .removed = {1}, .groups = {{1, {2}}}}));
+  EXPECT_NE(memory_.words()[0], old_root);
   // A program that read the old root finds everything as it was.
-  const Reader old(memory.words(), key);
+  const Reader old(memory_.words(), key_);
   const auto* root = old.At<gh_root>(old_root);
-  const auto* group = old.At<gh_group>(memory.words()[root->workloads + image.SlotOf(1)]);
+  const auto* group = old.At<gh_group>(memory_.words()[root->workloads + image_.SlotOf(1)]);
   const auto* gate = old.At<gh_gate>(group->gate[GH_HOOK_BPRM_CREDS_FOR_EXEC]);
-  EXPECT_EQ(old.At<gh_rule>(memory.words()[gate->policies])->policy, 1u);
+  EXPECT_EQ(old.At<gh_rule>(memory_.words()[gate->policies])->policy, 1u);
   EXPECT_NE(old.IdOf("/a"), 0u);
 
-  EXPECT_TRUE(image.HasRetired());
-  image.Reclaim(image.generation());
-  EXPECT_FALSE(image.HasRetired());
+  EXPECT_TRUE(image_.HasRetired());
+  image_.Reclaim(image_.generation());
+  EXPECT_FALSE(image_.HasRetired());
   EXPECT_EQ(Read().IdOf("/a"), 0u);
   EXPECT_EQ(Matching(1, "/a"), Ids{2});
 }
 
 TEST_F(ImageTest, AFailedChangeLeavesTheImageAsItWas) {
   ASSERT_TRUE(
-      image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
-  const uint32_t root = memory.words()[0];
-  const uint64_t used = image.sizes().used_bytes;
-  memory.limit_pages = static_cast<uint32_t>(memory.words().size() / GH_PAGE_WORDS);
-  std::vector<std::string> many;
-  for (int i = 0; i < 100'000; ++i) many.push_back("/" + std::to_string(i));
+      image_.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  const uint32_t root = memory_.words()[0];
+  const uint64_t used = image_.sizes().used_bytes;
+  memory_.limit_pages = static_cast<uint32_t>(memory_.words().size() / GH_PAGE_WORDS);
+  const std::vector<std::string> many = Numbered(100'000);
   {
     const auto result =
-        image.Apply({.added = {{2, AllowList(many)}}, .removed = {1}, .groups = {{1, {2}}}});
+        image_.Apply({.added = {{2, AllowList(many)}}, .removed = {1}, .groups = {{1, {2}}}});
     ASSERT_FALSE(result);
     EXPECT_EQ(result.error().code, ErrorCode::kSystem);
   }
-  EXPECT_EQ(memory.words()[0], root);
-  EXPECT_EQ(image.sizes().used_bytes, used);
+  EXPECT_EQ(memory_.words()[0], root);
+  EXPECT_EQ(image_.sizes().used_bytes, used);
   EXPECT_EQ(Matching(1, "/b"), Ids{1});
 
-  memory.limit_pages = 1u << 20;  // and a later one succeeds, strings included
-  ASSERT_TRUE(image.Apply({.added = {{3, AllowList(many)}}, .removed = {1}, .groups = {{1, {3}}}}));
+  memory_.limit_pages = 1u << 20;  // and a later one succeeds, strings included
+  ASSERT_TRUE(
+      image_.Apply({.added = {{3, AllowList(many)}}, .removed = {1}, .groups = {{1, {3}}}}));
   EXPECT_EQ(Matching(1, "/99999"), Ids{});
   EXPECT_EQ(Matching(1, "/100000"), Ids{3});
 }
@@ -206,56 +213,55 @@ TEST_F(ImageTest, TooManyPoliciesOnAGateAreRefused) {
     group.push_back(id);
   }
   delta.groups.emplace_back(1, group);
-  const auto result = image.Apply(delta);
+  const auto result = image_.Apply(delta);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().code, ErrorCode::kRefused);
-  EXPECT_EQ(Read().Gate(image.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC), nullptr);
+  EXPECT_EQ(Read().Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC), nullptr);
 }
 
 TEST_F(ImageTest, LengthsOfHeadsAndTailsAreThoseOfTheGroupsPolicies) {
-  ASSERT_TRUE(image.Apply({.added = {{1, AllowList({"/usr/", "/opt/x"}, GH_MATCH_PREFIX)},
-                                     {2, AllowList({".so", "/ls"}, GH_MATCH_POSTFIX)},
-                                     {3, AllowList({"/a"})}},
-                           .removed = {},
-                           .groups = {{1, {1, 2}}, {2, {3}}}}));
+  ASSERT_TRUE(image_.Apply({.added = {{1, AllowList({"/usr/", "/opt/x"}, GH_MATCH_PREFIX)},
+                                      {2, AllowList({".so", "/ls"}, GH_MATCH_POSTFIX)},
+                                      {3, AllowList({"/a"})}},
+                            .removed = {},
+                            .groups = {{1, {1, 2}}, {2, {3}}}}));
   const Reader reader = Read();
-  const gh_gate* gate = reader.Gate(image.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  const gh_gate* gate = reader.Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
   const auto* lengths = reader.At<gh_lengths>(gate->lengths);
   ASSERT_NE(lengths, nullptr);
   ASSERT_EQ(lengths[GH_SUBJECT_OBJECT].n_heads, 2u);
-  EXPECT_EQ(memory.words()[lengths[GH_SUBJECT_OBJECT].heads], 5u);
-  EXPECT_EQ(memory.words()[lengths[GH_SUBJECT_OBJECT].heads + 1], 6u);
+  EXPECT_EQ(memory_.words()[lengths[GH_SUBJECT_OBJECT].heads], 5u);
+  EXPECT_EQ(memory_.words()[lengths[GH_SUBJECT_OBJECT].heads + 1], 6u);
   ASSERT_EQ(lengths[GH_SUBJECT_OBJECT].n_tails, 1u);
   EXPECT_EQ(lengths[GH_SUBJECT_BINARY].n_heads, 0u);
-  EXPECT_EQ(reader.Gate(image.SlotOf(2), GH_HOOK_BPRM_CREDS_FOR_EXEC)->lengths, 0u);
+  EXPECT_EQ(reader.Gate(image_.SlotOf(2), GH_HOOK_BPRM_CREDS_FOR_EXEC)->lengths, 0u);
 }
 
 TEST_F(ImageTest, GrowthIsToldWhereTheCountersAre) {
   ASSERT_TRUE(
-      image.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
-  std::vector<std::string> many;
-  for (int i = 0; i < 200'000; ++i) many.push_back("/" + std::to_string(i));
-  ASSERT_TRUE(image.Apply({.added = {{2, AllowList(many)}}, .removed = {}, .groups = {{2, {2}}}}));
-  ASSERT_FALSE(memory.grown_with.empty());
+      image_.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  const std::vector<std::string> many = Numbered(200'000);
+  ASSERT_TRUE(image_.Apply({.added = {{2, AllowList(many)}}, .removed = {}, .groups = {{2, {2}}}}));
+  ASSERT_FALSE(memory_.grown_with.empty());
   const Reader reader = Read();
-  const gh_gate* gate = reader.Gate(image.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
-  EXPECT_TRUE(std::ranges::count(memory.grown_with, memory.words()[gate->policies]));
+  const gh_gate* gate = reader.Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  EXPECT_TRUE(std::ranges::count(memory_.grown_with, memory_.words()[gate->policies]));
   EXPECT_EQ(Matching(2, "/199999"), Ids{});
   EXPECT_EQ(Matching(2, "/200000"), Ids{2});
 }
 
 TEST_F(ImageTest, ASlotIsGivenAwayAgainOnlyAfterReclaim) {
-  const uint32_t slot = image.SlotOf(1);
-  image.ReleaseSlot(1);
-  EXPECT_NE(image.SlotOf(2), slot);
-  image.Reclaim(image.generation());
-  EXPECT_EQ(image.SlotOf(3), slot);
+  const uint32_t slot = image_.SlotOf(1);
+  image_.ReleaseSlot(1);
+  EXPECT_NE(image_.SlotOf(2), slot);
+  image_.Reclaim(image_.generation());
+  EXPECT_EQ(image_.SlotOf(3), slot);
 }
 
 // Thousands of random changes against a model: what each workload's policies allow, and that
 // nothing is left over when all is gone.
 TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
-  image.Reclaim(image.generation());
+  image_.Reclaim(image_.generation());
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
@@ -282,9 +288,9 @@ TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
       delta.groups.emplace_back(workload + 1, Ids{policy.id});
       current = std::move(policy);
     }
-    ASSERT_TRUE(image.Apply(delta));
+    ASSERT_TRUE(image_.Apply(delta));
     delta = {};
-    if (random() % 3 == 0) image.Reclaim(image.generation());
+    if (random() % 3 == 0) image_.Reclaim(image_.generation());
     for (int check = 0; check < 5; ++check) {
       const size_t asked = random() % of_workload.size();
       const std::string path = "/bin/" + std::to_string(random() % 500);
@@ -300,14 +306,14 @@ TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
     if (of_workload[workload]) last.removed.push_back(of_workload[workload]->id);
     last.groups.emplace_back(workload + 1, Ids{});
   }
-  ASSERT_TRUE(image.Apply(last));
-  image.Reclaim(image.generation());
-  EXPECT_EQ(image.sizes().instances, 0u);
-  EXPECT_EQ(image.sizes().groups, 0u);
-  EXPECT_EQ(image.sizes().sets, 0u);
-  ASSERT_TRUE(image.Apply({}));  // collects what the last programs' end made idle
-  image.Reclaim(image.generation());
-  EXPECT_EQ(image.sizes().strings, 0u);
+  ASSERT_TRUE(image_.Apply(last));
+  image_.Reclaim(image_.generation());
+  EXPECT_EQ(image_.sizes().instances, 0u);
+  EXPECT_EQ(image_.sizes().groups, 0u);
+  EXPECT_EQ(image_.sizes().sets, 0u);
+  ASSERT_TRUE(image_.Apply({}));  // collects what the last programs' end made idle
+  image_.Reclaim(image_.generation());
+  EXPECT_EQ(image_.sizes().strings, 0u);
 }
 
 }  // namespace

@@ -19,7 +19,9 @@ constexpr uint32_t kGraceEntry = 1;
 }  // namespace
 
 Result<Fd> CreateArenaMap(const char* name, uint32_t pages) {
-  LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP);
+  bpf_map_create_opts options{};
+  options.sz = sizeof(options);
+  options.map_flags = BPF_F_MMAPABLE | BPF_F_INNER_MAP;
   Fd map(
       bpf_map_create(BPF_MAP_TYPE_ARRAY, name, sizeof(uint32_t), sizeof(gh_page), pages, &options));
   if (!map.valid()) {

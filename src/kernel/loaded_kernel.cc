@@ -164,9 +164,9 @@ Result<void> LoadedKernel::SupportsSubject(gh_hook hook, gh_subject subject) con
 // -----------------------------------------------------------------------------------------
 
 std::vector<uint64_t> LoadedKernel::InUse() const {
-  std::vector<uint64_t> in_use;
+  std::vector<uint64_t> in_use(GH_HOOK_COUNT);
   for (uint32_t hook = 0; hook < GH_HOOK_COUNT; ++hook) {
-    in_use.push_back(image_->InstancesOn(static_cast<gh_hook>(hook)));
+    in_use[hook] = image_->InstancesOn(static_cast<gh_hook>(hook));
   }
   return in_use;
 }
