@@ -160,8 +160,8 @@ constexpr std::array kOptions{
 std::span<const HookRow> Hooks() { return kHooks; }
 
 const HookRow* FindHook(HookKind kind, std::string_view call) {
-  const auto* row = std::find_if(kHooks.begin(), kHooks.end(),
-                                 [&](const HookRow& hook) { return hook.Spelling(kind) == call; });
+  const auto* row = std::ranges::find_if(
+      kHooks, [&](const HookRow& hook) { return hook.Spelling(kind) == call; });
   return row == kHooks.end() ? nullptr : row;
 }
 

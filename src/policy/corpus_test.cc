@@ -30,7 +30,7 @@ std::vector<std::filesystem::path> FilesIn(const std::filesystem::path& folder) 
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     if (entry.path().extension() == ".yaml") files.push_back(entry.path());
   }
-  std::sort(files.begin(), files.end());
+  std::ranges::sort(files);
   return files;
 }
 
@@ -42,8 +42,7 @@ std::string Render(const std::vector<Diagnostic>& diagnostics) {
 
 std::string TestName(const testing::TestParamInfo<std::filesystem::path>& info) {
   std::string name = info.param.stem();
-  std::replace_if(
-      name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 }
 

@@ -63,15 +63,11 @@ std::string Diagnostic::ToString() const {
 
 void Diagnostics::Add(Position position, std::string path, std::string cause, std::string remedy) {
   if (full()) return;
-  list_.push_back({file_, position, std::move(path), std::move(cause), std::move(remedy)});
-}
-
-std::vector<Diagnostic> Diagnostics::Take() {
-  std::stable_sort(list_.begin(), list_.end(), [](const Diagnostic& a, const Diagnostic& b) {
-    return std::tie(a.position.line, a.position.column) <
-           std::tie(b.position.line, b.position.column);
-  });
-  return std::exchange(list_, {});
+  const auto before = [](const Position& a, const Position& b) {
+    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  };
+  list_.insert(std::ranges::upper_bound(list_, position, before, &Diagnostic::position),
+               {file_, position, std::move(path), std::move(cause), std::move(remedy)});
 }
 
 std::string Quote(std::string_view text) {
@@ -92,8 +88,8 @@ std::string Quote(std::string_view text) {
 }
 
 std::string PathKey(std::string_view text) {
-  const bool plain = !text.empty() && text.size() <= kQuotedBytesMax &&
-                     std::all_of(text.begin(), text.end(), NameCharacter);
+  const bool plain =
+      !text.empty() && text.size() <= kQuotedBytesMax && std::ranges::all_of(text, NameCharacter);
   return plain ? std::string(text) : Quote(text);
 }
 

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "policy/parse.h"
@@ -18,11 +19,11 @@ class Diagnostics {
   [[nodiscard]] bool full() const { return list_.size() >= kDiagnosticsMax; }
   [[nodiscard]] size_t size() const { return list_.size(); }
   /// All of them, in the order of the text; leaves none.
-  [[nodiscard]] std::vector<Diagnostic> Take();
+  [[nodiscard]] std::vector<Diagnostic> Take() { return std::exchange(list_, {}); }
 
  private:
   std::string file_;
-  std::vector<Diagnostic> list_;
+  std::vector<Diagnostic> list_;  // in the order of the text
 };
 
 /// `text` in double quotes for a message: short, in one line, nothing unprintable.

@@ -26,27 +26,22 @@ struct FilterDraft {
   std::optional<YamlNode> variable;
 };
 
-template <std::optional<YamlNode> FilterDraft::* member>
-void Keep(Reader&, YamlNode node, FilterDraft& draft) {
-  draft.*member = node;
-}
-
 void ReadOperator(Reader& reader, YamlNode node, FilterDraft& draft) {
   draft.op = reader.Name(node, "operator", Operators());
 }
 
 constexpr std::array kArgumentFilterFields{
-    Field<FilterDraft>{{"index"}, Keep<&FilterDraft::index>},
-    Field<FilterDraft>{{"args"}, Keep<&FilterDraft::args>},
+    Field<FilterDraft>{{"index"}, Keep<FilterDraft, &FilterDraft::index>},
+    Field<FilterDraft>{{"args"}, Keep<FilterDraft, &FilterDraft::args>},
     Field<FilterDraft>{{"operator", Need::kRequired, "In"}, ReadOperator},
-    Field<FilterDraft>{{"values"}, Keep<&FilterDraft::values>},
-    Field<FilterDraft>{{"valuesFromVariable"}, Keep<&FilterDraft::variable>},
+    Field<FilterDraft>{{"values"}, Keep<FilterDraft, &FilterDraft::values>},
+    Field<FilterDraft>{{"valuesFromVariable"}, Keep<FilterDraft, &FilterDraft::variable>},
 };
 
 constexpr std::array kBinaryFilterFields{
     Field<FilterDraft>{{"operator", Need::kRequired, "In"}, ReadOperator},
-    Field<FilterDraft>{{"values"}, Keep<&FilterDraft::values>},
-    Field<FilterDraft>{{"valuesFromVariable"}, Keep<&FilterDraft::variable>},
+    Field<FilterDraft>{{"values"}, Keep<FilterDraft, &FilterDraft::values>},
+    Field<FilterDraft>{{"valuesFromVariable"}, Keep<FilterDraft, &FilterDraft::variable>},
     Field<FilterDraft>{{"followChildren", Need::kOnlyFalse}},
 };
 
@@ -86,7 +81,8 @@ std::optional<uint32_t> FindByPosition(Reader& reader, YamlNode node, const Hook
 /// value: that is reported already.
 void ReportMissing(Reader& reader, YamlNode node, bool complete, std::string_view field,
                    std::string remedy) {
-  if (complete) reader.Report(node.position(), fmt::format("{} is missing", field), remedy);
+  if (complete)
+    reader.Report(node.position(), fmt::format("{} is missing", field), std::move(remedy));
 }
 
 std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const FilterDraft& draft,
@@ -105,7 +101,7 @@ std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const Filter
 /// Reports an operator that is not for this kind of value.
 void CheckOperator(Reader& reader, Position position, Operator op, std::span<const Operator> known,
                    std::string_view noun) {
-  if (std::find(known.begin(), known.end(), op) != known.end()) return;
+  if (std::ranges::find(known, op) != known.end()) return;
   std::vector<std::string_view> names;
   for (const Operator each : known) names.push_back(NameOf(each));
   reader.ReportField("operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
@@ -167,11 +163,11 @@ struct SelectorDraft {
   Selector selector;
 };
 
-template <Subject subject>
+template <Subject FilterSubject>
 void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
   reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
     std::optional<Filter> filter =
-        ReadFilter(reader, entry, {subject, draft.hook, draft.variables, {}, {}, {}, {}, {}});
+        ReadFilter(reader, entry, {FilterSubject, draft.hook, draft.variables, {}, {}, {}, {}, {}});
     if (filter) draft.selector.filters.push_back(std::move(*filter));
   });
 }

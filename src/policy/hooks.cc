@@ -28,11 +28,6 @@ struct HookDraft {
   std::optional<YamlNode> selectors;
 };
 
-template <std::optional<YamlNode> HookDraft::* member>
-void Keep(Reader&, YamlNode node, HookDraft& draft) {
-  draft.*member = node;
-}
-
 void ReadMessage(Reader& reader, YamlNode node, HookDraft& draft) {
   draft.hook.message = ReadText(reader, node, kMessageBytesMax).value_or("");
 }
@@ -45,10 +40,10 @@ void ReadTags(Reader& reader, YamlNode node, HookDraft& draft) {
 
 constexpr std::array kKprobeFields{
     Field<HookDraft>{{"call", Need::kRequired, "security_bprm_creds_for_exec"},
-                     Keep<&HookDraft::call>},
-    Field<HookDraft>{{"syscall"}, Keep<&HookDraft::syscall>},
-    Field<HookDraft>{{"args"}, Keep<&HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<&HookDraft::selectors>},
+                     Keep<HookDraft, &HookDraft::call>},
+    Field<HookDraft>{{"syscall"}, Keep<HookDraft, &HookDraft::syscall>},
+    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
+    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
     Field<HookDraft>{{"message"}, ReadMessage},
     Field<HookDraft>{{"tags"}, ReadTags},
     Field<HookDraft>{{"return", Need::kOnlyFalse}},
@@ -59,9 +54,10 @@ constexpr std::array kKprobeFields{
 };
 
 constexpr std::array kLsmHookFields{
-    Field<HookDraft>{{"hook", Need::kRequired, "bprm_creds_for_exec"}, Keep<&HookDraft::call>},
-    Field<HookDraft>{{"args"}, Keep<&HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<&HookDraft::selectors>},
+    Field<HookDraft>{{"hook", Need::kRequired, "bprm_creds_for_exec"},
+                     Keep<HookDraft, &HookDraft::call>},
+    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
+    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
     Field<HookDraft>{{"message"}, ReadMessage},
     Field<HookDraft>{{"tags"}, ReadTags},
 };
@@ -98,9 +94,8 @@ constexpr std::array kArgumentFields{
 /// Reports an argument that the hook's function does not have, or not of that type.
 void CheckArgument(Reader& reader, const Argument& argument, const HookRow& row,
                    std::string_view call) {
-  const auto known =
-      std::find_if(row.arguments.begin(), row.arguments.end(),
-                   [&](const HookArgument& each) { return each.index == argument.index; });
+  const auto known = std::ranges::find_if(
+      row.arguments, [&](const HookArgument& each) { return each.index == argument.index; });
   if (known == row.arguments.end()) {
     std::string list;
     for (const HookArgument& each : row.arguments) {
@@ -206,7 +201,7 @@ std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, Val
   std::vector<std::string_view> known;
   for (size_t i = 0; i < declared_->size(); ++i) {
     const Variable& variable = (*declared_)[i];
-    if (std::find(known.begin(), known.end(), variable.name) == known.end()) {
+    if (std::ranges::find(known, variable.name) == known.end()) {
       known.push_back(variable.name);
     }
     if (variable.name != *name) continue;

@@ -95,11 +95,6 @@ struct SpecDraft {
   WorkloadSelector selector;
 };
 
-template <std::optional<YamlNode> SpecDraft::* member>
-void Keep(Reader&, YamlNode node, SpecDraft& draft) {
-  draft.*member = node;
-}
-
 struct OptionDraft {
   std::optional<std::string> name;
   std::optional<Option> option;
@@ -122,7 +117,7 @@ void ReadOptions(Reader& reader, YamlNode node, SpecDraft& spec) {
     OptionDraft draft;
     reader.Fields<OptionDraft>(entry, kOptionFields, draft);
     if (!draft.option || !draft.value) return;
-    if (std::find(names.begin(), names.end(), *draft.name) != names.end()) {
+    if (std::ranges::find(names, *draft.name) != names.end()) {
       reader.ReportField("name", entry.position(),
                          fmt::format("option {} is there twice", Quote(*draft.name)),
                          "remove one of the two");
@@ -138,8 +133,8 @@ void ReadOptions(Reader& reader, YamlNode node, SpecDraft& spec) {
 }
 
 constexpr std::array kSectionFields{
-    Field<SpecDraft>{{"kprobes"}, Keep<&SpecDraft::kprobes>},
-    Field<SpecDraft>{{"lsmhooks"}, Keep<&SpecDraft::lsmhooks>},
+    Field<SpecDraft>{{"kprobes"}, Keep<SpecDraft, &SpecDraft::kprobes>},
+    Field<SpecDraft>{{"lsmhooks"}, Keep<SpecDraft, &SpecDraft::lsmhooks>},
     Field<SpecDraft>{{"options"}, ReadOptions},
     Field<SpecDraft>{{"loader", Need::kOnlyFalse}},
     Field<SpecDraft>{{"tracepoints", Need::kUnsupported}},
@@ -192,12 +187,12 @@ void ReadHost(Reader& reader, YamlNode node, SpecDraft& draft) {
 }
 
 /// The rows of two tables.
-template <typename Draft, size_t m, size_t n>
-constexpr std::array<Field<Draft>, m + n> Join(const std::array<Field<Draft>, m>& a,
-                                               const std::array<Field<Draft>, n>& b) {
-  std::array<Field<Draft>, m + n> joined{};
+template <typename Draft, size_t M, size_t N>
+constexpr std::array<Field<Draft>, M + N> Join(const std::array<Field<Draft>, M>& a,
+                                               const std::array<Field<Draft>, N>& b) {
+  std::array<Field<Draft>, M + N> joined{};
   std::copy(a.begin(), a.end(), joined.begin());
-  std::copy(b.begin(), b.end(), joined.begin() + m);
+  std::copy(b.begin(), b.end(), joined.begin() + M);
   return joined;
 }
 
@@ -242,7 +237,7 @@ constexpr std::string_view kSelectsNothing =
 
 constexpr auto kTemplateFields = Join(
     kSectionFields, std::array{
-                        Field<SpecDraft>{{"variables"}, Keep<&SpecDraft::variables>},
+                        Field<SpecDraft>{{"variables"}, Keep<SpecDraft, &SpecDraft::variables>},
                         Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
                         Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},
                         Field<SpecDraft>{{"hostSelector", Need::kMisplaced, kSelectsNothing}},
@@ -263,8 +258,8 @@ constexpr std::array kVariableFields{
 template <typename Named>
 void CheckNameUnique(Reader& reader, Position position, const std::vector<Named>& named,
                      std::string_view name) {
-  const auto first = std::find_if(named.begin(), named.end(),
-                                  [&](const Named& other) { return other.name == name; });
+  const auto first =
+      std::ranges::find_if(named, [&](const Named& other) { return other.name == name; });
   if (first == named.end()) return;
   reader.ReportField("name", position,
                      fmt::format("variable {} is there twice, first on line {}", Quote(name),
@@ -393,11 +388,6 @@ struct DocumentDraft {
   std::optional<YamlNode> spec;
 };
 
-template <std::optional<YamlNode> DocumentDraft::* member>
-void Keep(Reader&, YamlNode node, DocumentDraft& draft) {
-  draft.*member = node;
-}
-
 constexpr std::array kDocumentFields{
     Field<DocumentDraft>{{"apiVersion", Need::kRequired, kApiVersion},
                          [](Reader& reader, YamlNode node, DocumentDraft&) {
@@ -407,10 +397,12 @@ constexpr std::array kDocumentFields{
                                          fmt::format("unknown apiVersion {}", Quote(*version)),
                                          fmt::format("write `apiVersion: {}`", kApiVersion));
                          }},
-    Field<DocumentDraft>{{"kind", Need::kRequired, "TracingPolicy"}, Keep<&DocumentDraft::kind>},
+    Field<DocumentDraft>{{"kind", Need::kRequired, "TracingPolicy"},
+                         Keep<DocumentDraft, &DocumentDraft::kind>},
     Field<DocumentDraft>{{"metadata", Need::kRequired, "{name: my-policy}"},
-                         Keep<&DocumentDraft::metadata>},
-    Field<DocumentDraft>{{"spec", Need::kRequired, "{kprobes: […]}"}, Keep<&DocumentDraft::spec>},
+                         Keep<DocumentDraft, &DocumentDraft::metadata>},
+    Field<DocumentDraft>{{"spec", Need::kRequired, "{kprobes: […]}"},
+                         Keep<DocumentDraft, &DocumentDraft::spec>},
     Field<DocumentDraft>{{"status", Need::kIgnored}},
 };
 

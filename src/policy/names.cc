@@ -18,8 +18,7 @@ bool IsAlphanumeric(char c) { return IsLowerAlphanumeric(c) || (c >= 'A' && c <=
 /// RFC 1123, with the lower case that Kubernetes asks for.
 bool IsDnsLabel(std::string_view text) {
   return !text.empty() && IsLowerAlphanumeric(text.front()) && IsLowerAlphanumeric(text.back()) &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return IsLowerAlphanumeric(c) || c == '-'; });
+         std::ranges::all_of(text, [](char c) { return IsLowerAlphanumeric(c) || c == '-'; });
 }
 
 bool IsDnsSubdomain(std::string_view text) {
@@ -32,8 +31,8 @@ bool IsDnsSubdomain(std::string_view text) {
 
 bool IsVariableName(std::string_view text) {
   return !text.empty() && (IsAlphanumeric(text.front()) || text.front() == '_') &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return IsAlphanumeric(c) || c == '_' || c == '-'; });
+         std::ranges::all_of(text,
+                             [](char c) { return IsAlphanumeric(c) || c == '_' || c == '-'; });
 }
 
 struct Form {
@@ -72,10 +71,9 @@ std::optional<std::string> ReadVariableName(Reader& reader, YamlNode node) {
 }
 
 bool IsLabelKey(std::string_view text) {
-  return !text.empty() && text.size() <= kLabelKeyBytesMax &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return IsAlphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '/' || c == ':';
-         });
+  return !text.empty() && text.size() <= kLabelKeyBytesMax && std::ranges::all_of(text, [](char c) {
+    return IsAlphanumeric(c) || c == '-' || c == '_' || c == '.' || c == '/' || c == ':';
+  });
 }
 
 std::optional<std::string> ReadText(Reader& reader, YamlNode node, size_t bytes_max) {

@@ -36,6 +36,12 @@ struct FieldName {
 
 class Reader;
 
+/// Reads a field into `Member` of a draft as it is, for what can be read only when others are.
+template <typename Draft, std::optional<YamlNode> Draft::* Member>
+void Keep(Reader&, YamlNode node, Draft& draft) {
+  draft.*Member = node;
+}
+
 /// One row of a table of fields. `read` gets the field's value, never null; it is there for
 /// kRequired and kOptional.
 template <typename Draft>

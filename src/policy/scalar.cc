@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <initializer_list>
+#include <memory>
 
 namespace gatehouse::policy {
 namespace {
@@ -25,8 +27,7 @@ bool IsWord(std::string_view text, std::string_view word) {
 
 bool IsOneOf(std::string_view text, std::initializer_list<std::string_view> words) {
   return text.size() <= kWordBytesMax &&
-         std::any_of(words.begin(), words.end(),
-                     [&](std::string_view word) { return IsWord(text, word); });
+         std::ranges::any_of(words, [&](std::string_view word) { return IsWord(text, word); });
 }
 
 bool AllOf(std::string_view text, std::string_view characters) {
@@ -51,8 +52,8 @@ bool IsFloat(std::string_view unsigned_text) {
   if (IsOneOf(unsigned_text, {".inf", ".nan"})) return true;
   if (unsigned_text.find_first_of("0123456789") > 1) return false;  // "1", ".1"
   double value = 0;
-  const char* end = unsigned_text.data() + unsigned_text.size();
-  const auto [parsed, error] = std::from_chars(unsigned_text.data(), end, value);
+  const char* end = std::to_address(unsigned_text.end());
+  const auto [parsed, error] = std::from_chars(std::to_address(unsigned_text.begin()), end, value);
   // What is out of range is still a number.
   return parsed == end && error != std::errc::invalid_argument;
 }
@@ -85,8 +86,8 @@ std::optional<int64_t> ReadInteger(std::string_view text) {
   const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
   if (digits.size() > 1 && digits.front() == '0') return std::nullopt;
   int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [parsed, error] = std::from_chars(text.data(), end, value);
+  const char* end = std::to_address(text.end());
+  const auto [parsed, error] = std::from_chars(std::to_address(text.begin()), end, value);
   if (text.empty() || parsed != end || error != std::errc()) return std::nullopt;
   return value;
 }

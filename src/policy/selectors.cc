@@ -29,7 +29,7 @@ void CheckPodKey(Reader& reader, Position position, const std::string& key) {
 
 void CheckContainerKey(Reader& reader, Position position, const std::string& key) {
   static constexpr std::array<std::string_view, 2> kKeys{"name", "repo"};
-  if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) return;
+  if (std::ranges::find(kKeys, key) != kKeys.end()) return;
   const std::vector<std::string_view> known(kKeys.begin(), kKeys.end());
   reader.ReportUnknownName(position, "key of containers", key, known, known);
 }
@@ -89,9 +89,9 @@ void ReadRequirement(Reader& reader, YamlNode node, SelectorDraft& selector) {
   }
   LabelRequirement& requirement = draft.requirement;
   requirement.op = *draft.op;
-  std::sort(requirement.values.begin(), requirement.values.end());
-  requirement.values.erase(std::unique(requirement.values.begin(), requirement.values.end()),
-                           requirement.values.end());
+  std::ranges::sort(requirement.values);
+  const auto repeated = std::ranges::unique(requirement.values);
+  requirement.values.erase(repeated.begin(), repeated.end());
   selector.selector.requirements.push_back(std::move(requirement));
 }
 
