@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bind/index.h"
 
+#include <xxhash.h>
+
 #include <algorithm>
 #include <optional>
 #include <string_view>
@@ -17,16 +19,11 @@ constexpr char kContainer = 'c';
 constexpr char kRepo = 'r';
 
 Trait MakeTrait(char kind, std::string_view value) {
-  Trait trait(1, kind);
-  trait += value;
-  return trait;
+  return XXH3_64bits_withSeed(value.data(), value.size(), static_cast<XXH64_hash_t>(kind));
 }
 
 Trait LabelTrait(std::string_view key, std::string_view value) {
-  Trait trait = MakeTrait(kLabel, key);
-  trait += '\0';  // occurs in no key
-  trait += value;
-  return trait;
+  return XXH3_64bits_withSeed(value.data(), value.size(), MakeTrait(kLabel, key));
 }
 
 /// A workload that matches has at least one of these.
@@ -66,10 +63,12 @@ std::vector<Demand> DemandsOf(const Record& record) {
     AddDemands(record.selector.pod, PodTrait, demands);
     AddDemands(record.selector.container, ContainerTrait, demands);
   }
-  if (record.kind == Kind::kBinding) {
-    for (Demand& demand : demands) {
+  for (Demand& demand : demands) {
+    if (record.kind == Kind::kBinding) {
       demand.push_back(LabelTrait(record.LabelKey(), record.LabelSuffix()));
     }
+    std::sort(demand.begin(), demand.end());
+    demand.erase(std::unique(demand.begin(), demand.end()), demand.end());
   }
   return demands;
 }
@@ -81,7 +80,7 @@ const Demand* Narrowest(const std::vector<Demand>& demands, const ByTrait& by_tr
   size_t fewest = 0;
   for (const Demand& demand : demands) {
     size_t entries = 0;
-    for (const Trait& trait : demand) {
+    for (const Trait trait : demand) {
       if (const auto found = by_trait.find(trait); found != by_trait.end()) {
         entries += found->second.size();
       }
@@ -108,15 +107,15 @@ std::vector<Trait> TraitsOf(const workload::Workload& workload) {
 
 void WorkloadIndex::Add(const workload::Workload& workload) {
   all_.insert(workload.id);
-  for (Trait& trait : TraitsOf(workload)) {
-    std::vector<WorkloadId>& ids = by_trait_[std::move(trait)];
+  for (const Trait trait : TraitsOf(workload)) {
+    std::vector<WorkloadId>& ids = by_trait_[trait];
     ids.insert(std::upper_bound(ids.begin(), ids.end(), workload.id), workload.id);
   }
 }
 
 void WorkloadIndex::Remove(const workload::Workload& workload) {
   all_.erase(workload.id);
-  for (const Trait& trait : TraitsOf(workload)) {
+  for (const Trait trait : TraitsOf(workload)) {
     const auto found = by_trait_.find(trait);
     std::vector<WorkloadId>& ids = found->second;
     ids.erase(std::lower_bound(ids.begin(), ids.end(), workload.id));
@@ -132,7 +131,7 @@ void WorkloadIndex::ForEach(const Record& record,
     for (const WorkloadId id : all_) visit(id);
     return;
   }
-  for (const Trait& trait : *demand) {
+  for (const Trait trait : *demand) {
     const auto found = by_trait_.find(trait);
     if (found == by_trait_.end()) continue;
     for (const WorkloadId id : found->second) visit(id);
@@ -146,14 +145,14 @@ void RecordIndex::Add(const Record& record) {
     rest_.insert(&record);
     return;
   }
-  for (const Trait& trait : *demand) by_trait_[trait].push_back(&record);
+  for (const Trait trait : *demand) by_trait_[trait].push_back(&record);
   traits_of_.emplace(&record, *demand);
 }
 
 void RecordIndex::Remove(const Record& record) {
   if (rest_.erase(&record) > 0) return;
   const auto traits = traits_of_.find(&record);
-  for (const Trait& trait : traits->second) {
+  for (const Trait trait : traits->second) {
     const auto found = by_trait_.find(trait);
     std::erase(found->second, &record);
     if (found->second.empty()) by_trait_.erase(found);
@@ -165,7 +164,7 @@ void RecordIndex::ForEach(const workload::Workload* workload,
                           const std::function<void(const Record&)>& visit) const {
   for (const Record* record : rest_) visit(*record);
   if (workload == nullptr) return;
-  for (const Trait& trait : TraitsOf(*workload)) {
+  for (const Trait trait : TraitsOf(*workload)) {
     const auto found = by_trait_.find(trait);
     if (found == by_trait_.end()) continue;
     for (const Record* record : found->second) visit(*record);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <set>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -15,8 +15,9 @@
 /// only narrow the search: whoever uses them still asks bind/selector.h.
 namespace gatehouse::bind {
 
-/// A fact about a workload that a selector can demand: kind of key, key, value; one string.
-using Trait = std::string;
+/// A fact about a workload that a selector can demand: the hash of a kind of key, a key and a
+/// value. Two facts that share a hash make a search wider, not wrong.
+using Trait = uint64_t;
 
 /// All traits of a workload: its labels, namespace, container name, repository.
 [[nodiscard]] std::vector<Trait> TraitsOf(const workload::Workload& workload);

@@ -92,7 +92,7 @@ bool IsAbout(const Record& record, const workload::Workload* workload) {
 policy::Mode ModeOf(const Record& record, const Record* tmpl) {
   if (record.runtime_mode) return *record.runtime_mode;
   if (tmpl != nullptr) return ModeOf(*tmpl, nullptr);
-  return record.spec ? record.spec->mode : policy::Mode::kEnforce;
+  return record.spec ? record.spec->mode() : policy::Mode::kEnforce;
 }
 
 Result<std::vector<compile::ValueSetPtr>> ValuesFor(const Record& binding, const Record& tmpl) {

@@ -268,7 +268,7 @@ TEST_F(ResolverTest, TheModeSetAtRunTimeWins) {
 TEST_F(ResolverTest, TheModeOfABindingIsItsOwnOrItsTemplates) {
   Put(Pod(1, "web", {}));
   Add(AllowTemplate("t", Mode::kMonitor));
-  EXPECT_TRUE(Add(Binding("b", "t", Pods({}), {})).added.at(0).second->monitor);
+  EXPECT_TRUE(Add(BindingDocument("b", "t", Pods({}), {})).added.at(0).second->monitor);
   EXPECT_FALSE(Configure("t", {}, Mode::kEnforce).added.at(0).second->monitor);
   EXPECT_TRUE(Configure("b", {}, Mode::kMonitor).added.at(0).second->monitor);
   EXPECT_EQ(Status("b").mode, Mode::kMonitor);
@@ -308,7 +308,8 @@ TEST_F(ResolverTest, ATemplateAloneDoesNothing) {
 TEST_F(ResolverTest, ABindingGivesItsValuesToTheTemplate) {
   Put(Pod(1, "web", {{"app", "web"}}));
   Add(AllowTemplate("t"));
-  const Delta delta = Add(Binding("b", "t", Pods({In("app", {"web"})}), {"/bin/ls", "/bin/cat"}));
+  const Delta delta =
+      Add(BindingDocument("b", "t", Pods({In("app", {"web"})}), {"/bin/ls", "/bin/cat"}));
   EXPECT_THAT(ValuesOf(delta), UnorderedElementsAre("/bin/ls", "/bin/cat"));
   const InstanceInfoPtr info = resolver_.instances().Find(delta.added[0].first);
   ASSERT_NE(info, nullptr);
@@ -321,7 +322,7 @@ TEST_F(ResolverTest, ABindingGivesItsValuesToTheTemplate) {
 
 TEST_F(ResolverTest, ABindingWaitsForItsTemplate) {
   Put(Pod(1, "web", {}));
-  EXPECT_TRUE(Add(Binding("b", "t", Pods({}), {"/bin/ls"})).empty());
+  EXPECT_TRUE(Add(BindingDocument("b", "t", Pods({}), {"/bin/ls"})).empty());
   EXPECT_EQ(Status("b").state, State::kPending);
   EXPECT_THAT(Status("b").error, HasSubstr("\"t\" does not exist"));
   Add(AllowTemplate("t"));
@@ -335,7 +336,7 @@ TEST_F(ResolverTest, ABindingWaitsForItsTemplate) {
 TEST_F(ResolverTest, ADisabledTemplateMakesItsBindingsInert) {
   Put(Pod(1, "web", {}));
   Add(AllowTemplate("t"));
-  Add(Binding("b", "t", Pods({}), {}));
+  Add(BindingDocument("b", "t", Pods({}), {}));
   Configure("t", false, {});
   EXPECT_THAT(On(1), IsEmpty());
   EXPECT_EQ(Status("b").state, State::kPending);
@@ -347,13 +348,13 @@ TEST_F(ResolverTest, ADisabledTemplateMakesItsBindingsInert) {
 TEST_F(ResolverTest, ABindingWithOtherVariablesIsRefusedAsAWhole) {
   Put(Pod(1, "web", {}));
   Add(AllowTemplate("t"));
-  Add(Binding("b", "t", Pods({}), {"/bin/ls"}, {.variable = "alowed"}));
+  Add(BindingDocument("b", "t", Pods({}), {"/bin/ls"}, {.variable = "alowed"}));
   EXPECT_THAT(On(1), IsEmpty());
   const PolicyStatus status = Status("b");
   EXPECT_EQ(status.state, State::kRefused);
   EXPECT_THAT(status.error, AllOf(HasSubstr("no value for variable \"allowed\""),
                                   HasSubstr("\"alowed\", which is no variable")));
-  Add(Binding("good", "t", Pods({}), {"/bin/ls"}));
+  Add(BindingDocument("good", "t", Pods({}), {"/bin/ls"}));
   EXPECT_THAT(On(1), ElementsAre("good")) << "a refused binding is in nobody's way";
 }
 
@@ -361,8 +362,8 @@ TEST_F(ResolverTest, AChangedTemplateChangesAllItsInstancesAtOnce) {
   Put(Pod(1, "a", {{"app", "a"}}));
   Put(Pod(2, "b", {{"app", "b"}}));
   Add(AllowTemplate("t"));
-  Add(Binding("ba", "t", Pods({In("app", {"a"})}), {"/a"}));
-  Add(Binding("bb", "t", Pods({In("app", {"b"})}), {"/b"}));
+  Add(BindingDocument("ba", "t", Pods({In("app", {"a"})}), {"/a"}));
+  Add(BindingDocument("bb", "t", Pods({In("app", {"b"})}), {"/b"}));
   const Delta delta = Replace(AllowTemplate("t", Mode::kMonitor));
   EXPECT_EQ(delta.added.size(), 2u);
   EXPECT_EQ(delta.removed.size(), 2u);
@@ -371,8 +372,8 @@ TEST_F(ResolverTest, AChangedTemplateChangesAllItsInstancesAtOnce) {
 
 TEST_F(ResolverTest, ALabelOnThePodAppliesABinding) {
   Add(AllowTemplate("web"));
-  Add(Binding("web-strict", "web", Everything(), {"/bin/ls"}));
-  Add(Binding("other", "web", Everything(), {"/bin/ls"}));
+  Add(BindingDocument("web-strict", "web", Everything(), {"/bin/ls"}));
+  Add(BindingDocument("other", "web", Everything(), {"/bin/ls"}));
   Put(Pod(1, "a", {{"tetragon-web", "strict"}}));
   Put(Pod(2, "b", {{"tetragon-web", "other"}}));
   Put(Pod(3, "c", {}));
@@ -384,7 +385,7 @@ TEST_F(ResolverTest, ALabelOnThePodAppliesABinding) {
 
 TEST_F(ResolverTest, ALabelAppliesBesideTheSelector) {
   Add(AllowTemplate("web"));
-  Add(Binding("web-strict", "web", Pods({In("app", {"web"})}), {"/bin/ls"}));
+  Add(BindingDocument("web-strict", "web", Pods({In("app", {"web"})}), {"/bin/ls"}));
   Put(Pod(1, "a", {{"tetragon-web", "strict"}}));
   Put(Pod(2, "b", {{"app", "web"}}));
   Put(Pod(3, "c", {{"app", "web"}, {"tetragon-web", "strict"}}));
@@ -402,8 +403,8 @@ class OverlapTest : public ResolverTest {
     Add(AllowTemplate("t"));
   }
   void AddBoth(const BindingOptions& a, const BindingOptions& b) {
-    Add(Binding("a", "t", Pods({In("app", {"web"})}), {"/a"}, a));
-    Add(Binding("b", "t", Pods({In("tier", {"front"})}), {"/b"}, b));
+    Add(BindingDocument("a", "t", Pods({In("app", {"web"})}), {"/a"}, a));
+    Add(BindingDocument("b", "t", Pods({In("tier", {"front"})}), {"/b"}, b));
   }
 };
 
@@ -449,20 +450,20 @@ TEST_F(OverlapTest, ThePriorityDecidesNothingIfOneDoesNotAllowIt) {
 TEST_F(OverlapTest, ATieOfTheHighestIsAConflictOfAll) {
   AddBoth({.override_allowed = true, .priority = 2}, {.override_allowed = true, .priority = 2});
   EXPECT_THAT(On(1), IsEmpty());
-  Add(Binding("low", "t", Pods({In("tier", {"front"})}), {"/c"},
-              {.override_allowed = true, .priority = 1}));
+  Add(BindingDocument("low", "t", Pods({In("tier", {"front"})}), {"/c"},
+                      {.override_allowed = true, .priority = 1}));
   EXPECT_THAT(On(1), IsEmpty());
   EXPECT_THAT(Status("low").error, AllOf(HasSubstr("\"a\", \"b\""), HasSubstr("overridePriority")));
-  Add(Binding("top", "t", Pods({In("tier", {"front"})}), {"/d"},
-              {.override_allowed = true, .priority = 3}));
+  Add(BindingDocument("top", "t", Pods({In("tier", {"front"})}), {"/d"},
+                      {.override_allowed = true, .priority = 3}));
   EXPECT_THAT(On(1), ElementsAre("top"));
 }
 
 TEST_F(OverlapTest, BindingsThatAllMergeGiveTheUnion) {
-  Add(Binding("a", "t", Pods({In("app", {"web"})}), {"/a", "/x"},
-              {.on_overlap = OnOverlap::kMerge}));
-  const Delta delta = Add(Binding("b", "t", Pods({In("tier", {"front"})}), {"/b", "/x"},
-                                  {.on_overlap = OnOverlap::kMerge}));
+  Add(BindingDocument("a", "t", Pods({In("app", {"web"})}), {"/a", "/x"},
+                      {.on_overlap = OnOverlap::kMerge}));
+  const Delta delta = Add(BindingDocument("b", "t", Pods({In("tier", {"front"})}), {"/b", "/x"},
+                                          {.on_overlap = OnOverlap::kMerge}));
   EXPECT_THAT(ValuesOf(delta), UnorderedElementsAre("/a", "/b", "/x"));
   EXPECT_THAT(On(1), ElementsAre("a+b"));
   EXPECT_THAT(On(2), ElementsAre("a"));
@@ -498,8 +499,8 @@ TEST_F(OverlapTest, DisabledBindingsAreInNobodysWay) {
 
 TEST_F(OverlapTest, BindingsOfDifferentTemplatesDoNotMeet) {
   Add(AllowTemplate("u"));
-  Add(Binding("a", "t", Pods({}), {"/a"}));
-  Add(Binding("b", "u", Pods({}), {"/b"}));
+  Add(BindingDocument("a", "t", Pods({}), {"/a"}));
+  Add(BindingDocument("b", "u", Pods({}), {"/b"}));
   EXPECT_THAT(On(1), ElementsAre("a", "b"));
 }
 
@@ -519,7 +520,7 @@ TEST_F(ResolverTest, ADroppedTransactionLeavesEverythingAsItWas) {
   Put(Pod(1, "web", {{"app", "web"}}));
   Put(Pod(2, "db", {{"app", "db"}}));
   Add(AllowTemplate("t"));
-  Add(Binding("b", "t", Pods({In("app", {"web"})}), {"/a"}));
+  Add(BindingDocument("b", "t", Pods({In("app", {"web"})}), {"/a"}));
   Add(PolicyDocument("p", Pods({}), AllowList({"/p"})));
   const std::vector<InstanceId> group1 = resolver_.Group(1);
   const std::vector<InstanceId> group2 = resolver_.Group(2);
@@ -528,7 +529,7 @@ TEST_F(ResolverTest, ADroppedTransactionLeavesEverythingAsItWas) {
     Resolver::Transaction transaction(resolver_);
     ASSERT_TRUE(transaction.Remove({"p", ""}));
     ASSERT_TRUE(transaction.Replace(AllowTemplate("t", Mode::kMonitor)));
-    ASSERT_TRUE(transaction.Add(Binding("c", "t", Pods({}), {"/c"})));
+    ASSERT_TRUE(transaction.Add(BindingDocument("c", "t", Pods({}), {"/c"})));
     ASSERT_TRUE(transaction.Configure({"b", ""}, false, {}));
     transaction.PutWorkload(Share(Pod(1, "web", {{"app", "other"}})));
     transaction.RemoveWorkload(2);

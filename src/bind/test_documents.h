@@ -124,9 +124,10 @@ struct BindingOptions {
   std::string variable = "allowed";
 };
 
-inline policy::Document Binding(std::string name, std::string template_name,
-                                policy::WorkloadSelector selector, std::vector<std::string> allowed,
-                                const BindingOptions& options = {}) {
+inline policy::Document BindingDocument(std::string name, std::string template_name,
+                                        policy::WorkloadSelector selector,
+                                        std::vector<std::string> allowed,
+                                        const BindingOptions& options = {}) {
   policy::Binding binding;
   binding.key = {std::move(name), options.ns};
   binding.template_name = std::move(template_name);

@@ -238,7 +238,7 @@ Result<InstanceId> Resolver::Transaction::InstanceFor(const Record* tmpl,
   if (tmpl != nullptr) {
     GH_ASSIGN(values, MergedValues(members, *tmpl, resolver_.sets_));
   }
-  const compile::LoweredSpec& spec = *(tmpl != nullptr ? tmpl : members.front())->spec;
+  const compile::LoweredSpecPtr& spec = (tmpl != nullptr ? tmpl : members.front())->spec;
   auto program = compile::Instantiate(spec, values, mode, resolver_.sets_);
   const InstanceId id = resolver_.next_instance_++;
   InstanceInfoPtr info = MakeInfo(id, tmpl, members, mode);

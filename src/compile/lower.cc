@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -27,43 +26,38 @@ Result<void> CheckSize(const ValueSet& set, const std::string& object) {
               "use Prefix or Postfix, or split the values over several selectors");
 }
 
-/// Lowers the hooks of one spec.
+/// Lowers one spec, hook by hook.
 class Lowering {
  public:
-  Lowering(std::span<const policy::Variable> variables, ValueSets& sets)
-      : variables_(variables), sets_(sets) {}
+  Lowering(std::span<const policy::Variable> variables, ValueSets& sets, LoweredSpec& spec)
+      : variables_(variables), sets_(sets), spec_(spec) {}
 
-  Result<LoweredHook> LowerHook(const policy::Hook& hook, uint8_t hook_index) const {
+  Result<void> AddHook(const policy::Hook& hook) {
     const policy::HookRow* row = policy::FindHook(hook.kind, hook.call);
     if (row == nullptr) {
       return Fail(ErrorCode::kUnsupported, hook.call, "this hook is not known");
     }
-    LoweredHook lowered;
-    lowered.hook = row->hook;
-    lowered.hook_index = hook_index;
     if (hook.selectors.size() > GH_RULES_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   std::to_string(hook.selectors.size()) + " selectors, and at most " +
                       std::to_string(GH_RULES_PER_POLICY_MAX) + " are possible",
                   "split the policy");
     }
+    const auto hook_index = static_cast<uint8_t>(spec_.hooks.size());
+    HookProgram& lowered = spec_.hooks.emplace_back();
+    lowered.hook = row->hook;
+    lowered.hook_index = hook_index;
+    lowered.rules.reserve(std::max<size_t>(hook.selectors.size(), 1));
     for (const policy::Selector& selector : hook.selectors) {
-      GH_ASSIGN(LoweredRule rule, LowerSelector(hook, *row, selector));
-      rule.index = static_cast<uint16_t>(lowered.rules.size());
-      lowered.rules.push_back(std::move(rule));
+      GH_TRY(AddRule(hook, *row, selector, lowered));
     }
-    if (hook.selectors.empty()) {
-      LoweredRule always;
-      always.actions = GH_ACTION_POST;
-      lowered.rules.push_back(std::move(always));
-    }
-    return lowered;
+    if (hook.selectors.empty()) lowered.rules.emplace_back().actions = GH_ACTION_POST;
+    return {};
   }
 
  private:
-  Result<LoweredRule> LowerSelector(const policy::Hook& hook, const policy::HookRow& row,
-                                    const policy::Selector& selector) const {
-    LoweredRule rule;
+  Result<void> AddRule(const policy::Hook& hook, const policy::HookRow& row,
+                       const policy::Selector& selector, HookProgram& lowered) {
     if (selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   "a selector with " + std::to_string(selector.filters.size()) +
@@ -71,42 +65,43 @@ class Lowering {
                       " are possible",
                   "use one filter with several values instead of several filters");
     }
+    Rule& rule = lowered.rules.emplace_back();
+    rule.index = static_cast<uint16_t>(lowered.rules.size() - 1);
+    rule.filters.reserve(selector.filters.size());
     for (const policy::Filter& filter : selector.filters) {
-      GH_ASSIGN(LoweredFilter lowered, LowerFilter(hook, row, filter));
-      rule.filters.push_back(std::move(lowered));
+      Filter& target = rule.filters.emplace_back();
+      GH_TRY(LowerFilter(hook, row, filter, target));
+      if (target.set) continue;
+      GH_ASSIGN(const uint32_t variable, FindVariable(hook, *filter.values.variable));
+      spec_.blanks.push_back({lowered.hook_index, rule.index,
+                              static_cast<uint32_t>(rule.filters.size() - 1), variable});
     }
     rule.actions = GH_ACTION_POST;
-    for (const policy::Action& action : selector.actions) {
-      GH_TRY(AddAction(hook, action, rule));
-    }
+    for (const policy::Action& action : selector.actions) GH_TRY(AddAction(hook, action, rule));
     if (HasAction(selector, policy::ActionKind::kNoPost)) {
       rule.actions = static_cast<uint16_t>(rule.actions & ~GH_ACTION_POST);
     }
-    return rule;
+    return {};
   }
 
-  Result<LoweredFilter> LowerFilter(const policy::Hook& hook, const policy::HookRow& row,
-                                    const policy::Filter& filter) const {
-    LoweredFilter lowered;
+  /// All but the set of a variable.
+  Result<void> LowerFilter(const policy::Hook& hook, const policy::HookRow& row,
+                           const policy::Filter& filter, Filter& lowered) {
     GH_ASSIGN(lowered.subject, SubjectOf(hook, row, filter));
     const policy::OperatorTraits traits = policy::TraitsOf(filter.op);
     lowered.match = traits.match;
     lowered.negated = traits.negated;
-    if (!filter.values.variable) {
-      lowered.set = MakeSet(lowered.match, filter.values, sets_);
-      GH_TRY(CheckSize(*lowered.set, hook.call));
-      return lowered;
+    if (filter.values.variable) return {};
+    lowered.set = MakeSet(lowered.match, filter.values, sets_);
+    return CheckSize(*lowered.set, hook.call);
+  }
+
+  Result<uint32_t> FindVariable(const policy::Hook& hook, const std::string& name) const {
+    for (size_t i = 0; i < variables_.size(); ++i) {
+      if (variables_[i].name == name) return static_cast<uint32_t>(i);
     }
-    const auto declared = std::find_if(
-        variables_.begin(), variables_.end(),
-        [&](const policy::Variable& variable) { return variable.name == *filter.values.variable; });
-    if (declared == variables_.end()) {
-      return Fail(ErrorCode::kInvalid, hook.call,
-                  "variable \"" + *filter.values.variable + "\" is not declared",
-                  "declare it in the template's variables");
-    }
-    lowered.variable = static_cast<uint32_t>(declared - variables_.begin());
-    return lowered;
+    return Fail(ErrorCode::kInvalid, hook.call, "variable \"" + name + "\" is not declared",
+                "declare it in the template's variables");
   }
 
   static Result<gh_subject> SubjectOf(const policy::Hook& hook, const policy::HookRow& row,
@@ -128,7 +123,7 @@ class Lowering {
   }
 
   static Result<void> AddAction(const policy::Hook& hook, const policy::Action& action,
-                                LoweredRule& rule) {
+                                Rule& rule) {
     switch (action.kind) {
       case policy::ActionKind::kPost:
       case policy::ActionKind::kNoPost:
@@ -159,22 +154,14 @@ class Lowering {
 
   std::span<const policy::Variable> variables_;
   ValueSets& sets_;
+  LoweredSpec& spec_;
 };
-
-Result<Filter> InstantiateFilter(const LoweredFilter& filter, const LoweredSpec& spec,
-                                 std::span<const ValueSetPtr> values, ValueSets& sets) {
-  Filter result{filter.subject, filter.match, filter.negated, filter.set};
-  if (result.set) return result;
-  result.set = sets.Convert(*values[filter.variable], filter.match);
-  GH_TRY(CheckSize(*result.set, "variable " + spec.variables[filter.variable]));
-  return result;
-}
 
 }  // namespace
 
 bool LoweredSpec::Enforces() const {
-  return std::any_of(hooks.begin(), hooks.end(), [](const LoweredHook& hook) {
-    return std::any_of(hook.rules.begin(), hook.rules.end(), [](const LoweredRule& rule) {
+  return std::any_of(hooks.begin(), hooks.end(), [](const HookProgram& hook) {
+    return std::any_of(hook.rules.begin(), hook.rules.end(), [](const Rule& rule) {
       return (rule.actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL)) != 0;
     });
   });
@@ -182,24 +169,21 @@ bool LoweredSpec::Enforces() const {
 
 Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::Variable> variables,
                              ValueSets& sets) {
-  auto lowered = std::make_shared<LoweredSpec>();
-  lowered->mode = spec.mode;
-  for (const policy::Variable& variable : variables) lowered->variables.push_back(variable.name);
-
   if (spec.hooks.size() > UINT8_MAX) {
     return Fail(ErrorCode::kInvalid, "",
                 std::to_string(spec.hooks.size()) + " hooks, and at most " +
                     std::to_string(UINT8_MAX) + " are possible",
                 "split the policy");
   }
-  const Lowering lowering(variables, sets);
+  auto lowered = std::make_shared<LoweredSpec>();
+  lowered->monitor = spec.mode == policy::Mode::kMonitor;
+  for (const policy::Variable& variable : variables) lowered->variables.push_back(variable.name);
+  lowered->hooks.reserve(spec.hooks.size());
+  Lowering lowering(variables, sets, *lowered);
   std::vector<HookInfo> infos;
   infos.reserve(spec.hooks.size());
-  lowered->hooks.reserve(spec.hooks.size());
   for (const policy::Hook& hook : spec.hooks) {
-    const auto hook_index = static_cast<uint8_t>(lowered->hooks.size());
-    GH_ASSIGN(LoweredHook lowered_hook, lowering.LowerHook(hook, hook_index));
-    lowered->hooks.push_back(std::move(lowered_hook));
+    GH_TRY(lowering.AddHook(hook));
     infos.push_back({hook.kind, hook.call, hook.message, hook.tags, hook.arguments});
   }
   lowered->infos = std::make_shared<const std::vector<HookInfo>>(std::move(infos));
@@ -210,36 +194,24 @@ ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets) {
   return MakeSet(GH_MATCH_EXACT, values, sets);
 }
 
-Result<ProgramPtr> Instantiate(const LoweredSpec& spec, std::span<const ValueSetPtr> values,
+Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec, std::span<const ValueSetPtr> values,
                                policy::Mode mode, ValueSets& sets) {
-  if (values.size() != spec.variables.size()) {
+  if (values.size() != spec->variables.size()) {
     return Fail(ErrorCode::kInvalid, "",
                 std::to_string(values.size()) + " values for " +
-                    std::to_string(spec.variables.size()) + " variables");
+                    std::to_string(spec->variables.size()) + " variables");
   }
   for (size_t i = 0; i < values.size(); ++i) {
-    if (!values[i]) return Fail(ErrorCode::kInvalid, "variable " + spec.variables[i], "no value");
+    if (!values[i]) return Fail(ErrorCode::kInvalid, "variable " + spec->variables[i], "no value");
   }
-  auto program = std::make_shared<Program>();
+  if (spec->blanks.empty() && mode == spec->mode()) return spec;
+
+  auto program = std::make_shared<Program>(*spec);
   program->monitor = mode == policy::Mode::kMonitor;
-  program->hooks.reserve(spec.hooks.size());
-  for (const LoweredHook& hook : spec.hooks) {
-    HookProgram& target = program->hooks.emplace_back();
-    target.hook = hook.hook;
-    target.hook_index = hook.hook_index;
-    target.rules.reserve(hook.rules.size());
-    for (const LoweredRule& rule : hook.rules) {
-      Rule& copy = target.rules.emplace_back();
-      copy.index = rule.index;
-      copy.actions = rule.actions;
-      copy.error = rule.error;
-      copy.signal = rule.signal;
-      copy.filters.reserve(rule.filters.size());
-      for (const LoweredFilter& filter : rule.filters) {
-        GH_ASSIGN(Filter instantiated, InstantiateFilter(filter, spec, values, sets));
-        copy.filters.push_back(std::move(instantiated));
-      }
-    }
+  for (const Blank& blank : spec->blanks) {
+    Filter& filter = program->hooks[blank.hook].rules[blank.rule].filters[blank.filter];
+    filter.set = sets.Convert(*values[blank.variable], filter.match);
+    GH_TRY(CheckSize(*filter.set, "variable " + spec->variables[blank.variable]));
   }
   return program;
 }

@@ -29,40 +29,33 @@ struct HookInfo {
 /// By hook_index. Shared by all instances of a spec.
 using HookInfos = std::shared_ptr<const std::vector<HookInfo>>;
 
-/// A filter whose values may still be a variable.
-struct LoweredFilter {
-  gh_subject subject = GH_SUBJECT_OBJECT;
-  gh_match match = GH_MATCH_EXACT;
-  bool negated = false;
-  ValueSetPtr set;        ///< null: the variable stands for the values
-  uint32_t variable = 0;  ///< without a set: index into LoweredSpec::variables
+/// A filter of a template that has no set yet: where it is, and which variable stands for its
+/// values.
+struct Blank {
+  uint32_t hook = 0;      ///< index into Program::hooks
+  uint32_t rule = 0;      ///< index into HookProgram::rules
+  uint32_t filter = 0;    ///< index into Rule::filters, whose set is null
+  uint32_t variable = 0;  ///< index into LoweredSpec::variables
 };
 
-/// One selector; the fields are those of compile::Rule.
-struct LoweredRule {
-  std::vector<LoweredFilter> filters;
-  uint16_t index = 0;
-  uint16_t actions = 0;
-  int16_t error = 0;
-  uint8_t signal = 0;
-};
-
-struct LoweredHook {
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
-  uint8_t hook_index = 0;
-  std::vector<LoweredRule> rules;  ///< never empty
-};
-
-/// The spec of a policy (no variables) or a template. Immutable, shared.
-struct LoweredSpec {
-  policy::Mode mode = policy::Mode::kEnforce;  ///< as written
-  std::vector<std::string> variables;          ///< in the order of their declaration
-  std::vector<LoweredHook> hooks;
+/// The spec of a policy or a template: the program in the mode as written, with blanks in the place
+/// of variables. No hook is without rules. Immutable, shared.
+struct LoweredSpec : Program {
+  std::vector<std::string> variables;  ///< in the order of their declaration; a policy has none
+  std::vector<Blank> blanks;
   HookInfos infos;
 
+  /// As written.
+  [[nodiscard]] policy::Mode mode() const {
+    return monitor ? policy::Mode::kMonitor : policy::Mode::kEnforce;
+  }
   /// True if any rule does more than post: denies or sends a signal.
   [[nodiscard]] bool Enforces() const;
 };
+
+using LoweredHook = HookProgram;
+using LoweredRule = Rule;
+using LoweredFilter = Filter;
 
 using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 
@@ -78,10 +71,10 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 /// The exact set of literal values, as Instantiate takes it.
 [[nodiscard]] ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets);
 
-/// `spec` with `values` in the place of its variables: exact sets, one for each of spec.variables
-/// in that order. Errors: a number of values other than that of variables, a null one, a set of
-/// more values than the ABI holds.
-[[nodiscard]] Result<ProgramPtr> Instantiate(const LoweredSpec& spec,
+/// `spec` with `values` in the place of its variables: exact sets, one for each of spec->variables
+/// in that order. What needs no change is `spec` itself. Errors: a number of values other than that
+/// of variables, a null one, a set of more values than the ABI holds.
+[[nodiscard]] Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec,
                                              std::span<const ValueSetPtr> values, policy::Mode mode,
                                              ValueSets& sets);
 

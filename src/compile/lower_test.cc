@@ -70,7 +70,7 @@ class LowerTest : public testing::Test {
   [[nodiscard]] Rule OnlyRule(policy::Selector selector) {
     const auto lowered = TryLower(MakeSpec(MakeHook({std::move(selector)})));
     EXPECT_TRUE(lowered.has_value()) << lowered.error().Message();
-    const auto program = Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_);
+    const auto program = Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_);
     EXPECT_TRUE(program.has_value()) << program.error().Message();
     return (*program)->hooks.at(0).rules.at(0);
   }
@@ -84,7 +84,7 @@ TEST_F(LowerTest, AHookWithoutSelectorsPostsAlways) {
   written.kind = policy::HookKind::kLsm;
   const auto lowered = TryLower(MakeSpec(written));
   ASSERT_TRUE(lowered);
-  const auto program = Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_);
+  const auto program = Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_);
   ASSERT_TRUE(program);
   const HookProgram& hook = (*program)->hooks.at(0);
   EXPECT_EQ(hook.hook, GH_HOOK_BPRM_CHECK);
@@ -165,7 +165,7 @@ TEST_F(LowerTest, KeepsHooksAndSelectorsInOrderWithWhatEventsSay) {
   spec.hooks[1].tags = {"a", "b"};
   const auto lowered = TryLower(spec);
   ASSERT_TRUE(lowered);
-  const auto program = Instantiate(**lowered, {}, (*lowered)->mode, sets_);
+  const auto program = Instantiate(*lowered, {}, (*lowered)->mode(), sets_);
   ASSERT_TRUE(program);
   EXPECT_TRUE((*program)->monitor);
   ASSERT_EQ((*program)->hooks.size(), 2u);
@@ -179,8 +179,9 @@ TEST_F(LowerTest, KeepsHooksAndSelectorsInOrderWithWhatEventsSay) {
 TEST_F(LowerTest, TheModeOfAnInstanceIsTheCallersChoice) {
   const auto lowered = TryLower(MakeSpec(MakeHook({})));
   ASSERT_TRUE(lowered);
-  EXPECT_FALSE((*Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_))->monitor);
-  EXPECT_TRUE((*Instantiate(**lowered, {}, policy::Mode::kMonitor, sets_))->monitor);
+  EXPECT_FALSE((*Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_))->monitor);
+  EXPECT_TRUE((*Instantiate(*lowered, {}, policy::Mode::kMonitor, sets_))->monitor);
+  EXPECT_EQ(*Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_), *lowered) << "shared";
 }
 
 TEST_F(LowerTest, AVariableIsSearchedInTheWayOfEachFilter) {
@@ -197,7 +198,7 @@ TEST_F(LowerTest, AVariableIsSearchedInTheWayOfEachFilter) {
   const std::vector<std::string_view> texts = {"/usr", "/usr/bin/ls"};
   const std::vector<ValueSetPtr> values = {sets_.Make(GH_MATCH_EXACT, {}),
                                            sets_.Make(GH_MATCH_EXACT, texts)};
-  const auto program = Instantiate(**lowered, values, policy::Mode::kEnforce, sets_);
+  const auto program = Instantiate(*lowered, values, policy::Mode::kEnforce, sets_);
   ASSERT_TRUE(program);
   const Rule& rule = (*program)->hooks.at(0).rules.at(0);
   EXPECT_EQ(rule.filters.at(0).set, values[1]);
@@ -212,9 +213,9 @@ TEST_F(LowerTest, RefusesValuesThatDoNotFitTheVariables) {
   const auto lowered = TryLower(
       MakeSpec(MakeHook({MakeSelector({MakeVariableFilter(Operator::kIn, "v")}, {})})), {variable});
   ASSERT_TRUE(lowered);
-  EXPECT_FALSE(Instantiate(**lowered, {}, policy::Mode::kEnforce, sets_));
+  EXPECT_FALSE(Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_));
   const std::vector<ValueSetPtr> missing = {nullptr};
-  EXPECT_FALSE(Instantiate(**lowered, missing, policy::Mode::kEnforce, sets_));
+  EXPECT_FALSE(Instantiate(*lowered, missing, policy::Mode::kEnforce, sets_));
 }
 
 TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {

@@ -23,7 +23,7 @@ using namespace gatehouse::test;
 using policy::Mode;
 using policy::Operator;
 
-constexpr int kWorlds = 2000;
+constexpr int kWorlds = 600;
 constexpr int kWaysPerWorld = 3;
 constexpr int kOperationsPerWorkload = 12;
 
@@ -215,8 +215,9 @@ class Generator {
     options.priority = static_cast<int64_t>(Below(3));
     if (Chance(merges_)) options.on_overlap = policy::OnOverlap::kMerge;
     if (Chance(8)) options.variable = "typo";
-    policy::Document document = Binding(std::move(name), Pick<std::string>({"t", "t", "u", "none"}),
-                                        MakeSelector(false), Some(kPaths, 4), options);
+    policy::Document document =
+        BindingDocument(std::move(name), Pick<std::string>({"t", "t", "u", "none"}),
+                        MakeSelector(false), Some(kPaths, 4), options);
     auto& binding = std::get<policy::Binding>(document.object);
     const bool fits = Chance(92);
     if ((binding.template_name == kTwoVariables) == fits) {

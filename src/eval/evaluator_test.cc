@@ -164,9 +164,9 @@ TEST_F(EvaluatorTest, SaysWhyAPolicyDoesNotApply) {
   Add(PolicyDocument("namespaced", Everything(), AllowList({}), "bank"));
   Add(PolicyDocument("disabled", Pods({}), AllowList({})));
   policies_.back().enabled = false;
-  Add(Binding("orphan", "none", Pods({}), {}));
+  Add(BindingDocument("orphan", "none", Pods({}), {}));
   Add(AllowTemplate("t"));
-  Add(Binding("misfit", "t", Pods({}), {}, {.variable = "other"}));
+  Add(BindingDocument("misfit", "t", Pods({}), {}, {.variable = "other"}));
   const Verdict verdict = Ask("/bin/ls");
   EXPECT_EQ(verdict.error, 0);
   EXPECT_EQ(About(verdict, "elsewhere").standing, Standing::kNotAbout);
@@ -181,7 +181,7 @@ TEST_F(EvaluatorTest, SaysWhyAPolicyDoesNotApply) {
 
 TEST_F(EvaluatorTest, ABindingJudgesWithItsValues) {
   Add(AllowTemplate("t"));
-  Add(Binding("b", "t", Pods({In("app", {"web"})}), {"/bin/ls"}));
+  Add(BindingDocument("b", "t", Pods({In("app", {"web"})}), {"/bin/ls"}));
   EXPECT_EQ(Ask("/bin/ls").error, 0);
   EXPECT_EQ(Ask("/bin/cat").error, -EPERM);
   EXPECT_EQ(Ask(std::nullopt).error, -EPERM) << "an allow-list denies what it cannot see";
@@ -191,7 +191,7 @@ TEST_F(EvaluatorTest, ABindingJudgesWithItsValues) {
 
 TEST_F(EvaluatorTest, TheLabelNamesABinding) {
   Add(AllowTemplate("t"));
-  Add(Binding("t-strict", "t", Everything(), {}));
+  Add(BindingDocument("t-strict", "t", Everything(), {}));
   EXPECT_EQ(StandingOf("t-strict"), Standing::kNotAbout);
   workload_.labels["tetragon-t"] = "strict";
   EXPECT_EQ(StandingOf("t-strict"), Standing::kApplies);
@@ -204,8 +204,8 @@ TEST_F(EvaluatorTest, BindingsOfOneTemplateContend) {
     documents_.clear();
     policies_.clear();
     Add(AllowTemplate("t"));
-    Add(Binding("a", "t", Pods({}), {"/a"}, a));
-    Add(Binding("b", "t", Pods({}), {"/b"}, b));
+    Add(BindingDocument("a", "t", Pods({}), {"/a"}, a));
+    Add(BindingDocument("b", "t", Pods({}), {"/b"}, b));
   };
   contend({}, {});
   EXPECT_EQ(StandingOf("a"), Standing::kConflict);
