@@ -161,7 +161,8 @@ void Enricher::Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out
   const HookInfo* hook = instance != nullptr && record.hook_index < instance->hooks.size()
                              ? &instance->hooks[record.hook_index]
                              : nullptr;
-  const std::string_view policy_name = instance == nullptr ? "" : instance->policy_name;
+  const std::string_view policy_name =
+      instance == nullptr ? std::string_view() : std::string_view(instance->policy_name);
   if (hook != nullptr && hook->kind == policy::HookKind::kLsm) {
     FillPolicyEvent(record, policy_name, hook, out->mutable_process_lsm());
   } else {

@@ -13,8 +13,9 @@ namespace gatehouse::exporting {
 /// default value is left out, fields come in the order of their numbers. Any thread.
 void AppendJsonLine(const tetragon::GetEventsResponse& event, std::string* out);
 
-/// The same by protobuf's own printer: about thirty times slower, knows every message. AppendJsonLine
-/// gives the same bytes; it falls back to this for events that it does not know.
+/// The same by protobuf's own printer: about thirty times slower, knows every message.
+/// AppendJsonLine gives the same bytes, but for maps, which it orders by key; it falls back to this
+/// for events that it does not know.
 void AppendJsonLineByReflection(const tetragon::GetEventsResponse& event, std::string* out);
 
 }  // namespace gatehouse::exporting
