@@ -60,10 +60,11 @@ class Directory {
   fs::path path_;
 };
 
-/// The daemon; ended by SIGTERM.
-class Daemon {
+/// A program in the background, its output in a file; ended by SIGTERM.
+class Background {
  public:
-  Daemon(const std::string& program, std::vector<std::string> arguments, const std::string& log) {
+  Background(const std::string& program, std::vector<std::string> arguments,
+             const std::string& log) {
     arguments.insert(arguments.begin(), program);
     pid_ = fork();
     if (pid_ != 0) return;
@@ -77,9 +78,9 @@ class Daemon {
     std::fprintf(stderr, "%s: %s\n", program.c_str(), std::strerror(errno));
     _exit(127);
   }
-  ~Daemon() { (void)Stop(); }
-  Daemon(const Daemon&) = delete;
-  Daemon& operator=(const Daemon&) = delete;
+  ~Background() { (void)Stop(); }
+  Background(const Background&) = delete;
+  Background& operator=(const Background&) = delete;
 
   [[nodiscard]] bool Ended() {
     if (pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == pid_) pid_ = 0;
@@ -180,7 +181,7 @@ std::vector<std::string> Posted(const std::string& log, std::streamoff from, siz
     for (std::string line; std::getline(file, line);) {
       const json event = json::parse(line, nullptr, false);
       if (event.is_discarded() || !event.contains("process_kprobe")) continue;
-      policies.push_back(event["process_kprobe"].value("policy_name", "?"));
+      policies.push_back(event["process_kprobe"].value("policy_name", std::string("?")));
     }
     if (policies.size() >= wanted) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -230,34 +231,40 @@ int ShowTable(const std::vector<Row>& rows, const std::string& log, bool by_sign
   return wrong;
 }
 
+void Print(const std::string& file, const char* indent) {
+  std::ifstream lines(file);
+  for (std::string line; std::getline(lines, line);) fmt::print("{}{}\n", indent, line);
+}
+
 int Demo(const std::string& bin, const std::string& policies, const std::string& backend) {
   const Directory directory(kDirectory);
   const std::string socket = directory / "control.sock";
   const std::string events = directory / "events.json";
   const std::string log = directory / "daemon.log";
+  const std::string followed = directory / "followed";
   const Client client(bin + "/gatehouse", socket);
   const Cgroup web("web"), batch("batch"), other("other");
 
-  Daemon daemon(
-      bin + "/gatehoused",
-      {"--backend", backend, "--deny-by-signal", "--control-socket", socket, "--event-log", events},
-      log);
+  std::vector<std::string> arguments{"--backend", backend,       "--control-socket",
+                                     socket,      "--event-log", events};
+  if (backend == "auto" || backend == "signal") arguments.emplace_back("--deny-by-signal");
+  Background daemon(bin + "/gatehoused", arguments, log);
   std::optional<json> status;
   while (!(status = client.Json("status")) && !daemon.Ended()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   if (!status) {
     fmt::print("gatehoused did not start:\n");
-    std::ifstream said(log);
-    for (std::string line; std::getline(said, line);) fmt::print("  {}\n", line);
+    Print(log, "  ");
     return 1;
   }
-  const std::string used = status->value("backend", "?");
+  const std::string used = status->value("backend", std::string("?"));
   const bool by_signal = used == "signal";
   fmt::print("gatehoused runs, backend {}.\n", used);
   for (const json& way : (*status)["backends"]) {
     if (!way.value("available", false)) {
-      fmt::print("  not {}: {}\n", way.value("name", "?"), way.value("absent_because", "?"));
+      fmt::print("  not {}: {}\n", way.value("name", std::string("?")),
+                 way.value("absent_because", std::string("?")));
     }
   }
   if (by_signal) {
@@ -299,12 +306,16 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
       {&other, "other", update, {}, {}, {}},
   };
   fmt::print("\nPrograms run in each workload ({} is a link to /usr/bin/ls):\n", link);
+  Background follower(
+      bin + "/gatehouse",
+      {"--control-socket", socket, "events", "--follow", "--event", "process_kprobe"}, followed);
   const int wrong = ShowTable(rows, events, by_signal);
 
   fmt::print("\nWhy would that be denied?\n");
   good &= client.Show("explain --workload demo/batch-0/main --exec " + update);
-  fmt::print("\nThe events of the policies:\n");
-  good &= client.Show("events --event process_kprobe");
+  fmt::print("\nThe events of the policies:\n$ gatehouse events --follow --event process_kprobe\n");
+  (void)follower.Stop();
+  Print(followed, "");
   fmt::print("\nWhat is in the kernel:\n");
   good &= client.Show("status");
   good &= client.Show("stats");
