@@ -236,6 +236,12 @@ void Print(const std::string& file, const char* indent) {
   for (std::string line; std::getline(lines, line);) fmt::print("{}{}\n", indent, line);
 }
 
+/// How many readers of events the daemon has.
+size_t Readers(const Client& client) {
+  const std::optional<json> stats = client.Json("stats");
+  return stats ? (*stats)["events"]["subscribers"].size() : 0;
+}
+
 int Demo(const std::string& bin, const std::string& policies, const std::string& backend) {
   const Directory directory(kDirectory);
   const std::string socket = directory / "control.sock";
@@ -309,6 +315,9 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
   Background follower(
       bin + "/gatehouse",
       {"--control-socket", socket, "events", "--follow", "--event", "process_kprobe"}, followed);
+  while (Readers(client) < 2 && !follower.Ended()) {  // the event log is the other one
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
   const int wrong = ShowTable(rows, events, by_signal);
 
   fmt::print("\nWhy would that be denied?\n");
