@@ -100,8 +100,8 @@ class Explainer {
   }
 
   void Fill(const eval::PolicyVerdict& policy, v1::HookExplanation* out) const {
-    const bool applies = policy.standing == eval::Standing::kApplies ||
-                         policy.standing == eval::Standing::kMerged;
+    const bool applies =
+        policy.standing == eval::Standing::kApplies || policy.standing == eval::Standing::kMerged;
     if (!applies) {
       v1::PolicyDecision* decision = out->add_decisions();
       SetPolicy(policy, decision->mutable_policy());

@@ -136,16 +136,17 @@ grpc::Status GatehouseService::ListWorkloads(grpc::ServerContext*,
 grpc::Status GatehouseService::Explain(grpc::ServerContext*, const v1::ExplainRequest* request,
                                        v1::ExplainResponse* response) {
   if (request->exec_path().empty() || request->exec_path().front() != '/') {
-    return ToStatus(ErrorCode::kInvalid,
-                    "exec_path \"" + request->exec_path() +
-                        "\": is not absolute; give the path of the program as the kernel resolves it");
+    return ToStatus(
+        ErrorCode::kInvalid,
+        "exec_path \"" + request->exec_path() +
+            "\": is not absolute; give the path of the program as the kernel resolves it");
   }
   const auto hook = HookOf(request->hook());
   if (!hook) return ToStatus(hook.error());
   std::optional<std::string> binary;
   if (!request->binary_path().empty()) binary = request->binary_path();
-  const auto explanation = services_.agent.Explain(NameOf(request->workload()),
-                                                   request->exec_path(), binary, *hook);
+  const auto explanation =
+      services_.agent.Explain(NameOf(request->workload()), request->exec_path(), binary, *hook);
   if (!explanation) return ToStatus(explanation.error());
   Fill(*explanation, services_.agent.backend(), response);
   return grpc::Status::OK;

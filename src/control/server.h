@@ -35,8 +35,8 @@ void LogApplied(const Services& services, const daemon::ApplyResult& result);
 /// The API on a unix socket: tetragon.FineGuidanceSensors and gatehouse.v1.Gatehouse.
 class Server {
  public:
-  /// Listens on `path`, mode 0600 from the beginning, and serves from threads of its own. The path was
-  /// claimed (control/socket.h). Error: it cannot listen.
+  /// Listens on `path`, mode 0600 from the beginning, and serves from threads of its own. The path
+  /// was claimed (control/socket.h). Error: it cannot listen.
   [[nodiscard]] static Result<std::unique_ptr<Server>> Listen(const std::string& path,
                                                               Services services);
   Server(const Server&) = delete;

@@ -21,8 +21,8 @@ struct Listener {
   pid_t pid = 0;  ///< 0: in another pid namespace
 };
 
-/// The process that listens on `path`, if there is one. unix(7), SO_PEERCRED: the credentials of the
-/// process that called listen(2).
+/// The process that listens on `path`, if there is one. unix(7), SO_PEERCRED: the credentials of
+/// the process that called listen(2).
 Result<std::optional<Listener>> FindListener(const std::string& path, const sockaddr_un& address) {
   const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return FailErrno(path, "no unix socket can be made", errno);
@@ -63,7 +63,7 @@ Result<void> ClaimSocket(const std::string& path) {
     return FailErrno(directory, "the socket's directory cannot be made", error.value(),
                      "start as root, or choose another --control-socket");
   }
-  struct stat status {};
+  struct stat status{};
   if (lstat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return {};
     return FailErrno(path, "cannot be looked at", errno);

@@ -13,8 +13,9 @@ namespace gatehouse::control {
 /// socket.
 [[nodiscard]] Result<void> ClaimSocket(const std::string& path);
 
-/// While it lives, files and sockets that this process creates are for their owner alone (umask 0177).
-/// The umask is the whole process's: use it for a moment, when no other thread creates files.
+/// While it lives, files and sockets that this process creates are for their owner alone (umask
+/// 0177). The umask is the whole process's: use it for a moment, when no other thread creates
+/// files.
 class OwnerOnly {
  public:
   OwnerOnly();

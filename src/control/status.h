@@ -9,7 +9,8 @@
 
 namespace gatehouse::control {
 
-/// Status messages travel in headers, of which clients take 8 KiB, percent-encoded: this leaves room.
+/// Status messages travel in headers, of which clients take 8 KiB, percent-encoded: this leaves
+/// room.
 inline constexpr size_t kMaxStatusBytes = 2048;
 
 [[nodiscard]] grpc::StatusCode CodeOf(ErrorCode code);

@@ -46,8 +46,8 @@ grpc::Status TetragonService::GetEvents(grpc::ServerContext* context,
             "GetEvents: " + std::to_string(kStreamsMax) +
                 " clients are reading events; close one of them"};
   }
-  const auto subscription = services_.dispatcher.Subscribe(context->peer(), kStreamQueueEvents,
-                                                           std::move(*filter));
+  const auto subscription =
+      services_.dispatcher.Subscribe(context->peer(), kStreamQueueEvents, std::move(*filter));
   // Tells the client that from now on nothing is missed.
   writer->SendInitialMetadata();
   while (!ending_ && !context->IsCancelled() && !subscription->Finished()) {

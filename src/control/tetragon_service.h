@@ -9,7 +9,8 @@
 
 namespace gatehouse::control {
 
-/// What Tetragon's own clients call. What Gatehouse does not have is refused by name (UNIMPLEMENTED).
+/// What Tetragon's own clients call. What Gatehouse does not have is refused by name
+/// (UNIMPLEMENTED).
 class TetragonService final : public tetragon::FineGuidanceSensors::Service {
  public:
   explicit TetragonService(const Services& services) : services_(services) {}
@@ -48,7 +49,8 @@ class TetragonService final : public tetragon::FineGuidanceSensors::Service {
                            const tetragon::RuntimeHookRequest* request,
                            tetragon::RuntimeHookResponse* response) override;
 
-  grpc::Status ListSensors(grpc::ServerContext* context, const tetragon::ListSensorsRequest* request,
+  grpc::Status ListSensors(grpc::ServerContext* context,
+                           const tetragon::ListSensorsRequest* request,
                            tetragon::ListSensorsResponse* response) override;
   grpc::Status EnableSensor(grpc::ServerContext* context,
                             const tetragon::EnableSensorRequest* request,
@@ -59,7 +61,8 @@ class TetragonService final : public tetragon::FineGuidanceSensors::Service {
   grpc::Status RemoveSensor(grpc::ServerContext* context,
                             const tetragon::RemoveSensorRequest* request,
                             tetragon::RemoveSensorResponse* response) override;
-  grpc::Status ListDomains(grpc::ServerContext* context, const tetragon::ListDomainsRequest* request,
+  grpc::Status ListDomains(grpc::ServerContext* context,
+                           const tetragon::ListDomainsRequest* request,
                            tetragon::ListDomainsResponse* response) override;
   grpc::Status GetDebug(grpc::ServerContext* context, const tetragon::GetDebugRequest* request,
                         tetragon::GetDebugResponse* response) override;

@@ -53,7 +53,7 @@ struct Agent::Candidate {
 /// What a batch of candidates amounts to.
 struct Agent::Plan {
   bind::Resolver::Transaction transaction;
-  std::set<std::string> files;  ///< whose policies may move among them
+  std::set<std::string> files;                   ///< whose policies may move among them
   std::map<policy::Key, std::string> documents;  ///< where each is, as file:line
 };
 
@@ -92,8 +92,8 @@ Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions 
       resolver_(sets_, {.allow_host_enforcement = options_.allow_host_enforcement}),
       registry_(options_.cgroup_root) {}
 
-/// The one place where a policy is held against what this kernel can do. The mode does not matter: it
-/// can be changed at run time, and a policy that is accepted must be one that can be enforced.
+/// The one place where a policy is held against what this kernel can do. The mode does not matter:
+/// it can be changed at run time, and a policy that is accepted must be one that can be enforced.
 Result<void> Agent::Admit(const policy::Document& document) const {
   GH_ASSIGN(const bind::Record record, bind::MakeRecord(document, sets_));
   if (!record.spec) return {};  // a binding: its template was held against the kernel
@@ -109,12 +109,12 @@ Result<void> Agent::Admit(const policy::Document& document) const {
     for (const compile::LoweredRule& rule : hook.rules) {
       if ((rule.actions & GH_ACTION_OVERRIDE) != 0 && !options_.deny_by_signal &&
           kernel_.backend() == kernel::Backend::kSignal) {
-        return Fail(ErrorCode::kUnsupported,
-                    object + ": " + record.spec->infos->at(hook.hook_index).call,
-                    "Override needs a backend that can return an errno, and here there is only "
-                    "signal (`gatehouse status` says why)",
-                    "use Sigkill, or start gatehoused with --deny-by-signal, which carries Override "
-                    "out as SIGKILL");
+        return Fail(
+            ErrorCode::kUnsupported, object + ": " + record.spec->infos->at(hook.hook_index).call,
+            "Override needs a backend that can return an errno, and here there is only "
+            "signal (`gatehouse status` says why)",
+            "use Sigkill, or start gatehoused with --deny-by-signal, which carries Override "
+            "out as SIGKILL");
       }
       for (const compile::LoweredFilter& filter : rule.filters) {
         if (auto supported = kernel_.SupportsSubject(hook.hook, filter.subject); !supported) {
@@ -212,9 +212,9 @@ void Agent::Remember(Candidate& candidate) {
       if (existing->origin == candidate.origin) continue;
       changed = existing->changed;
     }
-    store_.Put(result.key, {.text = std::move(candidate.texts[i]),
-                            .origin = candidate.origin,
-                            .changed = changed});
+    store_.Put(
+        result.key,
+        {.text = std::move(candidate.texts[i]), .origin = candidate.origin, .changed = changed});
   }
 }
 
@@ -318,8 +318,8 @@ Result<void> Agent::DeletePolicy(const policy::Key& key) {
                 "gatehouse policy list shows all");
   }
   if (!existing->origin.empty()) {
-    return Fail(ErrorCode::kRefused, "policy/" + key.ToString(), "it comes from " + existing->origin,
-                "delete it from that file");
+    return Fail(ErrorCode::kRefused, "policy/" + key.ToString(),
+                "it comes from " + existing->origin, "delete it from that file");
   }
   auto transaction = resolver_.Begin();
   GH_TRY(transaction.Remove(key));

@@ -29,11 +29,11 @@ namespace gatehouse::daemon {
 inline constexpr std::string_view kHostName = "host";
 
 struct AgentOptions {
-  std::string cgroup_root;  ///< where cgroup2 is mounted
+  std::string cgroup_root = {};  ///< where cgroup2 is mounted
   bool deny_by_signal = false;
   bool allow_host_enforcement = false;
   /// The id of the cgroup at an absolute path, or none if it does not exist. Replaced by tests.
-  std::function<std::optional<uint64_t>(const std::string&)> cgroup_id;
+  std::function<std::optional<uint64_t>(const std::string&)> cgroup_id = {};
 };
 
 enum class Outcome {
@@ -56,8 +56,9 @@ struct DocumentResult {
 struct ApplyResult {
   bool applied = false;
   ErrorCode code = ErrorCode::kInvalid;  ///< of the first thing that is wrong, unless applied
-  std::vector<DocumentResult> documents;  ///< in the order of the text; empty if it cannot be parsed
-  std::vector<policy::Key> removed;       ///< were in the file before, are not in it any more
+  std::vector<DocumentResult>
+      documents;                     ///< in the order of the text; empty if it cannot be parsed
+  std::vector<policy::Key> removed;  ///< were in the file before, are not in it any more
   std::vector<policy::Diagnostic> diagnostics;  ///< about the text as a whole
 
   /// Something in it is wrong by itself.
@@ -66,7 +67,8 @@ struct ApplyResult {
   [[nodiscard]] std::string Message(size_t max_bytes) const;
 };
 
-/// Diagnostics as lines, at most `max_bytes` of them (but always the first); says how many were left out.
+/// Diagnostics as lines, at most `max_bytes` of them (but always the first); says how many were
+/// left out.
 [[nodiscard]] std::string JoinDiagnostics(const std::vector<policy::Diagnostic>& diagnostics,
                                           size_t max_bytes);
 
@@ -98,7 +100,7 @@ struct PolicyView {
 
 struct WorkloadView {
   workload::WorkloadPtr workload;
-  uint64_t cgroup_id = 0;  ///< 0: there is no such cgroup at present
+  uint64_t cgroup_id = 0;                       ///< 0: there is no such cgroup at present
   std::vector<bind::InstanceInfoPtr> policies;  ///< in the order in which they are judged
 };
 
@@ -110,7 +112,8 @@ struct HookExplanation {
 
 struct Explanation {
   WorkloadView view;
-  std::vector<policy::Document> documents;  ///< what the verdicts point into; positions: in their own text
+  std::vector<policy::Document>
+      documents;  ///< what the verdicts point into; positions: in their own text
   std::vector<HookExplanation> hooks;
 };
 
@@ -118,13 +121,14 @@ struct AgentCounts {
   uint64_t policies = 0, templates = 0, bindings = 0, workloads = 0, conflicts = 0;
 };
 
-/// The core of the daemon: all policies and workloads of the node, and the one who tells the kernel of
-/// them. Every change is all or nothing: on error the image in the kernel, the policies and the
+/// The core of the daemon: all policies and workloads of the node, and the one who tells the kernel
+/// of them. Every change is all or nothing: on error the image in the kernel, the policies and the
 /// workloads are what they were.
 ///
-/// What is refused here rather than by the parser or the resolver: hooks and filters that this kernel
-/// cannot serve, and Override where the backend can only kill, unless deny_by_signal says that SIGKILL
-/// is welcome in its place (agent.cc, Admit). Policies that reach the host are the resolver's to refuse.
+/// What is refused here rather than by the parser or the resolver: hooks and filters that this
+/// kernel cannot serve, and Override where the backend can only kill, unless deny_by_signal says
+/// that SIGKILL is welcome in its place (agent.cc, Admit). Policies that reach the host are the
+/// resolver's to refuse.
 ///
 /// Thread: any; one operation at a time. Nothing here waits for a client or a disk.
 class Agent {
@@ -141,9 +145,9 @@ class Agent {
   /// Applies every document of `text` or none. `source` is what diagnostics call the text.
   [[nodiscard]] ApplyResult AddPolicies(std::string_view text, const std::string& source,
                                         AddOptions options);
-  /// Makes the policies of files what their texts say, in one step: a policy that moves from one file to
-  /// another is never missing. A file that cannot be applied is left out and keeps what it had; the
-  /// results are in the order of `changes`.
+  /// Makes the policies of files what their texts say, in one step: a policy that moves from one
+  /// file to another is never missing. A file that cannot be applied is left out and keeps what it
+  /// had; the results are in the order of `changes`.
   [[nodiscard]] std::vector<ApplyResult> SyncFiles(const std::vector<FileChange>& changes);
   /// Errors: not found; it comes from a policy file (kRefused).
   [[nodiscard]] Result<void> DeletePolicy(const policy::Key& key);
@@ -158,15 +162,15 @@ class Agent {
 
   // ---- workloads ----
 
-  /// Registers a cgroup that exists as a workload. With `replace`, a cgroup that is known gets the new
-  /// identity and keeps its id. Errors: bad path, name or label; known already (kExists); it comes from
-  /// the workloads file (kRefused); what Kernel::Track says.
+  /// Registers a cgroup that exists as a workload. With `replace`, a cgroup that is known gets the
+  /// new identity and keeps its id. Errors: bad path, name or label; known already (kExists); it
+  /// comes from the workloads file (kRefused); what Kernel::Track says.
   [[nodiscard]] Result<WorkloadView> AddWorkload(workload::Workload workload, bool replace);
   /// By path of the cgroup. Errors: not found; it comes from the workloads file (kRefused).
   [[nodiscard]] Result<void> DeleteWorkload(std::string_view cgroup);
-  /// Makes the workloads of the file exactly these, in one step. A cgroup that does not exist yet is
-  /// waited for. Error, and nothing changed: a bad path, name or label, a cgroup named twice or known
-  /// from elsewhere.
+  /// Makes the workloads of the file exactly these, in one step. A cgroup that does not exist yet
+  /// is waited for. Error, and nothing changed: a bad path, name or label, a cgroup named twice or
+  /// known from elsewhere.
   [[nodiscard]] Result<void> SyncWorkloads(std::vector<workload::Workload> workloads);
   /// A container is being created: `cgroups_path` as in an OCI spec, a path or `slice:prefix:name`.
   /// A cgroup that an operator has registered keeps its identity.
@@ -174,15 +178,15 @@ class Agent {
                                                      workload::Workload identity);
   [[nodiscard]] std::vector<WorkloadView> ListWorkloads() const;
 
-  /// A cgroup that has gone, or appeared, or has been made anew since the last call: containers' workloads
-  /// end with it, those of the operator are tied to it again. To be called every few seconds. Returns
-  /// what failed, for the log.
+  /// A cgroup that has gone, or appeared, or has been made anew since the last call: containers'
+  /// workloads end with it, those of the operator are tied to it again. To be called every few
+  /// seconds. Returns what failed, for the log.
   [[nodiscard]] std::vector<Error> ReconcileCgroups();
 
   // ---- questions ----
 
-  /// `workload`: path of a cgroup, or namespace/pod/container; "" or "host": the host. `hook`: none: all that
-  /// the kernel has. Error: no such workload.
+  /// `workload`: path of a cgroup, or namespace/pod/container; "" or "host": the host. `hook`:
+  /// none: all that the kernel has. Error: no such workload.
   [[nodiscard]] Result<Explanation> Explain(std::string_view workload, const std::string& exec_path,
                                             const std::optional<std::string>& binary_path,
                                             std::optional<gh_hook> hook) const;
@@ -217,6 +221,7 @@ class Agent {
   [[nodiscard]] Result<void> ChangeWorkloads(const std::vector<workload::WorkloadPtr>& put,
                                              const std::vector<workload::WorkloadPtr>& removed);
   [[nodiscard]] Result<WorkloadView> Register(workload::Workload workload, bool replace);
+  [[nodiscard]] Result<void> Reconcile(const workload::WorkloadPtr& workload);
   [[nodiscard]] Result<void> Track(const workload::Workload& workload);
   void Untrack(bind::WorkloadId id);
 

@@ -11,7 +11,8 @@
 namespace gatehouse::daemon {
 namespace {
 
-/// What explain may parse again: as much as a workload can have in force, and some that are kept out.
+/// What explain may parse again: as much as a workload can have in force, and some that are kept
+/// out.
 constexpr size_t kExplainDocumentsMax = 2 * GH_POLICIES_PER_GATE_MAX;
 
 tl::unexpected<Error> NoSuchPolicy(const policy::Key& key) {
@@ -107,8 +108,9 @@ Result<std::string> Agent::PolicyText(const policy::Key& key) const {
   return stored->text;
 }
 
-/// What a verdict on `id` can depend on: all that is in force there with its templates, and what could be
-/// if it were not for a conflict or a switch. Everything else has a selector that does not match.
+/// What a verdict on `id` can depend on: all that is in force there with its templates, and what
+/// could be if it were not for a conflict or a switch. Everything else has a selector that does not
+/// match.
 std::vector<bind::PolicyStatus> Agent::RelevantTo(bind::WorkloadId id) const {
   std::set<policy::Key> in_force;
   std::set<std::string> templates;
@@ -163,8 +165,8 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     for (const bind::PolicyStatus& status : RelevantTo(id)) {
       if (sources.size() == kExplainDocumentsMax) break;
       const StoredPolicy* stored = store_.Find(status.key);
-      sources.push_back({stored->text, stored->origin, status.state != bind::State::kDisabled,
-                         status.mode});
+      sources.push_back(
+          {stored->text, stored->origin, status.state != bind::State::kDisabled, status.mode});
     }
   }
   // Reading the texts again takes its time, so it is done without the lock.

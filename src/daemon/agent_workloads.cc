@@ -45,8 +45,8 @@ bool SameIdentity(const Workload& a, const Workload& b) {
 }
 
 tl::unexpected<Error> FromFile(const Workload& workload) {
-  return Fail(ErrorCode::kRefused, "workload/" + workload.cgroup, "it comes from the workloads file",
-              "change it there");
+  return Fail(ErrorCode::kRefused, "workload/" + workload.cgroup,
+              "it comes from the workloads file", "change it there");
 }
 
 }  // namespace
@@ -61,8 +61,8 @@ void Agent::Untrack(bind::WorkloadId id) {
   if (tracked_.erase(id) > 0) kernel_.Untrack(id);
 }
 
-/// The cgroups of those removed are untied first: the image must not forget a workload that the kernel
-/// still finds. On error nothing has changed.
+/// The cgroups of those removed are untied first: the image must not forget a workload that the
+/// kernel still finds. On error nothing has changed.
 Result<void> Agent::ChangeWorkloads(const std::vector<WorkloadPtr>& put,
                                     const std::vector<WorkloadPtr>& removed) {
   auto transaction = resolver_.Begin();
@@ -82,8 +82,7 @@ Result<void> Agent::ChangeWorkloads(const std::vector<WorkloadPtr>& put,
 }
 
 Result<WorkloadView> Agent::Register(Workload workload, bool replace) {
-  GH_ASSIGN(workload.cgroup,
-            workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
+  GH_ASSIGN(workload.cgroup, workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
   RegistryUndo undo(registry_);
   const WorkloadPtr before = registry_.Find(workload.cgroup);
   if (before) {
@@ -150,8 +149,7 @@ Result<void> Agent::SyncWorkloads(std::vector<Workload> workloads) {
   std::vector<WorkloadPtr> added;
   std::set<std::string> named;
   for (Workload& workload : workloads) {
-    GH_ASSIGN(workload.cgroup,
-              workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
+    GH_ASSIGN(workload.cgroup, workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
     workload.source = Source::kFile;
     if (!named.insert(workload.cgroup).second) {
       return Fail(ErrorCode::kExists, "workload/" + workload.cgroup, "is in the file twice",
@@ -186,32 +184,55 @@ Result<void> Agent::SyncWorkloads(std::vector<Workload> workloads) {
   undo.Keep();
   for (const WorkloadPtr& workload : removed) (void)registry_.Remove(workload->id);
   for (const WorkloadPtr& workload : added) {
-    // One that does not exist yet, or cannot be tied, is tried again by ReconcileCgroups, which reports.
+    // One that does not exist yet, or cannot be tied, is tried again by ReconcileCgroups, which
+    // reports.
     if (options_.cgroup_id(workload->cgroup)) (void)Track(*workload);
   }
   return {};
 }
 
 std::vector<Error> Agent::ReconcileCgroups() {
-  const std::lock_guard lock(mutex_);
-  std::vector<Error> failures;
-  for (const WorkloadPtr& workload : registry_.List()) {
-    const std::optional<uint64_t> present = options_.cgroup_id(workload->cgroup);
-    const auto tracked = tracked_.find(workload->id);
-    if (present && tracked != tracked_.end() && *present == tracked->second) continue;
-    if (!present && workload->source == Source::kRuntimeHook) {
-      if (auto changed = ChangeWorkloads({}, {workload}); !changed) {
-        failures.push_back(std::move(changed).error());
-      } else {
-        (void)registry_.Remove(workload->id);
-      }
-      continue;
+  struct Suspect {
+    WorkloadPtr workload;
+    uint64_t tracked = 0;  // cgroup id, 0: untied
+  };
+  std::vector<Suspect> suspects;
+  {
+    const std::lock_guard lock(mutex_);
+    for (WorkloadPtr& workload : registry_.List()) {
+      const auto tracked = tracked_.find(workload->id);
+      const uint64_t id = tracked == tracked_.end() ? 0 : tracked->second;
+      suspects.push_back({std::move(workload), id});
     }
-    Untrack(workload->id);
-    if (!present) continue;
-    if (auto again = Track(*workload); !again) failures.push_back(std::move(again).error());
+  }
+  // Looking at thousands of directories takes milliseconds that no other operation should wait for.
+  std::erase_if(suspects, [this](const Suspect& suspect) {
+    return options_.cgroup_id(suspect.workload->cgroup).value_or(0) == suspect.tracked;
+  });
+  std::vector<Error> failures;
+  if (suspects.empty()) return failures;
+  const std::lock_guard lock(mutex_);
+  for (const Suspect& suspect : suspects) {
+    if (registry_.Find(suspect.workload->id) != suspect.workload) continue;  // changed meanwhile
+    if (auto settled = Reconcile(suspect.workload); !settled) {
+      failures.push_back(std::move(settled).error());
+    }
   }
   return failures;
+}
+
+Result<void> Agent::Reconcile(const WorkloadPtr& workload) {
+  const std::optional<uint64_t> present = options_.cgroup_id(workload->cgroup);
+  const auto tracked = tracked_.find(workload->id);
+  if (present && tracked != tracked_.end() && *present == tracked->second) return {};
+  if (!present && workload->source == Source::kRuntimeHook) {
+    GH_TRY(ChangeWorkloads({}, {workload}));
+    GH_TRY(registry_.Remove(workload->id));
+    return {};
+  }
+  Untrack(workload->id);
+  if (!present) return {};
+  return Track(*workload);
 }
 
 WorkloadView Agent::View(WorkloadPtr workload) const {

@@ -32,9 +32,9 @@ std::string Unescape(std::string_view text) {
   constexpr size_t kDigits = 3;
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape = text[i] == '\\' && i + kDigits < text.size() &&
-                        text.substr(i + 1, kDigits).find_first_not_of("01234567") ==
-                            std::string_view::npos;
+    const bool escape =
+        text[i] == '\\' && i + kDigits < text.size() &&
+        text.substr(i + 1, kDigits).find_first_not_of("01234567") == std::string_view::npos;
     if (!escape) {
       out += text[i];
       continue;
@@ -45,8 +45,8 @@ std::string Unescape(std::string_view text) {
   return out;
 }
 
-/// `a-b-c.slice` -> `/a.slice/a-b.slice/a-b-c.slice`, as systemd.slice(5) lays slices out; `-.slice` is
-/// the root.
+/// `a-b-c.slice` -> `/a.slice/a-b.slice/a-b-c.slice`, as systemd.slice(5) lays slices out;
+/// `-.slice` is the root.
 Result<std::string> ExpandSlice(std::string_view slice) {
   const auto wrong = [&slice] {
     return Fail(ErrorCode::kInvalid, std::string(slice), "is no name of a systemd slice",
@@ -90,7 +90,7 @@ Result<std::string> FindCgroupRoot() {
 }
 
 std::optional<uint64_t> CgroupIdOf(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   if (stat(path.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return std::nullopt;
   return status.st_ino;
 }

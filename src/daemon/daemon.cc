@@ -13,6 +13,7 @@
 
 #include "control/socket.h"
 #include "daemon/cgroups.h"
+#include "daemon/log.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -108,7 +109,7 @@ Result<void> Daemon::StartEvents() {
 
 Result<void> Daemon::Listen() {
   const auto log = [logger = log_](bool done, const std::string& line) {
-    done ? logger->info("{}", line) : logger->warn("{}", line);
+    LogLines(*logger, done ? spdlog::level::info : spdlog::level::warn, line);
   };
   GH_ASSIGN(server_, control::Server::Listen(
                          options_.control_socket,
@@ -148,7 +149,8 @@ void Daemon::Run(const Requests& requests) {
   Clock::time_point housekeeping = Clock::now() + kHousekeeping;
   for (;;) {
     std::vector<pollfd> polled = {{.fd = requests.fd, .events = POLLIN, .revents = 0}};
-    for (const int fd : sources_->fds()) polled.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+    for (const int fd : sources_->fds())
+      polled.push_back({.fd = fd, .events = POLLIN, .revents = 0});
     const Clock::time_point next = std::min(housekeeping, sources_->due().value_or(housekeeping));
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
     const int timeout_ms = static_cast<int>(std::max<int64_t>(wait.count(), 0));

@@ -35,16 +35,16 @@ enum class Request { kNone, kStop, kReread };
 
 /// Where requests to the running daemon come from: main's signals.
 struct Requests {
-  int fd = -1;                     ///< for poll(2): readable when there is one
+  int fd = -1;                    ///< for poll(2): readable when there is one
   std::function<Request()> take;  ///< the next; does not wait
 };
 
 /// The composition root: builds everything in order and takes it down in the opposite order.
 class Daemon {
  public:
-  /// Steps: claim the socket, load the kernel side, begin to read events, apply workloads and policies,
-  /// listen, tell systemd. Errors: the step that failed, with its remedy; everything before it is
-  /// undone.
+  /// Steps: claim the socket, load the kernel side, begin to read events, apply workloads and
+  /// policies, listen, tell systemd. Errors: the step that failed, with its remedy; everything
+  /// before it is undone.
   [[nodiscard]] static Result<std::unique_ptr<Daemon>> Start(const Options& options,
                                                              const Platform& platform,
                                                              std::shared_ptr<spdlog::logger> log);

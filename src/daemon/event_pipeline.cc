@@ -63,8 +63,7 @@ EventPipeline::EventPipeline(kernel::Kernel& kernel, const workload::Registry& w
 Result<std::unique_ptr<EventPipeline>> EventPipeline::Start(
     kernel::Kernel& kernel, const workload::Registry& workloads,
     const bind::InstanceDirectory& instances, EventPipelineOptions options) {
-  std::unique_ptr<EventPipeline> pipeline(
-      new EventPipeline(kernel, workloads, instances, options));
+  std::unique_ptr<EventPipeline> pipeline(new EventPipeline(kernel, workloads, instances, options));
   if (options.file) {
     GH_ASSIGN(pipeline->file_,
               exporting::FileExporter::Start(pipeline->dispatcher_, std::move(*options.file), {}));

@@ -26,8 +26,7 @@ namespace gatehouse::daemon {
 class RegistryLookup final : public event::WorkloadLookup {
  public:
   explicit RegistryLookup(const workload::Registry& registry) : registry_(registry) {}
-  [[nodiscard]] std::shared_ptr<const event::WorkloadInfo> Find(
-      bind::WorkloadId id) const override;
+  [[nodiscard]] std::shared_ptr<const event::WorkloadInfo> Find(bind::WorkloadId id) const override;
 
  private:
   const workload::Registry& registry_;
@@ -61,8 +60,8 @@ struct EventCounts {
 /// From the kernel's ring buffer to files and subscribers, with one thread that reads.
 class EventPipeline {
  public:
-  /// Opens the event log and begins to read. Errors: those of exporting::RotatingFile::Open. What is
-  /// referred to must outlive the pipeline.
+  /// Opens the event log and begins to read. Errors: those of exporting::RotatingFile::Open. What
+  /// is referred to must outlive the pipeline.
   [[nodiscard]] static Result<std::unique_ptr<EventPipeline>> Start(
       kernel::Kernel& kernel, const workload::Registry& workloads,
       const bind::InstanceDirectory& instances, EventPipelineOptions options);

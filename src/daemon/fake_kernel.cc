@@ -197,9 +197,8 @@ kernel::Status FakeKernel::status() const {
   return status;
 }
 
-Result<size_t> FakeKernel::PollEvents(
-    std::chrono::milliseconds timeout,
-    const std::function<void(std::span<const std::byte>)>& sink) {
+Result<size_t> FakeKernel::PollEvents(std::chrono::milliseconds timeout,
+                                      const std::function<void(std::span<const std::byte>)>& sink) {
   std::deque<std::vector<std::byte>> events;
   {
     std::unique_lock lock(mutex_);

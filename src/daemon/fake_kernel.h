@@ -14,8 +14,8 @@
 
 namespace gatehouse::daemon {
 
-/// A Kernel without a kernel, for tests: keeps what it is told in plain maps, checks that every change
-/// is one that a real image could take, and fails where a test says so. Any thread.
+/// A Kernel without a kernel, for tests: keeps what it is told in plain maps, checks that every
+/// change is one that a real image could take, and fails where a test says so. Any thread.
 class FakeKernel final : public kernel::Kernel {
  public:
   explicit FakeKernel(kernel::Backend backend = kernel::Backend::kLsm) : backend_(backend) {}

@@ -52,9 +52,10 @@ std::string CheckRingBytes(const std::string& text) {
 }
 
 void AddSources(CLI::App& app, Options& options) {
-  app.add_option("--policy-dir", options.policy_dir,
-                 "Directory whose *.yaml and *.yml files are the policies; watched. A file that is\n"
-                 "wrong is reported, and what it said before stays in force")
+  app.add_option(
+         "--policy-dir", options.policy_dir,
+         "Directory whose *.yaml and *.yml files are the policies; watched. A file that is\n"
+         "wrong is reported, and what it said before stays in force")
       ->type_name("DIR")
       ->check(CLI::ExistingDirectory)
       ->group("Policies and workloads");
@@ -153,7 +154,8 @@ void AddOperation(CLI::App& app, Options& options) {
       ->capture_default_str()
       ->group("Operation");
   app.add_option_function<std::string>(
-         "--log-level", [&options](const std::string& name) { options.log_level = levels.at(name); },
+         "--log-level",
+         [&options](const std::string& name) { options.log_level = levels.at(name); },
          "The least severity that is logged")
       ->type_name("debug|info|warn|error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
@@ -193,14 +195,15 @@ tl::expected<Options, EarlyExit> ParseCommandLine(int argc, const char* const* a
   } catch (const CLI::CallForVersion& version) {
     return tl::unexpected(EarlyExit{0, std::string(version.what()) + "\n"});
   } catch (const CLI::ParseError& error) {
-    return tl::unexpected(EarlyExit{kUsageStatus, std::string("gatehoused: ") + error.what() +
-                                                      "\nTry gatehoused --help\n"});
+    return tl::unexpected(EarlyExit{
+        kUsageStatus, std::string("gatehoused: ") + error.what() + "\nTry gatehoused --help\n"});
   }
   if (options.deny_by_signal && options.kernel.backend &&
       *options.kernel.backend != kernel::Backend::kSignal) {
-    return tl::unexpected(EarlyExit{
-        kUsageStatus, "gatehoused: --deny-by-signal is about backend signal; leave it out, or use "
-                      "--backend auto or signal\n"});
+    return tl::unexpected(
+        EarlyExit{kUsageStatus,
+                  "gatehoused: --deny-by-signal is about backend signal; leave it out, or use "
+                  "--backend auto or signal\n"});
   }
   if (options.node_name.empty()) options.node_name = NodeName();
   return options;

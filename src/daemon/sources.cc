@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "daemon/log.h"
 #include "policy/parse.h"
 #include "workload/file.h"
 
@@ -34,16 +35,8 @@ Sources::Sources(Agent& agent, std::shared_ptr<spdlog::logger> log, const std::s
 }
 
 void Sources::ReportOnce(std::string& last, const std::string& error) {
-  if (!error.empty() && error != last) LogLines(error);
+  if (!error.empty() && error != last) LogLines(*log_, spdlog::level::err, error);
   last = error;
-}
-
-void Sources::LogLines(const std::string& text) {
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    log_->error("{}{}", begin == 0 ? "" : "  ", text.substr(begin, end - begin));
-    begin = end + 1;
-  }
 }
 
 void Sources::Watch(DirectoryWatch& watch, std::string& last_error) {

@@ -16,8 +16,8 @@
 
 namespace gatehouse::daemon {
 
-/// The policy directory and the workloads file: watched, and handed to the agent as they change. What
-/// is wrong is logged once, and what was in force before stays. One thread.
+/// The policy directory and the workloads file: watched, and handed to the agent as they change.
+/// What is wrong is logged once, and what was in force before stays. One thread.
 class Sources {
  public:
   using Clock = std::chrono::steady_clock;
@@ -53,7 +53,6 @@ class Sources {
   void ApplyWorkloads();
   void ApplyPolicies();
   void Report(const std::string& path, const ApplyResult& result);
-  void LogLines(const std::string& text);
   void ReportOnce(std::string& last, const std::string& error);
 
   Agent& agent_;

@@ -56,11 +56,10 @@ Result<std::pair<std::string, FileStamp>> ReadFile(const std::string& path, uint
   // O_NONBLOCK: a FIFO put in the place of a file must not stop the daemon.
   const Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (file.get() < 0) {
-    return errno == ENOENT
-               ? Fail(ErrorCode::kNotFound, path, "there is no such file")
-               : FailErrno(path, "cannot be opened", errno, "check its owner and mode");
+    return errno == ENOENT ? Fail(ErrorCode::kNotFound, path, "there is no such file")
+                           : FailErrno(path, "cannot be opened", errno, "check its owner and mode");
   }
-  struct stat status {};
+  struct stat status{};
   if (fstat(file.get(), &status) != 0) return FailErrno(path, "cannot be read", errno);
   if (!S_ISREG(status.st_mode)) {
     return Fail(ErrorCode::kInvalid, path, "is not a regular file", "name a file");
@@ -89,7 +88,7 @@ Result<std::map<std::string, FileStamp>> ListPolicyFiles(const std::string& dire
   std::filesystem::directory_iterator entries(directory, error);
   for (; !error && entries != std::filesystem::directory_iterator(); entries.increment(error)) {
     const std::string name = entries->path().filename();
-    struct stat status {};
+    struct stat status{};
     if (!IsPolicyFile(name) || stat(entries->path().c_str(), &status) != 0) continue;
     if (S_ISREG(status.st_mode)) files.emplace(name, StampOf(status));
   }
@@ -146,8 +145,9 @@ bool DirectoryWatch::Drain() {
         Stop();
         changed = true;
       } else if ((event->mask & (IN_MODIFY | IN_CREATE)) != 0) {
-        // A symlink, a hard link or a directory is complete when it is created; files are written to.
-        struct stat status {};
+        // A symlink, a hard link or a directory is complete when it is created; files are written
+        // to.
+        struct stat status{};
         const std::string path = directory_ + "/" + name;
         const bool file = lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
         if (file && ((event->mask & IN_MODIFY) != 0 || status.st_nlink == 1)) {

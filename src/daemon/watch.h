@@ -22,14 +22,16 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-/// Reads a whole regular file (through symlinks) of at most `max_bytes`, and the stamp of what was read.
+/// Reads a whole regular file (through symlinks) of at most `max_bytes`, and the stamp of what was
+/// read.
 [[nodiscard]] Result<std::pair<std::string, FileStamp>> ReadFile(const std::string& path,
                                                                  uint64_t max_bytes);
 
-/// The regular files of a directory, symlinks followed, that hold policies: `*.yaml` and `*.yml` that
-/// do not begin with a dot (editors' and ConfigMaps' own files). By file name. Fails if the directory
-/// cannot be read; a single file that goes away meanwhile is left out.
-[[nodiscard]] Result<std::map<std::string, FileStamp>> ListPolicyFiles(const std::string& directory);
+/// The regular files of a directory, symlinks followed, that hold policies: `*.yaml` and `*.yml`
+/// that do not begin with a dot (editors' and ConfigMaps' own files). By file name. Fails if the
+/// directory cannot be read; a single file that goes away meanwhile is left out.
+[[nodiscard]] Result<std::map<std::string, FileStamp>> ListPolicyFiles(
+    const std::string& directory);
 
 /// Tells when the content of a directory has changed and nobody is in the middle of writing it.
 /// inotify(7). One thread.

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// gatehouse check: everything that can be said about policies without a daemon and without a
+// kernel.
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "bind/resolver.h"
+#include "bind/selector.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "cli/table.h"
+#include "cli/text_files.h"
+#include "policy/parse.h"
+
+namespace gatehouse::cli {
+namespace {
+
+struct Finding {
+  policy::Diagnostic diagnostic;
+  bool warning = false;  ///< may be as meant; does not make the files wrong
+};
+
+struct Report {
+  std::vector<Finding> findings;
+  size_t documents = 0;
+
+  void Add(const policy::Document& document, const Error& error) {
+    policy::Diagnostic diagnostic;
+    diagnostic.file = document.file;
+    diagnostic.position = document.position;
+    diagnostic.cause = error.object.empty() ? error.cause : error.object + ": " + error.cause;
+    diagnostic.remedy = error.remedy;
+    findings.push_back({std::move(diagnostic), false});
+  }
+  void Warn(const std::string& file, policy::Position position, std::string cause,
+            std::string remedy) {
+    policy::Diagnostic diagnostic;
+    diagnostic.file = file;
+    diagnostic.position = position;
+    diagnostic.cause = std::move(cause);
+    diagnostic.remedy = std::move(remedy);
+    findings.push_back({std::move(diagnostic), true});
+  }
+  [[nodiscard]] size_t errors() const {
+    size_t count = 0;
+    for (const Finding& finding : findings) count += finding.warning ? 0 : 1;
+    return count;
+  }
+};
+
+/// A document that was taken in, for what is found out about it later.
+struct Place {
+  std::string file;
+  policy::Position position;
+};
+
+/// Takes the documents of all files into one resolver, as the daemon would.
+class Checker {
+ public:
+  void Read(const TextFiles& files) {
+    bind::Resolver::Transaction transaction = resolver_.Begin();
+    const auto take = [&](policy::Document document) {
+      ++report_.documents;
+      const auto [file, line] = files.Locate(document.position.line);
+      document.file = file;
+      document.position.line = line;
+      Take(document, transaction);
+    };
+    for (policy::Diagnostic& diagnostic : policy::ParseEach(files.text(), files.name(), {}, take)) {
+      const auto [file, line] = files.Locate(diagnostic.position.line);
+      diagnostic.file = file;
+      diagnostic.position.line = line;
+      report_.findings.push_back({std::move(diagnostic), false});
+    }
+    // With a document missing, what is said about the others would mislead.
+    if (report_.errors() > 0) return;
+    if (auto delta = transaction.Stage(); !delta) {
+      report_.Warn(files.name(), {}, delta.error().Message(), "");
+      return;
+    }
+    transaction.Commit();
+    JudgeAll();
+  }
+
+  [[nodiscard]] const Report& report() const { return report_; }
+
+ private:
+  void Take(const policy::Document& document, bind::Resolver::Transaction& transaction) {
+    const auto [known, fresh] =
+        places_.emplace(document.key(), Place{document.file, document.position});
+    if (!fresh) {
+      report_.Add(document, {ErrorCode::kExists, "policy/" + document.key().ToString(),
+                             "a document of that name is also at " + known->second.file + ":" +
+                                 std::to_string(known->second.position.line),
+                             "give one of them another name"});
+      return;
+    }
+    if (auto added = transaction.Add(document); !added) {
+      report_.Add(document, added.error());
+      return;
+    }
+    const auto* policy = std::get_if<policy::TracingPolicy>(&document.object);
+    if (policy != nullptr && policy->spec.mode == policy::Mode::kEnforce &&
+        bind::MatchesHost(policy->selector, policy->key.ns) && DoesMoreThanPost(policy->spec)) {
+      report_.Warn(document.file, document.position,
+                   "policy/" + policy->key.ToString() + ": enforces on the whole machine",
+                   "add a podSelector or containerSelector, or start gatehoused with "
+                   "--allow-host-enforcement");
+    }
+  }
+
+  static bool DoesMoreThanPost(const policy::Spec& spec) {
+    for (const policy::Hook& hook : spec.hooks) {
+      for (const policy::Selector& selector : hook.selectors) {
+        for (const policy::Action& action : selector.actions) {
+          if (action.kind != policy::ActionKind::kPost &&
+              action.kind != policy::ActionKind::kNoPost) {
+            return true;
+          }
+        }
+      }
+    }
+    return false;
+  }
+
+  /// What only shows when all documents are there.
+  void JudgeAll() {
+    for (const bind::PolicyStatus& status : resolver_.List()) {
+      const Place& place = places_.at(status.key);
+      if (status.state == bind::State::kPending) {
+        report_.Warn(place.file, place.position,
+                     "policy/" + status.key.ToString() + ": " + status.error,
+                     "check the template together with its bindings, or have it in the daemon");
+      } else if (status.state == bind::State::kRefused) {
+        policy::Document document;
+        document.file = place.file;
+        document.position = place.position;
+        report_.Add(document, {ErrorCode::kInvalid, "policy/" + status.key.ToString(), status.error,
+                               "give exactly the template's variables their values"});
+      }
+    }
+  }
+
+  compile::StringPool strings_;
+  compile::ValueSets sets_{strings_};
+  bind::Resolver resolver_{sets_, {.allow_host_enforcement = true}};
+  std::map<policy::Key, Place> places_;
+  Report report_;
+};
+
+void PrintReport(const Report& report) {
+  for (const Finding& finding : report.findings) {
+    fmt::print(stderr, "{}{}\n", finding.warning ? "warning: " : "",
+               Printable(finding.diagnostic.ToString()));
+  }
+  const size_t errors = report.errors();
+  if (errors == 0) {
+    fmt::print("{} {} good\n", report.documents,
+               report.documents == 1 ? "document is" : "documents are");
+  } else {
+    fmt::print(stderr, "gatehouse: {} {}\n", errors, errors == 1 ? "error" : "errors");
+  }
+}
+
+void PrintReportJson(const Report& report) {
+  nlohmann::ordered_json json;
+  json["good"] = report.errors() == 0;
+  json["documents"] = report.documents;
+  json["diagnostics"] = nlohmann::ordered_json::array();
+  for (const Finding& finding : report.findings) {
+    const policy::Diagnostic& from = finding.diagnostic;
+    json["diagnostics"].push_back({{"severity", finding.warning ? "warning" : "error"},
+                                   {"file", from.file},
+                                   {"line", from.position.line},
+                                   {"column", from.position.column},
+                                   {"path", from.path},
+                                   {"cause", from.cause},
+                                   {"remedy", from.remedy}});
+  }
+  Print(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+}  // namespace
+
+void AddCheckCommand(CLI::App& app, Invocation& invocation) {
+  CLI::App* command = AddCommand(
+      app, "check", "Check policy files; needs neither root nor the daemon",
+      "  gatehouse check policies/*.yaml\n"
+      "  gatehouse check template.yaml bindings.yaml     bindings are held against their template\n"
+      "What depends on the kernel is checked by: gatehouse policy add --dry-run\n");
+  const auto paths = std::make_shared<std::vector<std::string>>();
+  command
+      ->add_option("FILE", *paths, "YAML files with any number of documents; - is standard input")
+      ->required();
+  AddOutputOption(*command, invocation);
+  command->callback([&invocation, paths] {
+    invocation.run = [paths](const Invocation& chosen) -> Result<ExitStatus> {
+      GH_ASSIGN(const TextFiles files, TextFiles::Read(*paths));
+      Checker checker;
+      checker.Read(files);
+      if (chosen.format == Format::kJson) {
+        PrintReportJson(checker.report());
+      } else {
+        PrintReport(checker.report());
+      }
+      return checker.report().errors() == 0 ? kDone : kFailed;
+    };
+  });
+}
+
+}  // namespace gatehouse::cli
