@@ -32,8 +32,9 @@ void SetProcesses(const Event& event, Subject* subject) {
 }
 
 Subject SubjectOf(const tetragon::GetEventsResponse& event) {
+  Subject subject;
   // The number of a type is its field number; see EventType.
-  Subject subject{.type = static_cast<tetragon::EventType>(event.event_case())};
+  subject.type = static_cast<tetragon::EventType>(event.event_case());
   switch (event.event_case()) {
     case tetragon::GetEventsResponse::kProcessExec:
       SetProcesses(event.process_exec(), &subject);
