@@ -67,8 +67,8 @@ std::vector<Demand> DemandsOf(const Record& record) {
     if (record.kind == Kind::kBinding) {
       demand.push_back(LabelTrait(record.LabelKey(), record.LabelSuffix()));
     }
-    std::sort(demand.begin(), demand.end());
-    demand.erase(std::unique(demand.begin(), demand.end()), demand.end());
+    std::ranges::sort(demand);
+    demand.erase(std::ranges::unique(demand).begin(), demand.end());
   }
   return demands;
 }
@@ -109,7 +109,7 @@ void WorkloadIndex::Add(const workload::Workload& workload) {
   all_.insert(workload.id);
   for (const Trait trait : TraitsOf(workload)) {
     std::vector<WorkloadId>& ids = by_trait_[trait];
-    ids.insert(std::upper_bound(ids.begin(), ids.end(), workload.id), workload.id);
+    ids.insert(std::ranges::upper_bound(ids, workload.id), workload.id);
   }
 }
 
@@ -118,7 +118,7 @@ void WorkloadIndex::Remove(const workload::Workload& workload) {
   for (const Trait trait : TraitsOf(workload)) {
     const auto found = by_trait_.find(trait);
     std::vector<WorkloadId>& ids = found->second;
-    ids.erase(std::lower_bound(ids.begin(), ids.end(), workload.id));
+    ids.erase(std::ranges::lower_bound(ids, workload.id));
     if (ids.empty()) by_trait_.erase(found);
   }
 }

@@ -100,7 +100,7 @@ Result<std::vector<compile::ValueSetPtr>> ValuesFor(const Record& binding, const
   std::vector<compile::ValueSetPtr> values(variables.size());
   std::string unknown;
   for (const auto& [name, set] : binding.values) {
-    const auto variable = std::find(variables.begin(), variables.end(), name);
+    const auto variable = std::ranges::find(variables, name);
     if (variable == variables.end()) {
       AppendName(unknown, name);
     } else {

@@ -85,9 +85,8 @@ Resolver::Candidates Resolver::CandidatesOn(const workload::Workload* workload) 
   record_index_.ForEach(workload, [&](const Record& record) {
     if (record.enabled && IsAbout(record, workload)) about.push_back(&record);
   });
-  std::sort(about.begin(), about.end(),
-            [](const Record* a, const Record* b) { return a->key < b->key; });
-  about.erase(std::unique(about.begin(), about.end()), about.end());
+  std::ranges::sort(about, [](const Record* a, const Record* b) { return a->key < b->key; });
+  about.erase(std::ranges::unique(about).begin(), about.end());
 
   Candidates candidates;
   for (const Record* record : about) {
@@ -109,8 +108,8 @@ std::vector<WorkloadId> Resolver::WorkloadsOf(const Record& record) const {
   workload_index_.ForEach(record, [&](WorkloadId id) {
     if (IsAbout(record, workloads_.at(id).get())) ids.push_back(id);
   });
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
   return ids;
 }
 

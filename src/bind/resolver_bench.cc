@@ -24,6 +24,7 @@ enum class Shape { kPolicies, kBindings };
 /// 50 values drawn from 2,000 strings.
 std::vector<std::string> DrawValues(std::mt19937& random) {
   std::vector<std::string> values;
+  values.reserve(kValuesPerPolicy);
   for (int i = 0; i < kValuesPerPolicy; ++i) {
     values.push_back("/usr/local/bin/program-" + std::to_string(random() % kStrings));
   }
@@ -84,8 +85,8 @@ struct Node {
   Resolver resolver{sets, {}};
 };
 
-void BM_Load(benchmark::State& state, Shape shape) {
-  for (auto _ : state) {
+void LoadAll(benchmark::State& state, Shape shape) {
+  for ([[maybe_unused]] auto _ : state) {
     state.PauseTiming();
     auto node = std::make_unique<Node>(shape, state.range(0));
     const size_t before = mallinfo2().uordblks;
@@ -99,7 +100,7 @@ void BM_Load(benchmark::State& state, Shape shape) {
   }
 }
 
-void BM_AddReplaceDeletePolicy(benchmark::State& state, Shape shape) {
+void AddReplaceDeletePolicy(benchmark::State& state, Shape shape) {
   Node node(shape, state.range(0));
   node.Load();
   node.documents.clear();
@@ -117,7 +118,7 @@ void BM_AddReplaceDeletePolicy(benchmark::State& state, Shape shape) {
     Node::Check(step(transaction));
     if (Node::Finish(transaction) != 1) std::abort();
   };
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     change([&](auto& transaction) { return transaction.Add(first); });
     change([&](auto& transaction) { return transaction.Replace(second); });
     change([&](auto& transaction) { return transaction.Remove(first.key()); });
@@ -126,12 +127,12 @@ void BM_AddReplaceDeletePolicy(benchmark::State& state, Shape shape) {
   state.SetItemsProcessed(3 * state.iterations());
 }
 
-void BM_AddRemoveWorkload(benchmark::State& state, Shape shape) {
+void AddRemoveWorkload(benchmark::State& state, Shape shape) {
   Node node(shape, state.range(0));
   node.Load();
   const auto id = static_cast<WorkloadId>(state.range(0) + 1);
   const workload::WorkloadPtr workload = Share(WorkloadOf(id, 7));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     {
       Resolver::Transaction transaction(node.resolver);
       transaction.PutWorkload(workload);
@@ -145,11 +146,11 @@ void BM_AddRemoveWorkload(benchmark::State& state, Shape shape) {
 }
 
 /// A policy about all workloads comes and goes.
-void BM_AddDeletePolicyAboutAll(benchmark::State& state, Shape shape) {
+void AddDeletePolicyAboutAll(benchmark::State& state, Shape shape) {
   Node node(shape, state.range(0));
   node.Load();
   const policy::Document all = PolicyDocument("all", Pods({}), AllowList({"/bin/true"}));
-  for (auto _ : state) {
+  for ([[maybe_unused]] auto _ : state) {
     {
       Resolver::Transaction transaction(node.resolver);
       Node::Check(transaction.Add(all));
@@ -172,10 +173,10 @@ void BM_AddDeletePolicyAboutAll(benchmark::State& state, Shape shape) {
       ->Arg(10'000)                                   \
       ->Unit(benchmark::kMicrosecond)
 
-GATEHOUSE_BENCHMARK(BM_Load);
-GATEHOUSE_BENCHMARK(BM_AddReplaceDeletePolicy);
-GATEHOUSE_BENCHMARK(BM_AddRemoveWorkload);
-GATEHOUSE_BENCHMARK(BM_AddDeletePolicyAboutAll);
+GATEHOUSE_BENCHMARK(LoadAll);
+GATEHOUSE_BENCHMARK(AddReplaceDeletePolicy);
+GATEHOUSE_BENCHMARK(AddRemoveWorkload);
+GATEHOUSE_BENCHMARK(AddDeletePolicyAboutAll);
 
 }  // namespace
 }  // namespace gatehouse::bind

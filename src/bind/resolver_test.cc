@@ -46,9 +46,8 @@ class ResolverTest : public testing::Test {
     return Apply([&](auto& transaction) { return transaction.Remove({name, ""}); });
   }
   Delta Configure(const std::string& name, std::optional<bool> enabled, std::optional<Mode> mode) {
-    return Apply([&](auto& transaction) {
-      return transaction.Configure({name, ""}, enabled, mode);
-    });
+    return Apply(
+        [&](auto& transaction) { return transaction.Configure({name, ""}, enabled, mode); });
   }
   Delta Put(workload::Workload workload) {
     return Apply([&](auto& transaction) -> Result<void> {

@@ -12,8 +12,7 @@ using Value = std::optional<std::string_view>;
 
 bool Holds(const policy::LabelRequirement& requirement, Value value) {
   const auto listed = [&] {
-    return std::find(requirement.values.begin(), requirement.values.end(), *value) !=
-           requirement.values.end();
+    return std::ranges::find(requirement.values, *value) != requirement.values.end();
   };
   switch (requirement.op) {
     case policy::LabelOperator::kIn:

@@ -12,7 +12,7 @@ namespace gatehouse::bind {
 namespace {
 
 policy::Mode ModeOf(const std::vector<const Record*>& members, const Record* tmpl) {
-  const bool all_monitor = std::all_of(members.begin(), members.end(), [&](const Record* member) {
+  const bool all_monitor = std::ranges::all_of(members, [&](const Record* member) {
     return ModeOf(*member, tmpl) == policy::Mode::kMonitor;
   });
   return all_monitor ? policy::Mode::kMonitor : policy::Mode::kEnforce;
@@ -204,6 +204,7 @@ Result<Resolver::Outcome> Resolver::Transaction::Resolve(const workload::Workloa
   Outcome outcome;
   std::vector<Applied> applied;
   Candidates candidates = resolver_.CandidatesOn(workload);
+  applied.reserve(candidates.policies.size() + candidates.bindings.size());
   for (const Record* policy : candidates.policies) applied.push_back({nullptr, {policy}});
   for (auto& [tmpl, bindings] : candidates.bindings) {
     Overlap overlap = ResolveOverlap(bindings);
@@ -211,7 +212,7 @@ Result<Resolver::Outcome> Resolver::Transaction::Resolve(const workload::Workloa
     for (const Record* record : overlap.conflicting) outcome.conflicting.push_back(record->version);
     for (const Record* record : overlap.overridden) outcome.overridden.push_back(record->version);
   }
-  std::sort(applied.begin(), applied.end(), [](const Applied& a, const Applied& b) {
+  std::ranges::sort(applied, [](const Applied& a, const Applied& b) {
     return a.members.front()->key < b.members.front()->key;
   });
   outcome.group.reserve(applied.size());
@@ -269,7 +270,7 @@ Result<void> Resolver::Transaction::CheckLimit(const workload::Workload* workloa
   }
   if (most <= GH_POLICIES_PER_GATE_MAX) return {};
 
-  const auto newest = std::max_element(group.begin(), group.end());
+  const auto newest = std::ranges::max_element(group);
   return Fail(ErrorCode::kRefused, "policy/" + resolver_.directory_.Find(*newest)->key.ToString(),
               (workload == nullptr ? "the host" : "workload \"" + workload->Name() + "\"") +
                   " would have " + std::to_string(most) + " policies on one hook, and at most " +

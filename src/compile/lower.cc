@@ -118,8 +118,8 @@ class Lowering {
   }
 
   static bool HasAction(const policy::Selector& selector, policy::ActionKind kind) {
-    return std::any_of(selector.actions.begin(), selector.actions.end(),
-                       [&](const policy::Action& action) { return action.kind == kind; });
+    return std::ranges::any_of(selector.actions,
+                               [&](const policy::Action& action) { return action.kind == kind; });
   }
 
   static Result<void> AddAction(const policy::Hook& hook, const policy::Action& action,
@@ -160,8 +160,8 @@ class Lowering {
 }  // namespace
 
 bool LoweredSpec::Enforces() const {
-  return std::any_of(hooks.begin(), hooks.end(), [](const HookProgram& hook) {
-    return std::any_of(hook.rules.begin(), hook.rules.end(), [](const Rule& rule) {
+  return std::ranges::any_of(hooks, [](const HookProgram& hook) {
+    return std::ranges::any_of(hook.rules, [](const Rule& rule) {
       return (rule.actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL)) != 0;
     });
   });

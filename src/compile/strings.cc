@@ -14,14 +14,14 @@ namespace {
 std::string Reversed(std::string_view text) { return {text.rbegin(), text.rend()}; }
 
 void SortDistinct(std::vector<StringId>& ids) {
-  std::sort(ids.begin(), ids.end());
-  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  std::ranges::sort(ids);
+  ids.erase(std::ranges::unique(ids).begin(), ids.end());
 }
 
 /// Drops each string that has another one of them as its head. Sorted, a head comes right before
 /// all that it covers.
 void DropCovered(std::vector<std::string_view>& texts) {
-  std::sort(texts.begin(), texts.end());
+  std::ranges::sort(texts);
   size_t kept = 0;
   for (const std::string_view text : texts) {
     if (kept == 0 || !text.starts_with(texts[kept - 1])) texts[kept++] = text;
@@ -107,7 +107,7 @@ ValueSetPtr ValueSets::Make(gh_match match, std::span<const std::string_view> va
   std::vector<std::string_view> texts(values.begin(), values.end());
   std::vector<std::string> reversed;
   if (match == GH_MATCH_POSTFIX) {
-    std::transform(values.begin(), values.end(), std::back_inserter(reversed), Reversed);
+    std::ranges::transform(values, std::back_inserter(reversed), Reversed);
     texts.assign(reversed.begin(), reversed.end());
   }
   if (match != GH_MATCH_EXACT) DropCovered(texts);

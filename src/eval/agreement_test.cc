@@ -123,7 +123,7 @@ class Generator {
     return Chance(percent) ? Pick<std::string>({"shop", "bank"}) : std::string();
   }
 
-  policy::LabelRequirement MakeRequirement(std::vector<std::string> keys,
+  policy::LabelRequirement MakeRequirement(const std::vector<std::string>& keys,
                                            const std::vector<std::string>& values) {
     std::string key = Pick(keys);
     switch (Below(5)) {
@@ -204,6 +204,7 @@ class Generator {
     auto& tmpl = std::get<policy::Template>(document.object);
     if (tmpl.key.name == kTwoVariables) tmpl.variables.push_back({"more", std::nullopt, {}});
     std::vector<std::string> names;
+    names.reserve(tmpl.variables.size());
     for (const policy::Variable& variable : tmpl.variables) names.push_back(variable.name);
     tmpl.spec = MakeSpec(names);
     return document;
@@ -270,6 +271,7 @@ class Node {
  public:
   Node(const World& world, Generator& generator) {
     std::vector<std::vector<Step>> queues;  // each in order; among each other in any
+    queues.reserve(world.objects.size() + world.workloads.size() + 1);
     for (const World::Object& object : world.objects) queues.push_back(StepsTo(object, generator));
     for (const auto& workload : world.workloads) queues.push_back(StepsTo(workload, generator));
     queues.push_back(Visit(generator));
@@ -300,7 +302,7 @@ class Node {
   static Step Configure(policy::Key key, std::optional<bool> enabled, std::optional<Mode> mode) {
     return [=](auto& transaction) { ASSERT_TRUE(transaction.Configure(key, enabled, mode)); };
   }
-  static Step Put(workload::Workload workload) {
+  static Step Put(const workload::Workload& workload) {
     return [=](auto& transaction) { transaction.PutWorkload(Share(workload)); };
   }
   static Step RemoveWorkload(bind::WorkloadId id) {
@@ -389,7 +391,7 @@ Verdict Execute(Node& node, bind::WorkloadId workload, const Operation& operatio
     const compile::Program& program = node.image().ProgramOf(id);
     for (const compile::HookProgram& hook : program.hooks) {
       if (hook.hook != operation.hook) continue;
-      const auto rule = std::find_if(hook.rules.begin(), hook.rules.end(), [&](const auto& r) {
+      const auto rule = std::ranges::find_if(hook.rules, [&](const auto& r) {
         return std::all_of(r.filters.begin(), r.filters.end(), holds);
       });
       if (rule == hook.rules.end()) continue;
@@ -479,6 +481,7 @@ TEST(Agreement, AnyWayToAWorldEndsAsTheEvaluatorSays) {
     Generator generator(seed);
     const World world = generator.MakeWorld();
     std::vector<Policy> policies;
+    policies.reserve(world.objects.size());
     for (const World::Object& object : world.objects) {
       policies.push_back({&object.document, object.enabled, object.mode});
     }

@@ -31,8 +31,8 @@ class EvaluatorTest : public testing::Test {
     spec.hooks.push_back(ExecHook(std::move(selectors)));
     Add(PolicyDocument(std::move(name), Pods({}), std::move(spec)));
   }
-  [[nodiscard]] Verdict Ask(std::optional<std::string> object,
-                            std::optional<std::string> binary = "/bin/sh") const {
+  [[nodiscard]] Verdict Ask(const std::optional<std::string>& object,
+                            const std::optional<std::string>& binary = "/bin/sh") const {
     return Evaluate(policies_, &workload_,
                     {.hook = GH_HOOK_BPRM_CREDS_FOR_EXEC, .object = object, .binary = binary});
   }
@@ -129,6 +129,7 @@ TEST_F(EvaluatorTest, ADenialWinsAndTheFirstPolicysErrnoIsReturned) {
   EXPECT_EQ(verdict.denied_by->name, "b");
   EXPECT_THAT(verdict.signals, ElementsAre(SIGKILL, 10));
   std::vector<std::string> posts;
+  posts.reserve(verdict.posts.size());
   for (const Post& post : verdict.posts) posts.push_back(post.key.name);
   EXPECT_THAT(posts, ElementsAre("a", "b", "c"));
 }
@@ -200,7 +201,7 @@ TEST_F(EvaluatorTest, TheLabelNamesABinding) {
 }
 
 TEST_F(EvaluatorTest, BindingsOfOneTemplateContend) {
-  const auto contend = [&](BindingOptions a, BindingOptions b) {
+  const auto contend = [&](const BindingOptions& a, const BindingOptions& b) {
     documents_.clear();
     policies_.clear();
     Add(AllowTemplate("t"));

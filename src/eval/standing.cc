@@ -108,15 +108,15 @@ Answer IsLabelled(const policy::Binding& binding, const Workload& workload) {
 }
 
 Answer IsAbout(const policy::TracingPolicy& policy, const Workload* workload) {
-  const Answer in_namespace = IsInNamespace(policy.key.ns, workload);
+  Answer in_namespace = IsInNamespace(policy.key.ns, workload);
   return in_namespace.yes ? Selects(policy.selector, workload) : in_namespace;
 }
 
 Answer IsAbout(const policy::Binding& binding, const Workload* workload) {
   if (workload == nullptr) return No("a binding is not about the host");
-  const Answer in_namespace = IsInNamespace(binding.key.ns, workload);
+  Answer in_namespace = IsInNamespace(binding.key.ns, workload);
   if (!in_namespace.yes) return in_namespace;
-  const Answer labelled = IsLabelled(binding, *workload);
+  Answer labelled = IsLabelled(binding, *workload);
   if (labelled.yes || binding.selector.Unconstrained()) return labelled;
   return Selects(binding.selector, workload);
 }
@@ -286,8 +286,9 @@ Candidate Consider(const Policy& input, const policy::Binding& binding, const Po
 
 std::vector<Candidate> FindCandidates(std::span<const Policy> policies, const Workload* workload) {
   std::vector<Policy> by_key(policies.begin(), policies.end());
-  std::sort(by_key.begin(), by_key.end(),
-            [](const Policy& a, const Policy& b) { return a.document->key() < b.document->key(); });
+  std::ranges::sort(by_key, [](const Policy& a, const Policy& b) {
+    return a.document->key() < b.document->key();
+  });
 
   std::vector<Candidate> candidates;
   candidates.reserve(by_key.size());  // contenders point into it

@@ -19,9 +19,9 @@ using policy::Need;
 using policy::Reader;
 using policy::YamlNode;
 
-template <std::string Workload::*member>
+template <std::string Workload::* Member>
 void ReadString(Reader& reader, YamlNode node, Workload& workload) {
-  workload.*member = reader.String(node).value_or("");
+  workload.*Member = reader.String(node).value_or("");
 }
 
 void ReadLabels(Reader& reader, YamlNode node, Workload& workload) {

@@ -16,7 +16,7 @@ constexpr size_t kLabelKeyMax = 253 + 1 + 63;  // prefix, slash, name, as in Kub
 constexpr size_t kTextMax = 1024;              // of label values, images and container ids
 
 bool IsPrintable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
+  return std::ranges::all_of(text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte > ' ' && byte != 0x7f;
   });
