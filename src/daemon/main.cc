@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // gatehoused: the daemon.
 #include <fmt/core.h>
+#include <malloc.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "daemon/daemon.h"
 #include "daemon/log.h"
 #include "daemon/options.h"
+#include "kernel/kernel.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -47,12 +49,28 @@ class SignalRequests {
   int fd_ = -1;
 };
 
+/// Which backends work here, one line each; fails if none does.
+int Probe() {
+  int status = kFailed;
+  for (const kernel::BackendProbe& probe : kernel::ProbeBackends()) {
+    fmt::print("{}: {}\n", kernel::BackendName(probe.backend),
+               probe.available ? "works" : probe.absent_because);
+    if (probe.available) status = 0;
+  }
+  return status;
+}
+
+/// As many heaps as threads would each keep what they once needed.
+constexpr int kHeaps = 2;
+
 int Main(int argc, const char* const* argv) {
   const auto options = ParseCommandLine(argc, argv);
   if (!options) {
     fmt::print(options.error().status == 0 ? stdout : stderr, "{}", options.error().text);
     return options.error().status;
   }
+  if (options->probe_only) return Probe();
+  mallopt(M_ARENA_MAX, kHeaps);
   const SignalRequests signals;
   const auto log = MakeLogger(options->log_level, options->log_format);
   if (!signals.good()) {

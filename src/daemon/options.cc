@@ -80,6 +80,10 @@ void AddEnforcement(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"auto", "lsm", "fmod_ret", "signal"}))
       ->default_str("auto")
       ->group("Enforcement");
+  app.add_flag("--probe", options.probe_only,
+               "Say which backends work on this kernel, and why the others do not; then end.\n"
+               "Exit status 1 if none works")
+      ->group("Enforcement");
   app.add_flag("--deny-by-signal", options.deny_by_signal,
                "With backend signal: carry Override out as SIGKILL instead of refusing the policy")
       ->group("Enforcement");

@@ -29,6 +29,7 @@ struct Options {
   std::string cluster_name;
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
+  bool probe_only = false;  ///< say which backends work here, and end
 };
 
 /// The program is to end before it starts: help was asked for, or the command line is wrong.
