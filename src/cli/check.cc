@@ -64,18 +64,14 @@ class Checker {
  public:
   void Read(const TextFiles& files) {
     bind::Resolver::Transaction transaction = resolver_.Begin();
-    const auto take = [&](policy::Document document) {
+    const auto take = [&](const policy::Document& document) {
       ++report_.documents;
-      const auto [file, line] = files.Locate(document.position.line);
-      document.file = file;
-      document.position.line = line;
       Take(document, transaction);
     };
-    for (policy::Diagnostic& diagnostic : policy::ParseEach(files.text(), files.name(), {}, take)) {
-      const auto [file, line] = files.Locate(diagnostic.position.line);
-      diagnostic.file = file;
-      diagnostic.position.line = line;
-      report_.findings.push_back({std::move(diagnostic), false});
+    for (const TextFiles::File& file : files.files()) {
+      for (policy::Diagnostic& diagnostic : policy::ParseEach(file.text, file.name, {}, take)) {
+        report_.findings.push_back({std::move(diagnostic), false});
+      }
     }
     // With a document missing, what is said about the others would mislead.
     if (report_.errors() > 0) return;

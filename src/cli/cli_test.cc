@@ -261,13 +261,13 @@ TEST_F(CheckTest, EveryErrorHasItsPlaceAcrossFiles) {
       File("b.yaml", "\n" + PolicyText{.name = "b", .call = "security_file_open"}.ToString());
   const Outcome bad = RunCli({"check", first, second});
   EXPECT_EQ(bad.status, 1);
-  EXPECT_THAT(bad.err, HasSubstr(first + ":12:"));
-  EXPECT_THAT(bad.err, HasSubstr(second + ":8:"));
+  EXPECT_THAT(bad.err, HasSubstr(first + ":13:"));
+  EXPECT_THAT(bad.err, HasSubstr(second + ":9:"));
   EXPECT_THAT(bad.err, HasSubstr("gatehouse: 2 errors"));
   const auto json = RunCli({"check", first, second, "-o", "json"}).json();
   EXPECT_EQ(json["good"], false);
   EXPECT_EQ(json["diagnostics"][1]["file"], second);
-  EXPECT_EQ(json["diagnostics"][1]["line"], 8);
+  EXPECT_EQ(json["diagnostics"][1]["line"], 9);
 }
 
 TEST_F(CheckTest, BindingsAreHeldAgainstTheirTemplate) {

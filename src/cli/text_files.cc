@@ -39,34 +39,41 @@ Result<std::string> ReadAll(const std::string& path) {
 Result<TextFiles> TextFiles::Read(const std::vector<std::string>& paths) {
   TextFiles files;
   for (const std::string& path : paths) {
-    GH_ASSIGN(const std::string text, ReadAll(path));
-    files.Add(path == kStandardInput ? "<stdin>" : path, text);
+    GH_ASSIGN(std::string text, ReadAll(path));
+    files.Add(path == kStandardInput ? "<stdin>" : path, std::move(text));
   }
   return files;
 }
 
-void TextFiles::Add(std::string name, const std::string& text) {
-  if (!parts_.empty()) {
-    if (!text_.empty() && text_.back() != '\n') {
-      text_ += '\n';
-      ++lines_;
+void TextFiles::Add(std::string name, std::string text) {
+  files_.push_back({std::move(name), std::move(text)});
+}
+
+std::string TextFiles::text() const {
+  std::string all;
+  for (size_t i = 0; i < files_.size(); ++i) {
+    if (i > 0) {
+      if (!all.empty() && all.back() != '\n') all += '\n';
+      all += kSeparator;
     }
-    text_ += kSeparator;
-    ++lines_;
+    all += files_[i].text;
   }
-  parts_.push_back({std::move(name), lines_ + 1});
-  text_ += text;
-  lines_ += static_cast<uint32_t>(std::count(text.begin(), text.end(), '\n'));
+  return all;
 }
 
 std::pair<std::string, uint32_t> TextFiles::Locate(uint32_t line) const {
-  if (parts_.size() == 1) return {parts_[0].name, line};
-  const Part* found = nullptr;
-  for (const Part& part : parts_) {
-    if (part.first_line <= line) found = &part;
+  if (files_.size() == 1) return {files_[0].name, line};
+  if (line == 0) return {std::string(), 0};
+  uint32_t first = 1;  // line of the whole text on which the file begins
+  for (size_t i = 0; i < files_.size(); ++i) {
+    const std::string& text = files_[i].text;
+    auto lines = static_cast<uint32_t>(std::count(text.begin(), text.end(), '\n'));
+    if (!text.empty() && text.back() != '\n') ++lines;
+    const uint32_t next = first + lines + 1;  // behind the separator
+    if (line < next || i + 1 == files_.size()) return {files_[i].name, line - first + 1};
+    first = next;
   }
-  if (found == nullptr) return {std::string(), line};
-  return {found->name, line - found->first_line + 1};
+  return {std::string(), line};
 }
 
 }  // namespace gatehouse::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/gatehouse_service.h"
 
-#include <malloc.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,9 +12,6 @@
 
 namespace gatehouse::control {
 namespace {
-
-/// After a text of this size the memory that reading it took is given back to the system.
-constexpr size_t kTrimTextBytes = 1u << 20;
 
 uint64_t ResidentBytes() {
   std::ifstream statm("/proc/self/statm");  // proc(5): total, resident, ... in pages
@@ -68,7 +64,6 @@ grpc::Status GatehouseService::AddPolicies(grpc::ServerContext*,
   if (!request->dry_run()) LogApplied(services_, result);
   Fill(result, response);
   response->set_generation(services_.agent.KernelStatus().image.generation);
-  if (request->yaml().size() >= kTrimTextBytes) malloc_trim(0);
   return grpc::Status::OK;
 }
 

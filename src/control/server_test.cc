@@ -246,7 +246,7 @@ TEST_F(ServerTest, AddPoliciesTellsOfEachDocument) {
   EXPECT_EQ(response.documents(1).outcome(), v1::DocumentResult::OUTCOME_REFUSED);
   ASSERT_EQ(response.documents(1).diagnostics_size(), 1);
   EXPECT_EQ(response.documents(1).diagnostics(0).source(), "f.yaml");
-  EXPECT_EQ(response.documents(1).diagnostics(0).line(), 14u);
+  EXPECT_EQ(response.documents(1).diagnostics(0).line(), 15u);
   EXPECT_THAT(List().policies(), IsEmpty());
 }
 

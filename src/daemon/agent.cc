@@ -32,7 +32,7 @@ struct Agent::Candidate {
   bool replace = false;
 
   ApplyResult result;
-  std::vector<std::string> texts;  ///< of result.documents
+  std::vector<PackedText> texts;  ///< of result.documents
 
   void Reset() {
     result = {};
@@ -58,10 +58,11 @@ struct Agent::Plan {
 };
 
 std::string JoinDiagnostics(const std::vector<policy::Diagnostic>& diagnostics, size_t max_bytes) {
+  constexpr size_t kTailBytes = 40;  // "… and 18446744073709551615 more"
   std::string message;
   for (size_t i = 0; i < diagnostics.size(); ++i) {
     const std::string line = diagnostics[i].ToString();
-    if (i > 0 && message.size() + line.size() + 1 > max_bytes) {
+    if (i > 0 && message.size() + line.size() + kTailBytes > max_bytes) {
       return message + "\n… and " + std::to_string(diagnostics.size() - i) + " more";
     }
     if (i > 0) message += "\n";
@@ -153,7 +154,7 @@ Result<Outcome> Agent::PlanDocument(const policy::Document& document, const Cand
     return Fail(ErrorCode::kExists, object, "exists already",
                 "use gatehouse policy replace, or delete it first");
   }
-  if (existing->text == document.text) return Outcome::kUnchanged;
+  if (existing->text.Unpack() == document.text) return Outcome::kUnchanged;
   GH_TRY(Admit(document));
   GH_TRY(plan.transaction.Replace(document));
   return Outcome::kReplaced;
@@ -177,7 +178,7 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
       result.diagnostics.push_back(ToDiagnostic(outcome.error(), document));
     }
     candidate.result.documents.push_back(std::move(result));
-    candidate.texts.push_back(std::move(document.text));
+    candidate.texts.emplace_back(document.text);
   };
   auto diagnostics = policy::ParseEach(candidate.text, candidate.source, {}, take);
   if (!diagnostics.empty()) {

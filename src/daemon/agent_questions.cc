@@ -105,7 +105,7 @@ Result<std::string> Agent::PolicyText(const policy::Key& key) const {
   const std::lock_guard lock(mutex_);
   const StoredPolicy* stored = store_.Find(key);
   if (stored == nullptr) return NoSuchPolicy(key);
-  return stored->text;
+  return stored->text.Unpack();
 }
 
 /// What a verdict on `id` can depend on: all that is in force there with its templates, and what
@@ -165,8 +165,8 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     for (const bind::PolicyStatus& status : RelevantTo(id)) {
       if (sources.size() == kExplainDocumentsMax) break;
       const StoredPolicy* stored = store_.Find(status.key);
-      sources.push_back(
-          {stored->text, stored->origin, status.state != bind::State::kDisabled, status.mode});
+      sources.push_back({stored->text.Unpack(), stored->origin,
+                         status.state != bind::State::kDisabled, status.mode});
     }
   }
   // Reading the texts again takes its time, so it is done without the lock.

@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
+#include <thread>
 #include <utility>
 
 #include "control/socket.h"
@@ -20,6 +22,9 @@ namespace {
 
 /// How often cgroups that came or went, and directories that could not be watched, are looked for.
 constexpr std::chrono::milliseconds kHousekeeping{2000};
+
+/// Heap that is not in use grows by so much before it is given back.
+constexpr size_t kUnusedBytes = 4u << 20;
 
 void NotifySystemd([[maybe_unused]] const char* state) {
 #ifdef GATEHOUSE_SYSTEMD
@@ -57,7 +62,7 @@ Result<std::unique_ptr<Daemon>> Daemon::Start(const Options& options, const Plat
                                                options.workloads_file);
   daemon->sources_->Start();
   GH_TRY(daemon->Listen());
-  malloc_trim(0);  // what reading the policies took
+  daemon->ReturnMemory();
   NotifySystemd("READY=1");
   const AgentCounts counts = daemon->agent_->Counts();
   daemon->log_->info("ready: {} policies, {} templates, {} bindings, {} workloads", counts.policies,
@@ -144,6 +149,17 @@ void Daemon::Reconcile() {
   last_reconcile_error_ = error;
 }
 
+/// Reading a large text takes many times its size for a moment, on a thread of the server, whose
+/// heap keeps it. It is given back when nothing else is going on.
+void Daemon::ReturnMemory() {
+  const size_t unused = mallinfo2().fordblks;
+  if (unused > unused_after_trim_ + kUnusedBytes) {
+    malloc_trim(0);
+    unused_after_trim_ = mallinfo2().fordblks;
+  }
+  unused_after_trim_ = std::min(unused_after_trim_, unused);
+}
+
 void Daemon::Run(const Requests& requests) {
   using Clock = Sources::Clock;
   Clock::time_point housekeeping = Clock::now() + kHousekeeping;
@@ -154,9 +170,10 @@ void Daemon::Run(const Requests& requests) {
     const Clock::time_point next = std::min(housekeeping, sources_->due().value_or(housekeeping));
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(next - Clock::now());
     const int timeout_ms = static_cast<int>(std::max<int64_t>(wait.count(), 0));
+    // On an error nothing is ready; what is asked for below does not wait.
     if (poll(polled.data(), polled.size(), timeout_ms) < 0 && errno != EINTR) {
-      log_->error("poll failed: {}; stopping", errno);
-      return;
+      log_->error("waiting for changes failed ({}); tried again", std::strerror(errno));
+      std::this_thread::sleep_for(kHousekeeping);
     }
     for (Request request = requests.take(); request != Request::kNone; request = requests.take()) {
       if (request == Request::kStop) return;
@@ -171,6 +188,7 @@ void Daemon::Run(const Requests& requests) {
       housekeeping = now + kHousekeeping;
       sources_->Retry();
       Reconcile();
+      ReturnMemory();
     }
   }
 }

@@ -62,11 +62,13 @@ class Daemon {
   [[nodiscard]] Result<void> StartEvents();
   [[nodiscard]] Result<void> Listen();
   void Reconcile();
+  void ReturnMemory();
 
   const Options options_;
   const std::shared_ptr<spdlog::logger> log_;
   const std::chrono::system_clock::time_point started_;
   std::string last_reconcile_error_;
+  size_t unused_after_trim_ = 0;  // bytes of heap
 
   // In the order in which they are built; destroyed the other way round.
   compile::StringPool strings_;
