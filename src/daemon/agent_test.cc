@@ -9,6 +9,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <thread>
 
 #include "daemon/fake_kernel.h"
 #include "daemon/test_policies.h"
@@ -571,6 +572,46 @@ TEST_F(AgentTest, ExplainsWithWhatTheWorkloadHas) {
   ASSERT_TRUE(host);
   EXPECT_THAT(host->hooks[0].verdict.signals, IsEmpty());
   EXPECT_EQ(agent.Explain("/cg/none", "/usr/bin/curl", {}, {}).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(AgentTest, AnyThreadMayDoAnything) {
+  Agent& agent = Make();
+  constexpr int kRounds = 20;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&agent, t] {
+      for (int i = 0; i < kRounds; ++i) {
+        const std::string name = "p" + std::to_string(t) + "-" + std::to_string(i);
+        EXPECT_TRUE(agent.AddPolicies(PolicyText{.name = name}.ToString(), "", {}).applied);
+        EXPECT_TRUE(agent.AddWorkload(Identity("/cg/" + name, {{"app", "web"}}), false));
+        EXPECT_TRUE(agent.Configure({name, ""}, {}, policy::Mode::kMonitor));
+        if (i % 2 == 0) {
+          EXPECT_TRUE(agent.DeletePolicy({name, ""}));
+          EXPECT_TRUE(agent.DeleteWorkload("/cg/" + name));
+        }
+      }
+    });
+  }
+  threads.emplace_back([&agent] {
+    for (int i = 0; i < kRounds; ++i) {
+      (void)agent.ListPolicies();
+      (void)agent.ListWorkloads();
+      (void)agent.KernelStatus();
+      (void)agent.Counts();
+      (void)agent.Explain("host", "/usr/bin/true", {}, {});
+      (void)agent.ReconcileCgroups();
+      (void)agent.SyncFiles(
+          {{"/p/f.yaml", PolicyText{.name = "f" + std::to_string(i)}.ToString()}});
+    }
+  });
+  threads.emplace_back([&agent] {  // as the reader of events does, without the agent's lock
+    for (bind::InstanceId id = 0; id < 500; ++id) {
+      (void)agent.instances().Find(id);
+      (void)agent.workloads().FindRecent(id);
+    }
+  });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(agent.Counts().policies, 3u * kRounds / 2 + 1);
 }
 
 }  // namespace

@@ -80,6 +80,11 @@ TEST(OptionsTest, ReadsEveryOption) {
   EXPECT_EQ(options->log_format, LogFormat::kJson);
 }
 
+TEST(OptionsTest, ProbeIsAskedFor) {
+  EXPECT_FALSE(Parse({})->probe_only);
+  EXPECT_TRUE(Parse({"--probe"})->probe_only);
+}
+
 TEST(OptionsTest, TheNodesNameComesFromTheEnvironment) {
   setenv("NODE_NAME", "node-7", 1);
   EXPECT_EQ(Parse({})->node_name, "node-7");
