@@ -45,11 +45,11 @@ enum gh_limits {
   GH_POLICIES_PER_GATE_MAX = 4096,
   GH_RULES_PER_POLICY_MAX = 64, /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
-  GH_MATCHES_MAX = 256,     /* interned heads (or tails) of one value found at once */
-  GH_SET_PAGES_MAX = 1024,  /* a set holds at most that many pages of ids */
-  GH_SLOT_PROBES_MAX = 32,  /* the longest probe sequence of the string table */
-  GH_PROTECTED_MAX = 32,    /* the agent and its ancestors */
-  GH_CGROUP_DEPTH_MAX = 32, /* levels searched upwards for a cgroup that is not tracked itself */
+  GH_MATCHES_MAX = 256,       /* interned heads (or tails) of one value found at once */
+  GH_SET_PAGES_MAX = 1024,    /* a set holds at most that many pages of ids */
+  GH_SLOT_PROBES_MAX = 32,    /* the longest probe sequence of the string table */
+  GH_PROTECTED_MAX = 32,      /* the agent and its ancestors */
+  GH_CGROUP_DEPTH_MAX = 1024, /* levels searched upwards for a cgroup that is not tracked itself */
 };
 
 /* ---- the arena ------------------------------------------------------------------------------- */

@@ -159,39 +159,11 @@ static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address,
   return verdict;
 }
 
-/* Whose workload a cgroup that could not be inserted belongs to: the nearest one above that is
- * tracked. Returns its id, or 0. (bpf_get_current_ancestor_cgroup_id is not for our programs
- * on 5.10.) */
-__noinline __u64 tracked_ancestor(void) {
-  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
-  struct cgroup_subsys_state* state = (void*)BPF_CORE_READ(task, cgroups, dfl_cgrp);
-  for (int level = 0; level < GH_CGROUP_DEPTH_MAX && state; level++) {
-    __u64 id = BPF_CORE_READ(state, cgroup, kn, id);
-    if (bpf_map_lookup_elem(&cgroups, &id)) return id;
-    state = BPF_CORE_READ(state, parent);
-  }
-  return 0;
-}
-
-static __always_inline bool some_cgroup_is_untracked(void) {
-  __u32 stat = GH_STAT_CGROUP_UNTRACKED;
-  __u64* counter = bpf_map_lookup_elem(&stats, &stat);
-  return counter && *counter;
-}
-
-static __always_inline struct gh_cgroup* current_cgroup(void) {
-  __u64 id = bpf_get_current_cgroup_id();
-  struct gh_cgroup* cgroup = bpf_map_lookup_elem(&cgroups, &id);
-  if (cgroup || !some_cgroup_is_untracked()) return cgroup;
-  id = tracked_ancestor();
-  return bpf_map_lookup_elem(&cgroups, &id);
-}
-
-/* The whole way for the program that `bprm` is about to run: a negative errno, or 0. */
-static __always_inline int gate(__u32 hook, struct linux_binprm* bprm) {
+/* The whole way, in the image at `root_address`, for the program that `bprm` is about to run: a
+ * negative errno, or 0. */
+static __always_inline int gate(__u32 hook, __u32 root_address, struct linux_binprm* bprm) {
   struct gh_cgroup* cgroup = current_cgroup();
   __u32 slot = cgroup ? cgroup->slot : 0;
-  __u32 root_address = image_root();
   struct gh_root* root = record_at(struct gh_root, root_address);
   if (!root || slot >= root->n_workloads) return 0;
   struct gh_group* group = record_at(struct gh_group, word_at(root->workloads + slot));

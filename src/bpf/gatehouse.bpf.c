@@ -32,30 +32,31 @@ static __always_inline int answer(int ret, int verdict) {
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
 SEC("lsm/bprm_creds_for_exec") int BPF_PROG(lsm_creds, struct linux_binprm* bprm, int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
+  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, image_root(), bprm);
   return answer(ret, verdict);
 }
 
 SEC("lsm/bprm_check_security") int BPF_PROG(lsm_check, struct linux_binprm* bprm, int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
+  int verdict = gate(GH_HOOK_BPRM_CHECK, image_root(), bprm);
   return answer(ret, verdict);
 }
 
 SEC("fmod_ret/security_bprm_creds_for_exec") int BPF_PROG(fmod_creds, struct linux_binprm* bprm,
                                                           int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, bprm);
+  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, image_root(), bprm);
   return answer(ret, verdict);
 }
 
 SEC("fmod_ret/security_bprm_check") int BPF_PROG(fmod_check, struct linux_binprm* bprm, int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CHECK, bprm);
+  int verdict = gate(GH_HOOK_BPRM_CHECK, image_root(), bprm);
   return answer(ret, verdict);
 }
 
-/* Both hooks in one place; of several errnos any one kills. */
+/* Both hooks in one place, judged by one image; of several errnos any one kills. */
 static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
+  __u32 root = image_root();
   int verdict = 0;
-  for (__u32 hook = 0; hook < GH_HOOK_COUNT; hook++) verdict |= gate(hook, bprm);
+  for (__u32 hook = 0; hook < GH_HOOK_COUNT; hook++) verdict |= gate(hook, root, bprm);
   if (verdict) kill_current(SIGKILL);
   return 0;
 }
@@ -95,6 +96,8 @@ static __always_inline __u64 append_args(struct scratch* scratch, __u64 at, __u3
   if (len > GH_ARGS_MAX) {
     len = GH_ARGS_MAX;
     *flags |= GH_EXEC_ARGS_CUT;
+  } else if (len > 0) {
+    len--; /* without the last argument's final NUL */
   }
   opaque(len);
   opaque(at);

@@ -9,9 +9,9 @@
  * the process's mount namespace (a detached mount, a descriptor from elsewhere) has no path that
  * means anything there: unreadable.
  *
- * Concurrent renames: each (name, parent) pair that is read was true at some moment of the walk;
- * the whole may mix two states. The kernel's own d_path retries under rename_lock, which BPF cannot
- * take.
+ * Concurrent renames: the name and the parent of a component belong together, which d_seq tells; a
+ * component that is renamed meanwhile is read again. Components may be of different moments. (The
+ * kernel's own d_path retries as a whole under rename_lock, which BPF cannot take.)
  */
 #ifndef GATEHOUSE_BPF_PATH_H_
 #define GATEHOUSE_BPF_PATH_H_
@@ -43,10 +43,40 @@ static __always_inline int prepend(struct value* value, const void* bytes, __u32
   return WALK_ON;
 }
 
+/* Odd while the dentry is being renamed, and another one afterwards: as RCU-walk uses it, see
+ * Documentation/filesystems/path-lookup.rst. */
+static __always_inline __u32 dentry_seq(struct dentry* dentry) {
+  return BPF_CORE_READ(dentry, d_seq.seqcount.sequence);
+}
+
 static __always_inline int prepend_component(struct value* value, struct dentry* dentry) {
   __u32 len = BPF_CORE_READ(dentry, d_name.len);
   const unsigned char* name = BPF_CORE_READ(dentry, d_name.name);
   return prepend(value, name, len, true);
+}
+
+static const char kDeleted[] = " (deleted)";
+
+/* The first step: what only the leaf tells, whether it is deleted or has no place in a tree. */
+static __always_inline int walk_leaf(struct scratch* scratch, struct value* value,
+                                     struct mount* mount, struct dentry* dentry) {
+  __u32 seq = dentry_seq(dentry);
+  bool is_root = BPF_CORE_READ(dentry, d_parent) == dentry;
+  bool hashed = BPF_CORE_READ(dentry, d_hash.pprev) != 0;
+  int result = WALK_ON;
+  if (is_root && dentry != BPF_CORE_READ(mount, mnt.mnt_root)) {
+    /* memfd and its like: see simple_dname() in fs/d_path.c */
+    result = prepend(value, kDeleted, sizeof(kDeleted) - 1, false);
+    if (result == WALK_ON) result = prepend_component(value, dentry);
+    return result == WALK_ON ? WALK_DONE : result;
+  }
+  if (!is_root && !hashed) {
+    /* A rename takes a dentry out of its hash for a moment, a deletion for ever. */
+    if (seq & 1 || dentry_seq(dentry) != seq) return WALK_ON;
+    result = prepend(value, kDeleted, sizeof(kDeleted) - 1, false);
+  }
+  scratch->walk_leaf = 0;
+  return result;
 }
 
 /* One component or one mount further up. */
@@ -57,6 +87,7 @@ __noinline int walk_step(__u32 index, __u32 subject) {
 
   struct mount* mount = (struct mount*)scratch->walk_mount;
   struct dentry* dentry = (struct dentry*)scratch->walk_dentry;
+  if (scratch->walk_leaf) return walk_leaf(scratch, value, mount, dentry);
   if (dentry == BPF_CORE_READ(mount, mnt.mnt_root)) {
     struct mount* parent = BPF_CORE_READ(mount, mnt_parent);
     if (parent != mount) {
@@ -70,12 +101,18 @@ __noinline int walk_step(__u32 index, __u32 subject) {
     return WALK_DONE;
   }
 
+  __u32 start = value->start, seq = dentry_seq(dentry);
   struct dentry* parent = BPF_CORE_READ(dentry, d_parent);
-  if (!parent) return walk_fails(value, GH_UNREADABLE_FAULT);
   if (parent == dentry) /* a root, but not of its mount: cut off from the tree */
     return walk_fails(value, GH_UNREADABLE_UNREACHABLE);
+  int result = parent ? prepend_component(value, dentry) : walk_fails(value, GH_UNREADABLE_FAULT);
+  if (seq & 1 || dentry_seq(dentry) != seq) { /* renamed meanwhile: this step again */
+    value->start = start;
+    value->unreadable = GH_READABLE;
+    return WALK_ON;
+  }
   scratch->walk_dentry = (__u64)parent;
-  return prepend_component(value, dentry);
+  return result;
 }
 
 __noinline int walk_block(__u32 index, __u32 subject) {
@@ -95,24 +132,6 @@ static __always_inline void count_unreadable(__u32 unreadable) {
     count(GH_STAT_PATH_FAULT);
 }
 
-static const char kDeleted[] = " (deleted)";
-
-/* Starts the text of a path with what only the leaf tells: whether it is deleted, or has no place.
- */
-static __always_inline int walk_leaf(struct value* value, struct dentry* dentry,
-                                     struct dentry* mount_root) {
-  bool is_root = BPF_CORE_READ(dentry, d_parent) == dentry;
-  bool hashed = BPF_CORE_READ(dentry, d_hash.pprev) != 0;
-  value->start = TEXT_END;
-  if (is_root && dentry != mount_root) { /* memfd and its like: see simple_dname() in fs/d_path.c */
-    int result = prepend(value, kDeleted, sizeof(kDeleted) - 1, false);
-    if (result == WALK_ON) result = prepend_component(value, dentry);
-    return result == WALK_ON ? WALK_DONE : result;
-  }
-  if (!is_root && !hashed) return prepend(value, kDeleted, sizeof(kDeleted) - 1, false);
-  return WALK_ON;
-}
-
 /* Resolves struct path (at `vfsmount`, `dentry`) into values[subject]: its text, or why it has
  * none. */
 __noinline int resolve_path(__u32 index, __u32 subject, __u64 vfsmount, __u64 dentry) {
@@ -126,9 +145,8 @@ __noinline int resolve_path(__u32 index, __u32 subject, __u64 vfsmount, __u64 de
   struct vfsmount* mnt = (struct vfsmount*)vfsmount;
   scratch->walk_mount = vfsmount - bpf_core_field_offset(struct mount, mnt);
   scratch->walk_dentry = dentry;
-  int result = mnt && dentry
-                   ? walk_leaf(value, (struct dentry*)dentry, BPF_CORE_READ(mnt, mnt_root))
-                   : walk_fails(value, GH_UNREADABLE_FAULT);
+  scratch->walk_leaf = 1;
+  int result = mnt && dentry ? WALK_ON : walk_fails(value, GH_UNREADABLE_FAULT);
   for (__u32 i = 0; i < WALK_STEPS_MAX / LOOP_BLOCK && result == WALK_ON; i++)
     result = walk_block(index, subject);
   if (result == WALK_ON) result = walk_fails(value, GH_UNREADABLE_TOO_LONG);

@@ -8,12 +8,40 @@
 
 #include "bpf/state.h"
 
+/* Whose workload a cgroup that could not be inserted belongs to: the nearest one above that is
+ * tracked. Returns its id, or 0. (bpf_get_current_ancestor_cgroup_id is not for our programs
+ * on 5.10.) */
+__noinline __u64 tracked_ancestor(void) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct cgroup_subsys_state* state = (void*)BPF_CORE_READ(task, cgroups, dfl_cgrp);
+  for (int level = 0; level < GH_CGROUP_DEPTH_MAX && state; level++) {
+    __u64 id = BPF_CORE_READ(state, cgroup, kn, id);
+    if (bpf_map_lookup_elem(&cgroups, &id)) return id;
+    state = BPF_CORE_READ(state, parent);
+  }
+  return 0;
+}
+
+static __always_inline bool some_cgroup_is_untracked(void) {
+  __u32 stat = GH_STAT_CGROUP_UNTRACKED;
+  __u64* counter = bpf_map_lookup_elem(&stats, &stat);
+  return counter && *counter;
+}
+
+static __always_inline struct gh_cgroup* current_cgroup(void) {
+  __u64 id = bpf_get_current_cgroup_id();
+  struct gh_cgroup* cgroup = bpf_map_lookup_elem(&cgroups, &id);
+  if (cgroup || !some_cgroup_is_untracked()) return cgroup;
+  id = tracked_ancestor();
+  return bpf_map_lookup_elem(&cgroups, &id);
+}
+
 static __always_inline void fill_process(struct gh_process* process) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   struct task_struct* leader = BPF_CORE_READ(task, group_leader);
   struct task_struct* parent = BPF_CORE_READ(leader, real_parent, group_leader);
   __u64 cgroup_id = bpf_get_current_cgroup_id();
-  struct gh_cgroup* cgroup = bpf_map_lookup_elem(&cgroups, &cgroup_id);
+  struct gh_cgroup* cgroup = current_cgroup();
 
   process->pid = BPF_CORE_READ(task, tgid);
   process->tid = BPF_CORE_READ(task, pid);

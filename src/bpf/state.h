@@ -85,6 +85,8 @@ struct scratch {
   __u32 root;   /* the image that this operation is judged by */
   __u64 walk_mount;
   __u64 walk_dentry;
+  __u32 walk_leaf; /* the walk has not left the leaf yet */
+  __u32 reserved;
   __u64 sip[4];
   __u32 sip_words; /* words absorbed */
   __u32 file_mode;
