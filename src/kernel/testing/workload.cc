@@ -2,11 +2,15 @@
 #include "kernel/testing/workload.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -37,6 +41,36 @@ void Remove(const fs::path& path) {
   }
 }
 
+/// What is written instead of running a program.
+struct Report {
+  int error;
+  int words_left;  // of a chain, from the program on that was not run
+};
+
+constexpr int kNotRun = 127;
+constexpr int kReportFd = 100;
+constexpr int kWordsPerStep = 3;
+
+/// Waits for the end of `child`; takes over `report`.
+Attempt Await(pid_t child, int report) {
+  Report failure{};
+  const bool failed = read(report, &failure, sizeof(failure)) == sizeof(failure);
+  close(report);
+  Attempt attempt{.outcome = {}, .pid = child};
+  int status = 0;
+  if (waitpid(child, &status, 0) != child) {
+    attempt.outcome = {Outcome::Kind::kError, errno};
+  } else if (WIFSIGNALED(status)) {
+    attempt.outcome = Killed(WTERMSIG(status));
+  } else if (failed) {
+    attempt.outcome = Denied(failure.error);
+    attempt.steps_left = static_cast<size_t>(failure.words_left / kWordsPerStep);
+  } else {
+    attempt.outcome = Allowed(WEXITSTATUS(status));
+  }
+  return attempt;
+}
+
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
@@ -47,6 +81,79 @@ std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
     case Outcome::Kind::kError: return out << "test error, " << strerrorname_np(outcome.detail);
   }
   return out;
+}
+
+pid_t ForkInto(const std::string& cgroup) {
+  const int fd = open(cgroup.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) Die(cgroup);
+  clone_args args{};
+  args.flags = CLONE_INTO_CGROUP;
+  args.exit_signal = SIGCHLD;
+  args.cgroup = static_cast<uint64_t>(fd);
+  const auto child = static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof(args)));
+  if (child < 0) Die("clone3 into " + cgroup);
+  if (child != 0) close(fd);
+  return child;
+}
+
+Attempt TryIn(const std::string& cgroup, const std::function<int()>& execute) {
+  int report[2];  // closed by a successful execve; carries a Report otherwise
+  if (pipe2(report, O_CLOEXEC) != 0) Die("pipe");
+  const pid_t child = ForkInto(cgroup);
+  if (child == 0) {
+    const Report failed{.error = execute(), .words_left = 0};
+    (void)!write(report[1], &failed, sizeof(failed));
+    _exit(kNotRun);
+  }
+  close(report[1]);
+  return Await(child, report[0]);
+}
+
+Attempt TryIn(const std::string& cgroup, const std::string& program, std::vector<std::string> arguments) {
+  if (arguments.empty()) arguments.push_back(program);
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  return TryIn(cgroup, [&] {
+    execv(program.c_str(), argv.data());
+    return errno;
+  });
+}
+
+std::string ActorPath() { return (fs::read_symlink("/proc/self/exe").parent_path() / "actor").string(); }
+
+ProgramTree::ProgramTree() {
+  std::string pattern = (fs::canonical(fs::temp_directory_path()) / "gatehouse-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) Die(pattern);
+  path_ = pattern;
+  fs::permissions(path_, fs::perms(0755));  // for programs of any user
+  fs::copy_file(ActorPath(), path_ + "/.actor");
+}
+
+ProgramTree::~ProgramTree() {
+  std::error_code error;
+  fs::remove_all(path_, error);
+}
+
+std::string ProgramTree::Add(const std::string& name) {
+  const std::string program = path_ + "/" + name;
+  // Not create_directories, which takes no more than 1,000.
+  for (size_t slash = path_.size(); slash != std::string::npos; slash = program.find('/', slash + 1)) {
+    if (mkdir(program.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) Die(program);
+  }
+  if (link((path_ + "/.actor").c_str(), program.c_str()) != 0 && errno != EEXIST) Die(program);
+  return program;
+}
+
+std::string ProgramTree::AddOfLength(size_t bytes) {
+  constexpr size_t kNameBytes = 200;
+  std::string name;
+  size_t left = bytes - path_.size() - 1;
+  while (left > NAME_MAX) {
+    name += std::string(kNameBytes, 'd') + "/";
+    left -= kNameBytes + 1;
+  }
+  return Add(name + std::string(left, 'p'));
 }
 
 Cgroup::Cgroup(const std::string& name) {
@@ -70,37 +177,34 @@ void Cgroup::Enter(pid_t pid) const {
   if (!procs) Die(path_ + "/cgroup.procs");
 }
 
-Outcome Cgroup::Run(const std::function<int()>& execute) const {
-  int report[2];  // closed by a successful execve; carries errno otherwise
-  if (pipe2(report, O_CLOEXEC) != 0) Die("pipe");
-  const pid_t child = fork();
-  if (child < 0) Die("fork");
-  if (child == 0) {
-    Enter(getpid());
-    const int error = execute();
-    (void)!write(report[1], &error, sizeof(error));
-    _exit(127);
-  }
-  close(report[1]);
-  int error = 0;
-  const bool failed = read(report[0], &error, sizeof(error)) == sizeof(error);
-  close(report[0]);
-  int status = 0;
-  if (waitpid(child, &status, 0) != child) return {Outcome::Kind::kError, errno};
-  if (WIFSIGNALED(status)) return Killed(WTERMSIG(status));
-  if (failed) return Denied(error);
-  return Allowed(WEXITSTATUS(status));
-}
+Outcome Cgroup::Run(const std::function<int()>& execute) const { return Try(execute).outcome; }
 
 Outcome Cgroup::Run(const std::string& program, std::vector<std::string> arguments) const {
-  if (arguments.empty()) arguments.push_back(program);
-  return Run([&] {
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    execv(program.c_str(), argv.data());
-    return errno;
-  });
+  return Try(program, std::move(arguments)).outcome;
+}
+
+Attempt Cgroup::TryChain(const std::vector<std::string>& programs) const {
+  int report[2];
+  if (pipe2(report, O_CLOEXEC) != 0) Die("pipe");
+  std::string fd = std::to_string(kReportFd), verb = "exec";
+  std::vector<std::string> words;  // PROGRAM exec FD PROGRAM exec FD PROGRAM
+  for (size_t i = 0; i < programs.size(); ++i) {
+    if (i > 0) words.insert(words.end(), {verb, fd});
+    words.push_back(programs[i]);
+  }
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t child = ForkInto(path_);
+  if (child == 0) {
+    dup2(report[1], kReportFd);  // for the programs of the chain
+    execv(argv[0], argv.data());
+    const Report failed{.error = errno, .words_left = static_cast<int>(words.size())};
+    (void)!write(report[1], &failed, sizeof(failed));
+    _exit(kNotRun);
+  }
+  close(report[1]);
+  return Await(child, report[0]);
 }
 
 }  // namespace gatehouse::kernel::testing

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fixture.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <ostream>
+
+#include "daemon/event_pipeline.h"
+#include "kernel/cgroup_tree.h"
+#include "policy/parse.h"
+
+namespace gatehouse::test {
+namespace {
+
+// Known to the kernel alone: no policy is about it.
+constexpr bind::WorkloadId kMarkerWorkload = 0xffffffff;
+constexpr auto kEventsTimeout = std::chrono::minutes(2);  // far beyond what any machine needs
+
+std::string KeyOf(const bind::InstanceDirectory& instances, bind::InstanceId id) {
+  const bind::InstanceInfoPtr info = instances.Find(id);
+  return info ? info->key.ToString() : "unknown policy " + std::to_string(id);
+}
+
+kernel::Options WithBackend(kernel::Options options) {
+  if (!options.backend) options.backend = BackendFromEnvironment();
+  return options;
+}
+
+}  // namespace
+
+std::optional<kernel::Backend> BackendFromEnvironment() {
+  const char* name = std::getenv("GATEHOUSE_BACKEND");
+  if (name == nullptr || std::string_view(name).empty() || std::string_view(name) == "auto") return std::nullopt;
+  for (const auto backend : {kernel::Backend::kLsm, kernel::Backend::kFmodRet, kernel::Backend::kSignal}) {
+    if (std::string_view(name) == kernel::BackendName(backend)) return backend;
+  }
+  throw std::runtime_error(std::string("GATEHOUSE_BACKEND is lsm, fmod_ret or signal, not ") + name);
+}
+
+kernel::Options DefaultOptions() {
+  kernel::Options options;
+  options.base_events = kernel::BaseEvents::kWorkloads;
+  return options;
+}
+
+const event::ProcessRecord& Event::process() const {
+  return std::visit([](const auto& r) -> const event::ProcessRecord& { return r.process; }, record);
+}
+
+std::ostream& operator<<(std::ostream& out, const Posted& posted) {
+  return out << "{pid " << posted.pid << ", policy " << posted.policy << ", object " << posted.object << ", hook "
+             << posted.hook << ", selector " << posted.selector << ", actions " << posted.actions << ", error "
+             << posted.error << ", signal " << posted.signal << ", flags " << posted.flags << ", unreadable "
+             << posted.unreadable << ", workload " << posted.workload << "}";
+}
+
+Posted ToPosted(const Event& event) {
+  const event::PolicyRecord& record = *event.AsPolicy();
+  return {.pid = static_cast<pid_t>(record.process.key.pid),
+          .policy = event.policy,
+          .object = std::string(record.object),
+          .hook = record.hook,
+          .selector = record.rule,
+          .actions = record.actions,
+          .error = record.error,
+          .signal = record.signal,
+          .flags = record.flags,
+          .unreadable = record.unreadable,
+          .workload = record.process.workload};
+}
+
+/// Both directories that events are enriched from.
+class Gatehouse::Names {
+ public:
+  Names(const workload::Registry& registry, const bind::InstanceDirectory& instances)
+      : workloads(registry), policies(instances) {}
+  daemon::RegistryLookup workloads;
+  daemon::DirectoryLookup policies;
+};
+
+Gatehouse::Gatehouse(kernel::Options options)
+    : sets_(strings_),
+      kernel_(Must(kernel::Load(WithBackend(std::move(options)), strings_))),
+      resolver_(sets_, {}),
+      registry_(Must(kernel::FindCgroupRoot())),
+      names_(std::make_shared<Names>(registry_, resolver_.instances())),
+      cache_({.node_name = "node"}, clock_, proc_),
+      enricher_({.node_name = "node"}, cache_, clock_, names_->workloads, names_->policies),
+      marker_("marker") {
+  (void)Must(kernel_->Track(kMarkerWorkload, marker_.path()));
+}
+
+Result<void> Gatehouse::Change(const std::function<Result<void>(bind::Resolver::Transaction&)>& change) {
+  auto transaction = resolver_.Begin();
+  GH_TRY(change(transaction));
+  GH_ASSIGN(const bind::Delta delta, transaction.Stage());
+  for (const auto& [id, program] : delta.added) {
+    for (const compile::HookProgram& hook : program->hooks) {
+      GH_TRY(kernel_->SupportsHook(hook.hook));
+      for (const compile::Rule& rule : hook.rules) {
+        for (const compile::Filter& filter : rule.filters) {
+          GH_TRY(kernel_->SupportsSubject(hook.hook, filter.subject));
+        }
+      }
+    }
+  }
+  GH_TRY(kernel_->Apply(delta));
+  transaction.Commit();
+  return {};
+}
+
+Result<void> Gatehouse::Apply(std::string_view text) {
+  const auto documents = policy::Parse(text, "test");
+  if (!documents) return Fail(ErrorCode::kInvalid, "", documents.error().front().ToString());
+  return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    for (const policy::Document& document : *documents) {
+      const bool known = resolver_.Status(document.key()).has_value();
+      GH_TRY(known ? transaction.Replace(document) : transaction.Add(document));
+    }
+    return {};
+  });
+}
+
+Result<void> Gatehouse::Remove(const std::string& name) {
+  return Change([&](bind::Resolver::Transaction& transaction) { return transaction.Remove({name, ""}); });
+}
+
+void Gatehouse::Reset() {
+  std::vector<workload::WorkloadPtr> workloads = registry_.List();
+  for (const workload::WorkloadPtr& workload : workloads) kernel_->Untrack(workload->id);
+  Must(Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    for (const bind::PolicyStatus& status : resolver_.List()) GH_TRY(transaction.Remove(status.key));
+    for (const workload::WorkloadPtr& workload : workloads) transaction.RemoveWorkload(workload->id);
+    return {};
+  }));
+  for (const workload::WorkloadPtr& workload : workloads) Must(registry_.Remove(workload->id));
+  (void)Must(kernel_->PollEvents(std::chrono::milliseconds(0), [](std::span<const std::byte>) {}));
+}
+
+Result<workload::WorkloadPtr> Gatehouse::AddWorkload(const std::string& cgroup, workload::Workload identity) {
+  identity.cgroup = cgroup;
+  GH_ASSIGN(workload::WorkloadPtr workload, registry_.Add(std::move(identity)));
+  GH_TRY(Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    transaction.PutWorkload(workload);
+    return {};
+  }));
+  if (auto tracked = kernel_->Track(workload->id, cgroup); !tracked) {
+    GH_TRY(RemoveWorkload(workload->id));
+    return tl::unexpected(std::move(tracked).error());
+  }
+  return workload;
+}
+
+Result<void> Gatehouse::RemoveWorkload(bind::WorkloadId id) {
+  kernel_->Untrack(id);
+  GH_TRY(Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    transaction.RemoveWorkload(id);
+    return {};
+  }));
+  GH_TRY(registry_.Remove(id));
+  return {};
+}
+
+Result<void> Gatehouse::Relabel(bind::WorkloadId id, workload::Labels labels) {
+  GH_ASSIGN(const workload::WorkloadPtr workload, registry_.ReplaceLabels(id, std::move(labels)));
+  return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    transaction.PutWorkload(workload);
+    return {};
+  });
+}
+
+Event Gatehouse::Read(std::span<const std::byte> bytes) {
+  Event event;
+  event.bytes = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
+  event.record = Must(event::Decode(*event.bytes));
+  if (const auto* policy = event.AsPolicy()) event.policy = KeyOf(resolver_.instances(), policy->instance);
+  event.enriched = enricher_.Enrich(event.record);
+  return event;
+}
+
+std::vector<Event> Gatehouse::TakeEvents() {
+  const Attempt mark = marker_.Try(kernel::testing::ActorPath());
+  std::vector<Event> events;
+  bool marked = false;
+  const auto deadline = std::chrono::steady_clock::now() + kEventsTimeout;
+  while (!marked) {
+    if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("the marker's event does not come");
+    (void)Must(kernel_->PollEvents(std::chrono::milliseconds(100), [&](std::span<const std::byte> bytes) {
+      Event event = Read(bytes);
+      if (event.process().workload != kMarkerWorkload) {
+        events.push_back(std::move(event));
+      } else if (event.AsExit() != nullptr && event.process().key.pid == static_cast<uint32_t>(mark.pid)) {
+        marked = true;
+      }
+    }));
+  }
+  return events;
+}
+
+std::vector<Posted> Gatehouse::TakePosted() {
+  std::vector<Posted> posted;
+  for (const Event& event : TakeEvents()) {
+    if (event.AsPolicy() != nullptr) posted.push_back(ToPosted(event));
+  }
+  std::ranges::sort(posted);
+  return posted;
+}
+
+uint64_t Gatehouse::Hits(const std::string& name) const {
+  uint64_t hits = 0;
+  for (const bind::InstanceId instance : Must(resolver_.Status({name, ""})).instances) {
+    for (const kernel::RuleHits& rule : kernel_->Hits(instance)) hits += rule.hits;
+  }
+  return hits;
+}
+
+uint64_t Gatehouse::Counter(std::string_view name) const {
+  for (const auto& [counter, value] : kernel_->status().counters) {
+    if (counter == name) return value;
+  }
+  throw std::runtime_error("there is no counter " + std::string(name));
+}
+
+// ---- suites ----------------------------------------------------------------------------------------
+
+std::unique_ptr<Gatehouse> KernelTest::gatehouse_;
+
+void KernelTest::SetUpTestSuite() { gatehouse_ = std::make_unique<Gatehouse>(); }
+
+void KernelTest::TearDownTestSuite() { gatehouse_.reset(); }
+
+void KernelTest::SetUp() {
+  gatehouse().Reset();
+  counters_ = gatehouse().kernel().status().counters;
+}
+
+void KernelTest::TearDown() {
+  for (const auto& [name, before] : counters_) {
+    const bool expected = std::ranges::find(expected_counters_, name) != expected_counters_.end();
+    if (!expected) {
+      EXPECT_EQ(gatehouse().Counter(name), before) << name;
+    } else {
+      EXPECT_GT(gatehouse().Counter(name), before) << name;
+    }
+  }
+}
+
+workload::WorkloadPtr KernelTest::Workload(const std::string& cgroup, workload::Labels labels) {
+  workload::Workload identity;
+  identity.labels = std::move(labels);
+  return Must(gatehouse().AddWorkload(cgroup, std::move(identity)));
+}
+
+}  // namespace gatehouse::test
