@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <set>
+#include <utility>
+
+#include "bind/resolver.h"
+#include "bind/test_documents.h"
+#include "compile/strings.h"
+#include "design.h"
+
+namespace gatehouse::bench {
+namespace {
+
+class Gatehouse : public Design {
+ public:
+  explicit Gatehouse(const DesignOptions& options) : options_(options) {}
+
+  Result<void> Load() {
+    kernel::Options options;
+    options.backend = options_.backend;
+    options.base_events = options_.base_events;
+    GH_ASSIGN(kernel_, kernel::Load(options, strings_));
+    return {};
+  }
+
+  [[nodiscard]] const char* name() const override { return "gatehouse"; }
+
+  [[nodiscard]] Result<void> AddWorkloads(std::span<const Workload> workloads) override {
+    for (const Workload& workload : workloads) {
+      auto tracked = kernel_->Track(IdOf(workload.number), workload.cgroup);
+      if (!tracked) return tl::unexpected(std::move(tracked).error());
+    }
+    return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+      for (const Workload& workload : workloads) transaction.PutWorkload(Describe(workload));
+      return {};
+    });
+  }
+
+  void RemoveWorkloads(std::span<const Workload> workloads) override {
+    (void)Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+      for (const Workload& workload : workloads) transaction.RemoveWorkload(IdOf(workload.number));
+      return {};
+    });
+    for (const Workload& workload : workloads) kernel_->Untrack(IdOf(workload.number));
+  }
+
+  [[nodiscard]] Result<void> AddPolicies(std::span<const Policy> policies) override {
+    return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+      for (const Policy& policy : policies) GH_TRY(transaction.Add(Document(policy)));
+      return {};
+    });
+  }
+
+  [[nodiscard]] Result<void> ReplacePolicy(const Policy& policy) override {
+    return Change([&](bind::Resolver::Transaction& transaction) {
+      return transaction.Replace(Document(policy));
+    });
+  }
+
+  [[nodiscard]] Result<void> RemovePolicies(std::span<const Policy> policies) override {
+    return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+      for (const Policy& policy : policies) GH_TRY(transaction.Remove({NameOf(policy.number), ""}));
+      return {};
+    });
+  }
+
+  [[nodiscard]] std::vector<uint32_t> GatePrograms() const override {
+    std::set<uint32_t> ids;
+    for (const kernel::HookStatus& hook : kernel_->status().hooks) {
+      if (hook.attached) ids.insert(hook.program_id);
+    }
+    return {ids.begin(), ids.end()};
+  }
+
+  void DrainEvents() override {
+    (void)kernel_->PollEvents(std::chrono::milliseconds(0), [](std::span<const std::byte>) {});
+  }
+
+ private:
+  static bind::WorkloadId IdOf(uint32_t number) { return number + 1; }  // 0 is the host
+  static std::string LabelOf(uint32_t number) { return "app-" + std::to_string(number); }
+  static std::string NameOf(uint32_t number) { return "policy-" + std::to_string(number); }
+
+  static workload::WorkloadPtr Describe(const Workload& workload) {
+    workload::Workload pod = test::Pod(IdOf(workload.number), LabelOf(workload.number),
+                                       {{"app", LabelOf(workload.number)}});
+    pod.cgroup = workload.cgroup;
+    return test::Share(std::move(pod));
+  }
+
+  [[nodiscard]] policy::Document Document(const Policy& policy) const {
+    std::vector<policy::Action> actions{test::Deny()};
+    if (!options_.post_denials) actions.push_back({policy::ActionKind::kNoPost, 0, 0, {}});
+    policy::Spec spec;
+    spec.hooks.push_back(test::ExecHook({test::Selector(
+        {test::ObjectFilter(policy::Operator::kNotIn, policy.allowed)}, std::move(actions))}));
+    return test::PolicyDocument(NameOf(policy.number),
+                        test::Pods({test::In("app", {LabelOf(policy.number)})}), std::move(spec));
+  }
+
+  template <typename Make>
+  [[nodiscard]] Result<void> Change(Make make) {
+    bind::Resolver::Transaction transaction = resolver_.Begin();
+    GH_TRY(make(transaction));
+    GH_ASSIGN(const bind::Delta delta, transaction.Stage());
+    GH_TRY(kernel_->Apply(delta));
+    transaction.Commit();
+    return {};
+  }
+
+  const DesignOptions options_;
+  compile::StringPool strings_;
+  compile::ValueSets sets_{strings_};
+  bind::Resolver resolver_{sets_, {}};
+  std::unique_ptr<kernel::Kernel> kernel_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Design>> StartGatehouse(const DesignOptions& options) {
+  auto design = std::make_unique<Gatehouse>(options);
+  GH_TRY(design->Load());
+  return design;
+}
+
+}  // namespace gatehouse::bench

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "memory.h"
+
+#include <malloc.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "statistics.h"
+
+namespace gatehouse::bench {
+namespace {
+
+constexpr int kReadings = 7;
+constexpr useconds_t kSettleUs = 300'000;  // RCU grace periods and deferred frees
+
+/// A line `key: N kB`.
+int64_t BytesAt(const char* path, const std::string& key) {
+  std::ifstream file(path);
+  for (std::string word; file >> word;) {
+    int64_t kilobytes = 0;
+    if (word == key && file >> kilobytes) return kilobytes * 1024;
+  }
+  return 0;
+}
+
+void Write(const char* path, const char* text) { std::ofstream(path) << text << std::flush; }
+
+}  // namespace
+
+int64_t AvailableToKernelBytes() {
+  malloc_trim(0);
+  std::vector<double> readings;
+  for (int i = 0; i < kReadings; ++i) {
+    sync();
+    Write("/proc/sys/vm/drop_caches", "3");
+    usleep(kSettleUs);
+    Write("/proc/sys/vm/stat_refresh", "1");  // counters that CPUs keep for themselves
+    // The status file's RSS may lag behind; this one walks the page tables.
+    const int64_t own = BytesAt("/proc/self/smaps_rollup", "Anonymous:") +
+                        BytesAt("/proc/self/status", "VmPTE:");
+    readings.push_back(static_cast<double>(BytesAt("/proc/meminfo", "MemAvailable:") + own));
+  }
+  return static_cast<int64_t>(Median(readings));
+}
+
+}  // namespace gatehouse::bench

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interpreters: a program that is not executed itself, or brings others with it.
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "harness.h"
+
+namespace gatehouse::bypass {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLoader = "/lib64/ld-linux-x86-64.so.2";
+constexpr const char* kShell = "/bin/sh";
+
+std::string Shebang(const std::string& interpreter) { return "#!" + interpreter + "\n"; }
+
+TEST_P(Way, Loader) {
+  // The loader is what is executed; it opens the program as data.
+  Install(BuiltProgram("bypass_dynamic"), denied());
+  const std::string loader = fs::canonical(kLoader);
+  ExpectUnlisted(Try(kLoader, {"ld.so", denied()}), kEvilStatus, {loader});
+}
+
+TEST_P(Way, LoaderListed) {
+  Install(BuiltProgram("bypass_dynamic"), other());
+  const std::string loader = fs::canonical(kLoader);
+  Enforce({loader});
+  const Attempt attempt = Try(kLoader, {"ld.so", other()});
+  if (allow_list()) {
+    ExpectRuns(attempt, kEvilStatus, {loader});
+  } else {
+    ExpectStopped(attempt, {loader});
+  }
+}
+
+TEST_P(Way, Script) {
+  // A script that no allow-list has or that a deny-list has, with an interpreter that may run.
+  WriteFile(Path("script"), Shebang(allowed()), 0755);
+  Enforce({allow_list() ? allowed() : Path("script")});
+  const Attempt attempt = Try(Path("script"));
+  if (by_signal()) {
+    ExpectRuns(attempt, kGoodStatus, {allowed()});
+  } else {
+    ExpectStopped(attempt, {Path("script")});
+  }
+}
+
+TEST_P(Way, ScriptInterpreter) {
+  // A script that may run, with an interpreter that may not.
+  WriteFile(Path("script"), Shebang(other()), 0755);
+  Enforce({allow_list() ? Path("script") : other()});
+  const Attempt attempt = Try(Path("script"));
+  if (!by_signal() && hook() == GH_HOOK_BPRM_CREDS_FOR_EXEC) {
+    ExpectRuns(attempt, kEvilStatus, {Path("script")});
+  } else {
+    ExpectStopped(attempt, Steps({Path("script"), other()}));
+  }
+}
+
+TEST_P(Way, ScriptAndInterpreterListed) {
+  WriteFile(Path("script"), Shebang(other()), 0755);
+  Enforce({Path("script"), other()});
+  const Attempt attempt = Try(Path("script"));
+  if (allow_list()) {
+    ExpectRuns(attempt, kEvilStatus, Steps({Path("script"), other()}));
+  } else {
+    ExpectStopped(attempt, {by_signal() ? other() : Path("script")});
+  }
+}
+
+TEST_P(Way, ScriptChain) {
+  // A script whose interpreter is a script: the one in the middle is seen by bprm_check alone.
+  WriteFile(Path("middle"), Shebang(allowed()), 0755);
+  WriteFile(Path("script"), Shebang(Path("middle")), 0755);
+  Enforce(allow_list() ? std::vector{Path("script"), allowed()} : std::vector{Path("middle")});
+  const Attempt attempt = Try(Path("script"));
+  if (!by_signal() && hook() == GH_HOOK_BPRM_CHECK) {
+    ExpectStopped(attempt, {Path("script"), Path("middle")});
+  } else {
+    ExpectRuns(attempt, kGoodStatus, Steps({Path("script"), Path("middle"), allowed()}));
+  }
+}
+
+TEST_P(Way, ScriptByDescriptor) {
+  WriteFile(Path("script"), Shebang(allowed()), 0755);
+  Enforce({allow_list() ? allowed() : Path("script")});
+  const int script = open(Path("script").c_str(), O_RDONLY);  // stays open: the interpreter reads it
+  const Attempt attempt = Try([&] { return ExecDescriptor(script); });
+  if (by_signal()) {
+    ExpectRuns(attempt, kGoodStatus, {allowed()});
+  } else {
+    ExpectStopped(attempt, {Path("script")});
+  }
+  close(script);
+}
+
+TEST_P(Way, ScriptAsArgument) {
+  // The interpreter is executed, the script is data.
+  WriteFile(denied(), "exit 7\n", 0755);
+  const std::string shell = fs::canonical(kShell);
+  Enforce({allow_list() ? shell : denied()});
+  ExpectRuns(Try(kShell, {"sh", denied()}), 7, {shell});
+}
+
+TEST_P(Way, ShellBuiltin) {
+  const std::string shell = fs::canonical(kShell);
+  if (allow_list()) Enforce({shell});
+  ExpectRuns(Try(kShell, {"sh", "-c", "exit 7"}), 7, {shell});
+  // What the shell executes passes the gate again.
+  const Attempt attempt = Try(kShell, {"sh", "-c", "'" + denied() + "' 2>/dev/null; exit $?"});
+  EXPECT_EQ(attempt.outcome, Allowed(by_signal() ? 128 + SIGKILL : 126));
+  EXPECT_EQ(attempt.seen, (std::vector<Seen>{shell, denied()}));
+  ExpectDenial(attempt, denied());
+}
+
+TEST_P(Way, Preload) {
+  Install(BuiltProgram("bypass_dynamic"), allowed());
+  const Attempt attempt = Try([&] {
+    return Exec(allowed(), {"allowed"}, {"LD_PRELOAD=" + BuiltProgram("libbypass_preload.so")});
+  });
+  ExpectRuns(attempt, kPreloadStatus, {allowed()});
+}
+
+TEST_P(Way, OtherArguments) {
+  ExpectRuns(Try(allowed(), {"something else", "exit", "77"}), 77, {allowed()});
+}
+
+TEST_P(Way, BinaryFormat) {
+  // A format of one's own, in a user namespace of one's own: Linux 6.7 and later (kernel commit
+  // 21ca59b365c0); before, it takes the administrator of the machine.
+  const std::string magic = "gatehouse-magic";
+  WriteFile(Path("document"), magic + "\n", 0755);
+  Enforce(allow_list() ? std::vector{allowed()} : std::vector{Path("document")});
+  constexpr int kNoFormats = 99;
+  const Attempt attempt = Try([&] {
+    fs::create_directory(Path("formats"));
+    Must(unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare");
+    Must(Write("/proc/self/uid_map", "0 0 1") ? 0 : -1, "uid_map");
+    Must(Write("/proc/self/setgroups", "deny") ? 0 : -1, "setgroups");
+    Must(Write("/proc/self/gid_map", "0 0 1") ? 0 : -1, "gid_map");
+    if (mount("binfmt_misc", Path("formats").c_str(), "binfmt_misc", 0, nullptr) != 0) _exit(kNoFormats);
+    const std::string format = ":gatehouse:M::" + magic + "::" + allowed() + ":";
+    Must(Write(Path("formats/register"), format) ? 0 : -1, "register");
+    return Exec(Path("document"));
+  });
+  if (attempt.outcome == Allowed(kNoFormats)) {
+    GTEST_SKIP() << "this kernel has no binfmt_misc built in, or none for user namespaces";
+  }
+  if (by_signal()) {
+    ExpectRuns(attempt, kGoodStatus, {allowed()});
+  } else {
+    ExpectStopped(attempt, {Path("document")});
+  }
+}
+
+}  // namespace
+}  // namespace gatehouse::bypass
