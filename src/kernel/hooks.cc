@@ -20,7 +20,8 @@ const char* HookName(gh_hook hook) {
   return "";
 }
 
-Hooks::Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare) {
+Hooks::Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare, bool reattaches)
+    : reattaches_(reattaches) {
   auto& programs = skeleton.progs;
   for (bpf_program* program :
        {programs.lsm_creds, programs.lsm_check, programs.fmod_creds, programs.fmod_check,
@@ -66,6 +67,7 @@ Result<void> Hooks::Attach(gh_hook hook) {
 }
 
 void Hooks::DetachUnused(const std::vector<uint64_t>& in_use) {
+  if (!reattaches_) return;
   for (Gate& gate : gates_) {
     const auto unused = [&](gh_hook hook) { return in_use.at(hook) == 0; };
     if (gate.link && std::ranges::all_of(gate.hooks, unused)) gate.link.reset();

@@ -28,12 +28,14 @@ using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 class Hooks {
  public:
   /// Chooses the programs of `backend` to be loaded, and no other gate program. `has_prepare`: the
-  /// kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c).
-  Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare);
+  /// kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). `reattaches`: see
+  /// BackendProbe.
+  Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare, bool reattaches);
 
   /// Attaches the program of `hook`, if it is not.
   [[nodiscard]] Result<void> Attach(gh_hook hook);
-  /// Detaches every program that serves only hooks with `in_use[hook] == 0`.
+  /// Detaches every program that serves only hooks with `in_use[hook] == 0`; where it could not be
+  /// attached again it stays, and finds nothing to do.
   void DetachUnused(const std::vector<uint64_t>& in_use);
   /// By hook; program ids and run statistics from the kernel.
   [[nodiscard]] std::vector<HookStatus> status(const std::vector<uint64_t>& in_use) const;
@@ -46,6 +48,7 @@ class Hooks {
   };
   [[nodiscard]] Gate& GateOf(gh_hook hook);
 
+  const bool reattaches_;
   std::vector<Gate> gates_;
 };
 

@@ -28,6 +28,9 @@ struct BackendProbe {
   Backend backend = Backend::kLsm;
   bool available = false;
   std::string absent_because;
+  /// A program that was detached can be attached again: not so for trampolines before 5.13 (commit
+  /// f3a95075549e).
+  bool reattaches = false;
 };
 
 /// Probes every backend on the running kernel. Needs CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN).

@@ -47,6 +47,11 @@ constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
     "matches_overflow", "cgroups_untracked", "protected",          "signal_failed",
 };
 
+bool Reattaches(const std::vector<BackendProbe>& probes, Backend backend) {
+  const auto found = std::ranges::find(probes, backend, &BackendProbe::backend);
+  return found != probes.end() && found->reattaches;
+}
+
 }  // namespace
 
 LoadedKernel::LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare,
@@ -55,7 +60,7 @@ LoadedKernel::LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare,
       backend_(backend),
       has_prepare_(has_prepare),
       probes_(std::move(probes)),
-      hooks_(*skeleton_, backend, has_prepare) {}
+      hooks_(*skeleton_, backend, has_prepare, Reattaches(probes_, backend)) {}
 
 Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& options,
                                                            compile::StringPool& strings,

@@ -59,8 +59,8 @@ std::string Because(const char* what, int error) {
   return text;
 }
 
-/// Empty if the way works, else the reason.
-std::string Try(const btf* kernel_btf, const Way& way) {
+/// Empty if the way works, else the reason. Sets `reattaches` if it works.
+std::string Try(const btf* kernel_btf, const Way& way, bool& reattaches) {
   if (btf__find_by_name_kind(kernel_btf, way.target, way.target_kind) < 0) return way.missing;
   Probe probe(probe_bpf::open(), &probe_bpf::destroy);
   if (!probe) return Because("cannot open the probe", errno);
@@ -70,12 +70,17 @@ std::string Try(const btf* kernel_btf, const Way& way) {
   program = ProgramOf(*probe, way.backend);
   bpf_program__set_autoload(program, true);
   if (const int error = probe_bpf::load(probe.get()); error != 0) return Because(way.load, error);
-  const std::unique_ptr<bpf_link, decltype(&bpf_link__destroy)> link(bpf_program__attach(program),
-                                                                     &bpf_link__destroy);
+  std::unique_ptr<bpf_link, decltype(&bpf_link__destroy)> link(bpf_program__attach(program),
+                                                               &bpf_link__destroy);
   if (!link) return Because(way.attach, errno);
-  if (way.silent == nullptr) return {};
-  (void)getpgid(getpid());
-  return probe->bss->runs > 0 ? std::string() : way.silent;
+  if (way.silent != nullptr) {
+    (void)getpgid(getpid());
+    if (probe->bss->runs == 0) return way.silent;
+  }
+  link.reset();
+  link.reset(bpf_program__attach(program));
+  reattaches = link != nullptr;
+  return {};
 }
 
 }  // namespace
@@ -97,12 +102,13 @@ std::vector<BackendProbe> ProbeBackends() {
   const std::unique_ptr<btf, decltype(&btf__free)> kernel_btf(btf__load_vmlinux_btf(), &btf__free);
   std::vector<BackendProbe> probes;
   for (const Way& way : kWays) {
+    bool reattaches = false;
     const std::string reason =
         kernel_btf
-            ? Try(kernel_btf.get(), way)
+            ? Try(kernel_btf.get(), way, reattaches)
             : Because("the kernel has no BTF (CONFIG_DEBUG_INFO_BTF), /sys/kernel/btf/vmlinux",
                       errno);
-    probes.push_back(BackendProbe{way.backend, reason.empty(), reason});
+    probes.push_back(BackendProbe{way.backend, reason.empty(), reason, reattaches});
   }
   return probes;
 }
