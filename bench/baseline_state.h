@@ -35,6 +35,8 @@ struct scratch {
   struct value value; /* first: no arithmetic on what may be null */
   __u64 walk_mount;
   __u64 walk_dentry;
+  __u32 walk_leaf;
+  __u32 reserved;
   struct path_key key;
 };
 
