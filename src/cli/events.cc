@@ -23,12 +23,12 @@ struct Arguments {
 };
 
 const std::map<std::string, tetragon::EventType>& EventTypes() {
-  static const std::map<std::string, tetragon::EventType> types = {
+  static const std::map<std::string, tetragon::EventType> kTypes = {
       {"process_exec", tetragon::PROCESS_EXEC},
       {"process_exit", tetragon::PROCESS_EXIT},
       {"process_kprobe", tetragon::PROCESS_KPROBE},
       {"process_lsm", tetragon::PROCESS_LSM}};
-  return types;
+  return kTypes;
 }
 
 tetragon::GetEventsRequest RequestFor(const Arguments& arguments) {

@@ -18,7 +18,7 @@ bool IsContinuation(char byte) { return (static_cast<unsigned char>(byte) & 0xc0
 
 size_t DisplayWidth(std::string_view text) {
   return static_cast<size_t>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return !IsContinuation(byte); }));
+      std::ranges::count_if(text, [](char byte) { return !IsContinuation(byte); }));
 }
 
 std::string Printable(std::string_view text) {

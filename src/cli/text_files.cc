@@ -67,7 +67,7 @@ std::pair<std::string, uint32_t> TextFiles::Locate(uint32_t line) const {
   uint32_t first = 1;  // line of the whole text on which the file begins
   for (size_t i = 0; i < files_.size(); ++i) {
     const std::string& text = files_[i].text;
-    auto lines = static_cast<uint32_t>(std::count(text.begin(), text.end(), '\n'));
+    auto lines = static_cast<uint32_t>(std::ranges::count(text, '\n'));
     if (!text.empty() && text.back() != '\n') ++lines;
     const uint32_t next = first + lines + 1;  // behind the separator
     if (line < next || i + 1 == files_.size()) return {files_[i].name, line - first + 1};

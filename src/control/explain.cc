@@ -89,14 +89,13 @@ class Explainer {
 
  private:
   static bool Kills(const eval::Verdict& verdict) {
-    return std::find(verdict.signals.begin(), verdict.signals.end(), SIGKILL) !=
-           verdict.signals.end();
+    return std::ranges::find(verdict.signals, SIGKILL) != verdict.signals.end();
   }
 
   static bool Denies(const eval::PolicyVerdict& policy) {
     return policy.mode == policy::Mode::kEnforce &&
-           std::any_of(policy.hooks.begin(), policy.hooks.end(),
-                       [](const eval::HookVerdict& hook) { return hook.error != 0; });
+           std::ranges::any_of(policy.hooks,
+                               [](const eval::HookVerdict& hook) { return hook.error != 0; });
   }
 
   void Fill(const eval::PolicyVerdict& policy, v1::HookExplanation* out) const {

@@ -326,8 +326,10 @@ TEST_F(ServerTest, ABadFilterIsRefused) {
 }
 
 TEST_F(ServerTest, CallsFromManyThreadsAtOnce) {
+  constexpr int kClients = 4;
   std::vector<std::thread> threads;
-  for (int t = 0; t < 4; ++t) {
+  threads.reserve(kClients);
+  for (int t = 0; t < kClients; ++t) {
     threads.emplace_back([this, t] {
       for (int i = 0; i < 5; ++i) {
         const std::string name = "p" + std::to_string(t) + "-" + std::to_string(i);
@@ -338,7 +340,7 @@ TEST_F(ServerTest, CallsFromManyThreadsAtOnce) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(List().policies_size(), 20);
+  EXPECT_EQ(List().policies_size(), kClients * 5);
   EXPECT_THAT(server_.kernel().violations(), IsEmpty());
 }
 

@@ -80,10 +80,9 @@ std::string ApplyResult::Message(size_t max_bytes) const {
 }
 
 bool ApplyResult::refused() const {
-  return !diagnostics.empty() ||
-         std::any_of(documents.begin(), documents.end(), [](const DocumentResult& document) {
-           return document.outcome == Outcome::kRefused;
-         });
+  return !diagnostics.empty() || std::ranges::any_of(documents, [](const DocumentResult& document) {
+    return document.outcome == Outcome::kRefused;
+  });
 }
 
 Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions options)
@@ -163,7 +162,7 @@ Result<Outcome> Agent::PlanDocument(const policy::Document& document, const Cand
 bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
   candidate.Reset();
   bool good = true;
-  const auto take = [&](policy::Document document) {
+  const auto take = [&](const policy::Document& document) {
     DocumentResult result{.key = document.key(),
                           .kind = KindOf(document),
                           .position = document.position,

@@ -13,7 +13,7 @@ namespace {
 
 /// What explain may parse again: as much as a workload can have in force, and some that are kept
 /// out.
-constexpr size_t kExplainDocumentsMax = 2 * GH_POLICIES_PER_GATE_MAX;
+constexpr size_t kExplainDocumentsMax = size_t{2} * GH_POLICIES_PER_GATE_MAX;
 
 tl::unexpected<Error> NoSuchPolicy(const policy::Key& key) {
   return Fail(ErrorCode::kNotFound, "policy/" + key.ToString(), "there is no such policy",

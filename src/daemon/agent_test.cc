@@ -312,7 +312,7 @@ std::vector<std::string> Verdicts(const Agent& agent) {
       line += " " + policy->template_name + "/" + policy->key.ToString();
     all.push_back(line);
   }
-  std::sort(all.begin(), all.end());
+  std::ranges::sort(all);
   return all;
 }
 
@@ -577,8 +577,10 @@ TEST_F(AgentTest, ExplainsWithWhatTheWorkloadHas) {
 TEST_F(AgentTest, AnyThreadMayDoAnything) {
   Agent& agent = Make();
   constexpr int kRounds = 20;
+  constexpr int kWriters = 3;
   std::vector<std::thread> threads;
-  for (int t = 0; t < 3; ++t) {
+  threads.reserve(kWriters + 2);
+  for (int t = 0; t < kWriters; ++t) {
     threads.emplace_back([&agent, t] {
       for (int i = 0; i < kRounds; ++i) {
         const std::string name = "p" + std::to_string(t) + "-" + std::to_string(i);
@@ -611,7 +613,7 @@ TEST_F(AgentTest, AnyThreadMayDoAnything) {
     }
   });
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(agent.Counts().policies, 3u * kRounds / 2 + 1);
+  EXPECT_EQ(agent.Counts().policies, kWriters * kRounds / 2 + 1u);
 }
 
 }  // namespace

@@ -66,14 +66,14 @@ void AddSources(CLI::App& app, Options& options) {
 }
 
 void AddEnforcement(CLI::App& app, Options& options) {
-  static const std::map<std::string, std::optional<kernel::Backend>> backends = {
+  static const std::map<std::string, std::optional<kernel::Backend>> kBackends = {
       {"auto", std::nullopt},
       {"lsm", kernel::Backend::kLsm},
       {"fmod_ret", kernel::Backend::kFmodRet},
       {"signal", kernel::Backend::kSignal}};
   app.add_option_function<std::string>(
          "--backend",
-         [&options](const std::string& name) { options.kernel.backend = backends.at(name); },
+         [&options](const std::string& name) { options.kernel.backend = kBackends.at(name); },
          "How to attach and to deny. lsm and fmod_ret return an errno; signal kills the new\n"
          "program before its first instruction. auto: the first of these that works here")
       ->type_name("auto|lsm|fmod_ret|signal")
@@ -94,7 +94,7 @@ void AddEnforcement(CLI::App& app, Options& options) {
 }
 
 void AddEvents(CLI::App& app, Options& options) {
-  static const std::map<std::string, kernel::BaseEvents> base_events = {
+  static const std::map<std::string, kernel::BaseEvents> kBaseEvents = {
       {"all", kernel::BaseEvents::kAll},
       {"workloads", kernel::BaseEvents::kWorkloads},
       {"off", kernel::BaseEvents::kOff}};
@@ -115,7 +115,7 @@ void AddEvents(CLI::App& app, Options& options) {
       ->group("Events");
   app.add_option_function<std::string>(
          "--base-events",
-         [&options](const std::string& name) { options.kernel.base_events = base_events.at(name); },
+         [&options](const std::string& name) { options.kernel.base_events = kBaseEvents.at(name); },
          "For which processes process_exec and process_exit events are made")
       ->type_name("all|workloads|off")
       ->check(CLI::IsMember({"all", "workloads", "off"}))
@@ -148,10 +148,10 @@ void AddLimits(CLI::App& app, Options& options) {
 }
 
 void AddOperation(CLI::App& app, Options& options) {
-  static const std::map<std::string, LogLevel> levels = {{"debug", LogLevel::kDebug},
-                                                         {"info", LogLevel::kInfo},
-                                                         {"warn", LogLevel::kWarn},
-                                                         {"error", LogLevel::kError}};
+  static const std::map<std::string, LogLevel> kLevels = {{"debug", LogLevel::kDebug},
+                                                          {"info", LogLevel::kInfo},
+                                                          {"warn", LogLevel::kWarn},
+                                                          {"error", LogLevel::kError}};
   app.add_option("--control-socket", options.control_socket,
                  "Unix socket of the API; only its owner can connect (mode 0600)")
       ->type_name("PATH")
@@ -159,7 +159,7 @@ void AddOperation(CLI::App& app, Options& options) {
       ->group("Operation");
   app.add_option_function<std::string>(
          "--log-level",
-         [&options](const std::string& name) { options.log_level = levels.at(name); },
+         [&options](const std::string& name) { options.log_level = kLevels.at(name); },
          "The least severity that is logged")
       ->type_name("debug|info|warn|error")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))

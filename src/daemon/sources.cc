@@ -127,16 +127,19 @@ void Sources::ApplyWorkloads() {
   if (!same || recovered) log_->info("workloads {}: {} registered", workloads_file_, count);
 }
 
+std::string Sources::PathOf(const std::string& name) const {
+  return std::filesystem::path(policy_watch_->directory()) / name;
+}
+
 void Sources::ApplyPolicies() {
-  const std::string& directory = policy_watch_->directory();
-  const auto files = ListPolicyFiles(directory);
+  const auto files = ListPolicyFiles(policy_watch_->directory());
   ReportOnce(listing_error_, files ? std::string() : files.error().Message());
   if (!files) return;
 
   std::vector<FileChange> changes;
   std::vector<std::string> names;
   const auto change = [&](const std::string& name, std::optional<std::string> text) {
-    changes.push_back({directory + "/" + name, std::move(text)});
+    changes.push_back({PathOf(name), std::move(text)});
     names.push_back(name);
   };
   for (const auto& [name, file] : policy_files_) {
@@ -148,7 +151,7 @@ void Sources::ApplyPolicies() {
     const bool same =
         known != policy_files_.end() && known->second.stamp == stamp && known->second.error.empty();
     if (same || policy_watch_->BeingWritten(name)) continue;
-    auto read = ReadFile(directory + "/" + name, policy::ParseLimits{}.text_bytes);
+    auto read = ReadFile(PathOf(name), policy::ParseLimits{}.text_bytes);
     if (!read) {
       ReportOnce(policy_files_[name].error, read.error().Message());
       continue;
@@ -167,7 +170,7 @@ void Sources::ApplyPolicies() {
 }
 
 void Sources::Report(const std::string& name, const ApplyResult& result) {
-  const std::string path = policy_watch_->directory() + "/" + name;
+  const std::string path = PathOf(name);
   PolicyFile& file = policy_files_[name];
   if (!result.applied) {
     ReportOnce(file.error, "policy file refused, what it said before stays in force:\n" +

@@ -52,6 +52,7 @@ class Sources {
   void Watch(DirectoryWatch& watch, std::string& last_error);
   void ApplyWorkloads();
   void ApplyPolicies();
+  [[nodiscard]] std::string PathOf(const std::string& name) const;
   void Report(const std::string& path, const ApplyResult& result);
   void ReportOnce(std::string& last, const std::string& error);
 

@@ -19,7 +19,7 @@ constexpr uint32_t kEvents = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB 
                              IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 
 /// Room for many events of one read; one alone takes at most sizeof(inotify_event) + NAME_MAX + 1.
-constexpr size_t kBufferBytes = 64 * 1024;
+constexpr size_t kBufferBytes = size_t{64} << 10;
 
 constexpr int64_t kNsPerSecond = 1'000'000'000;
 
