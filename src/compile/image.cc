@@ -45,6 +45,7 @@ struct Image::Stage {
   std::unordered_map<bind::InstanceId, Instance> instances;
   std::unordered_map<const ValueSet*, StoredSet> sets;  // users: those of this stage
   GroupMap groups;
+  std::vector<bind::WorkloadId> slots;  // of workloads that had none
   Block table;
   Block root;
 };
@@ -262,17 +263,25 @@ Result<void> Image::StageGroup(Stage& stage, const GroupKey& key) {
 }
 
 Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
-  for (const auto& [workload, key] : delta.groups) (void)SlotOf(workload);
+  for (const auto& [workload, key] : delta.groups) {
+    if (!key.empty()) stage.slots.push_back(workload);
+  }
+  std::erase_if(stage.slots, [this](bind::WorkloadId id) {
+    return id == bind::kHostWorkload || slot_of_.contains(id);
+  });
+  for (const bind::WorkloadId id : stage.slots) (void)SlotOf(id);
   GH_ASSIGN(stage.table, Allocate(RoundUp(next_slot_, kTableStep), 1, 0));
   stage.blocks.push_back(stage.table);
   std::copy_n(At<uint32_t>(table_.address), table_.words, At<uint32_t>(stage.table.address));
   for (const auto& [workload, key] : delta.groups) {
+    const std::optional<uint32_t> slot = FindSlot(workload);
+    if (!slot) continue;  // it had no group and gets none
     uint32_t address = 0;
     if (!key.empty()) {
       const auto staged = stage.groups.find(key);
       address = staged != stage.groups.end() ? staged->second.address : groups_.at(key).address;
     }
-    *At<uint32_t>(stage.table.address + SlotOf(workload)) = address;
+    *At<uint32_t>(stage.table.address + *slot) = address;
   }
   return {};
 }
@@ -285,6 +294,7 @@ Result<void> Image::StageRoot(Stage& stage) {
 
 void Image::Rollback(Stage& stage) {
   for (const Block& block : stage.blocks) free_.Free(block.address, block.words);
+  for (const bind::WorkloadId workload : stage.slots) ReleaseSlot(workload);
 }
 
 // ---- publication --------------------------------------------------------------------------------
@@ -375,6 +385,11 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
       group_of_[workload] = group;
     } else if (had_group) {
       group_of_.erase(old_group);
+      if (const auto slot = slot_of_.find(workload);
+          slot != slot_of_.end() && slot->second.released) {
+        retired.slots.push_back(slot->second.index);
+        slot_of_.erase(slot);
+      }
     }
     if (had_group) Leave(left, retired);
   }
@@ -383,25 +398,36 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
   for (const StringId id : retired.strings) idle_since_[id] = generation_;
 }
 
+std::optional<uint32_t> Image::FindSlot(bind::WorkloadId workload) const {
+  if (workload == bind::kHostWorkload) return 0;
+  const auto found = slot_of_.find(workload);
+  if (found == slot_of_.end()) return std::nullopt;
+  return found->second.index;
+}
+
 uint32_t Image::SlotOf(bind::WorkloadId workload) {
   if (workload == bind::kHostWorkload) return 0;
-  const auto [entry, is_new] = slot_of_.try_emplace(workload, 0);
-  if (is_new) {
-    if (free_slots_.empty()) {
-      entry->second = next_slot_++;
-    } else {
-      entry->second = free_slots_.back();
-      free_slots_.pop_back();
-    }
+  const auto [entry, is_new] = slot_of_.try_emplace(workload);
+  Slot& slot = entry->second;
+  slot.released = false;
+  if (is_new && free_slots_.empty()) {
+    slot.index = next_slot_++;
+  } else if (is_new) {
+    slot.index = free_slots_.back();
+    free_slots_.pop_back();
   }
-  return entry->second;
+  return slot.index;
 }
 
 void Image::ReleaseSlot(bind::WorkloadId workload) {
   const auto entry = slot_of_.find(workload);
   if (entry == slot_of_.end()) return;
-  retired_.push_back(
-      Retired{.generation = ++generation_, .blocks = {}, .strings = {}, .slots = {entry->second}});
+  if (group_of_.contains(workload)) {
+    entry->second.released = true;
+    return;
+  }
+  retired_.push_back(Retired{
+      .generation = ++generation_, .blocks = {}, .strings = {}, .slots = {entry->second.index}});
   slot_of_.erase(entry);
 }
 

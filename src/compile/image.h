@@ -62,8 +62,9 @@ class Image {
   /// GH_POLICIES_PER_GATE_MAX policies on a hook of a workload; memory cannot grow.
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta);
 
-  /// The workload's place in the table of workloads; given out at the first mention, kept until its
-  /// group is empty and ReleaseSlot was called. The host has 0.
+  /// The workload's place in the table of workloads; given out at the first mention and kept until
+  /// ReleaseSlot was called and its group is empty, in either order: before that no other workload
+  /// can have it, and a later mention finds the workload's group there. The host has 0.
   [[nodiscard]] uint32_t SlotOf(bind::WorkloadId workload);
   void ReleaseSlot(bind::WorkloadId workload);
 
@@ -118,6 +119,10 @@ class Image {
 
   /// What an Apply has made but not yet published; given back if it fails.
   struct Stage;
+  struct Slot {
+    uint32_t index = 0;
+    bool released = false;  // to be given away when its group is empty
+  };
 
   [[nodiscard]] Result<Block> Allocate(uint32_t words, uint32_t alignment, uint32_t within);
   [[nodiscard]] Result<void> GrowBy(uint32_t words);
@@ -140,6 +145,7 @@ class Image {
   void Rollback(Stage& stage);
   void Commit(Stage& stage, const bind::Delta& delta);
   void RemoveInstance(bind::InstanceId id, Retired& retired);
+  [[nodiscard]] std::optional<uint32_t> FindSlot(bind::WorkloadId workload) const;
   void Leave(GroupMap::iterator group, Retired& retired);
 
   [[nodiscard]] Result<void> AddStrings();
@@ -160,7 +166,7 @@ class Image {
   GroupMap groups_;
   std::array<uint64_t, GH_HOOK_COUNT> on_hook_{};
 
-  std::unordered_map<bind::WorkloadId, uint32_t> slot_of_;
+  std::unordered_map<bind::WorkloadId, Slot> slot_of_;
   std::vector<uint32_t> free_slots_;
   uint32_t next_slot_ = 1;
   std::unordered_map<bind::WorkloadId, GroupMap::iterator> group_of_;

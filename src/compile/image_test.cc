@@ -258,6 +258,35 @@ TEST_F(ImageTest, ASlotIsGivenAwayAgainOnlyAfterReclaim) {
   EXPECT_EQ(image_.SlotOf(3), slot);
 }
 
+TEST_F(ImageTest, ASlotIsNotGivenAwayWhileItHasAGroup) {
+  ASSERT_TRUE(
+      image_.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  const uint32_t slot = image_.SlotOf(1);
+  image_.ReleaseSlot(1);
+  image_.Reclaim(image_.generation());
+  EXPECT_NE(image_.SlotOf(2), slot);
+  EXPECT_EQ(Matching(2, "/b"), Ids{});
+  ASSERT_TRUE(image_.Apply({.added = {}, .removed = {1}, .groups = {{1, {}}}}));
+  EXPECT_EQ(Read().Gate(slot, GH_HOOK_BPRM_CREDS_FOR_EXEC), nullptr);
+  image_.Reclaim(image_.generation());
+  EXPECT_EQ(image_.SlotOf(3), slot);
+}
+
+TEST_F(ImageTest, AWorkloadMentionedAgainFindsItsGroup) {
+  ASSERT_TRUE(
+      image_.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));
+  image_.ReleaseSlot(1);
+  EXPECT_EQ(Matching(1, "/b"), Ids{1});
+  ASSERT_TRUE(image_.Apply({.added = {}, .removed = {1}, .groups = {{1, {}}}}));
+  image_.Reclaim(image_.generation());
+  EXPECT_EQ(image_.sizes().workloads, 1u);
+}
+
+TEST_F(ImageTest, AWorkloadWithoutGroupTakesNoSlot) {
+  ASSERT_TRUE(image_.Apply({.added = {}, .removed = {}, .groups = {{1, {}}, {2, {}}}}));
+  EXPECT_EQ(image_.sizes().workloads, 0u);
+}
+
 // Thousands of random changes against a model: what each workload's policies allow, and that
 // nothing is left over when all is gone.
 TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {

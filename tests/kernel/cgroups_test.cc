@@ -26,11 +26,17 @@ class Cgroups : public KernelTest {
     policy.pods = std::move(pods);
     return policy;
   }
-  workload::WorkloadPtr Outer(const std::string& cgroup) { return Workload(cgroup, {{"app", "outer"}}); }
-  workload::WorkloadPtr Inner(const std::string& cgroup) { return Workload(cgroup, {{"app", "inner"}}); }
+  workload::WorkloadPtr Outer(const std::string& cgroup) {
+    return Workload(cgroup, {{"app", "outer"}});
+  }
+  workload::WorkloadPtr Inner(const std::string& cgroup) {
+    return Workload(cgroup, {{"app", "inner"}});
+  }
   static Outcome OuterDenial() { return gatehouse().Denial(EPERM); }
   static Outcome InnerDenial() { return gatehouse().Denial(EACCES); }
-  Outcome RunIn(const std::string& cgroup) const { return kernel::testing::TryIn(cgroup, program_).outcome; }
+  Outcome RunIn(const std::string& cgroup) const {
+    return kernel::testing::TryIn(cgroup, program_).outcome;
+  }
 
   const std::string program_ = programs_.Add("program");
   Cgroup cgroup_{"app"};
@@ -72,6 +78,36 @@ TEST_F(Cgroups, NestedWorkloadIsItsOwn) {
     Must(gatehouse().RemoveWorkload((*outer_workload)->id));
     EXPECT_EQ(RunIn(below), Allowed());
   }
+}
+
+// Its cgroup is untied before the image forgets it: nobody may come into its place meanwhile, or
+// later with what was its policy.
+TEST_F(Cgroups, WorkloadNeverHasThePoliciesOfOneBefore) {
+  constexpr int kRounds = 100;
+  const std::string other = cgroup_.MakeChild("other");
+  const uint64_t known = gatehouse().kernel().status().image.workloads;
+  for (int round = 0; round < kRounds; ++round) {
+    const auto bound = Outer(cgroup_.path());
+    EXPECT_EQ(RunIn(cgroup_.path()), OuterDenial());
+    Must(gatehouse().RemoveWorkload(bound->id));
+    const auto free = Workload(other, {{"app", "none"}});
+    EXPECT_EQ(RunIn(other), Allowed()) << "round " << round;
+    Must(gatehouse().RemoveWorkload(free->id));
+  }
+  EXPECT_EQ(gatehouse().kernel().status().image.workloads, known);
+}
+
+// A container that is made anew under the same path: the same workload, another cgroup.
+TEST_F(Cgroups, WorkloadTiedToANewCgroupKeepsItsPolicies) {
+  const std::string path = cgroup_.MakeChild("again");
+  const auto workload = Outer(path);
+  EXPECT_EQ(RunIn(path), OuterDenial());
+  ASSERT_EQ(rmdir(path.c_str()), 0);
+  gatehouse().kernel().Untrack(workload->id);
+  ASSERT_EQ(cgroup_.MakeChild("again"), path);
+  EXPECT_EQ(RunIn(path), Allowed()) << "positive control: not tied yet";
+  (void)Must(gatehouse().kernel().Track(workload->id, path));
+  EXPECT_EQ(RunIn(path), OuterDenial());
 }
 
 TEST_F(Cgroups, OuterWorkloadRemovedLeavesTheInner) {
