@@ -562,21 +562,30 @@ std::vector<RuleCount> Image::Counts(bind::InstanceId id) const {
   return counts;
 }
 
+double Image::BytesOf(const ValueSet& set, const StoredSet& stored) const {
+  const double table_bytes = double{GH_WORD_BYTES} * string_slots_.words;
+  const double string_bytes =
+      sizeof(gh_digest) + table_bytes / static_cast<double>(strings_.size());
+  double bytes = double{GH_WORD_BYTES} * stored.block.words;
+  for (const StringId id : set.ids()) bytes += string_bytes / strings_.References(id);
+  return bytes;
+}
+
 uint64_t Image::MemoryBytes(bind::InstanceId id) const {
   const auto found = instances_.find(id);
   if (found == instances_.end()) return 0;
-  uint64_t bytes = 0;
-  for (const Block& block : found->second.blocks) bytes += uint64_t{block.words} * GH_WORD_BYTES;
+  double bytes = 0;
+  for (const Block& block : found->second.blocks) bytes += double{GH_WORD_BYTES} * block.words;
   for (const StoredHook& hook : found->second.hooks) {
     for (const Rule& rule : hook.program->rules) {
       for (const Filter& filter : rule.filters) {
         const auto stored = sets_.find(filter.set.get());
         if (stored == sets_.end()) continue;
-        bytes += uint64_t{stored->second.block.words} * GH_WORD_BYTES / stored->second.users;
+        bytes += BytesOf(*filter.set, stored->second) / stored->second.users;
       }
     }
   }
-  return bytes;
+  return static_cast<uint64_t>(bytes);
 }
 
 ImageSizes Image::sizes() const {

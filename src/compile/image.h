@@ -150,6 +150,8 @@ class Image {
 
   [[nodiscard]] Result<void> AddStrings();
   [[nodiscard]] Result<void> RebuildStrings();
+  /// Of the set and its share of its strings.
+  [[nodiscard]] double BytesOf(const ValueSet& set, const StoredSet& stored) const;
   [[nodiscard]] Result<void> FillStringSlots(std::span<const StringId> ids);
   [[nodiscard]] bool InsertString(StringId id);
   void EraseString(StringId id);

@@ -258,6 +258,19 @@ TEST_F(ImageTest, ASlotIsGivenAwayAgainOnlyAfterReclaim) {
   EXPECT_EQ(image_.SlotOf(3), slot);
 }
 
+TEST_F(ImageTest, AnInstancesMemoryIsItsShareOfSetsAndStrings) {
+  ASSERT_TRUE(image_.Apply(
+      {.added = {{1, AllowList(Numbered(1000))}}, .removed = {}, .groups = {{1, {1}}}}));
+  const uint64_t alone = image_.MemoryBytes(1);
+  EXPECT_GT(alone, 1000 * (sizeof(StringId) + sizeof(gh_digest)));
+  EXPECT_LE(alone, image_.sizes().used_bytes);
+  ASSERT_TRUE(image_.Apply(
+      {.added = {{2, AllowList(Numbered(1000))}}, .removed = {}, .groups = {{2, {2}}}}));
+  EXPECT_EQ(image_.MemoryBytes(1), image_.MemoryBytes(2));
+  EXPECT_LT(image_.MemoryBytes(1), alone * 6 / 10);
+  EXPECT_EQ(image_.MemoryBytes(3), 0u);
+}
+
 TEST_F(ImageTest, ASlotIsNotGivenAwayWhileItHasAGroup) {
   ASSERT_TRUE(
       image_.Apply({.added = {{1, AllowList({"/a"})}}, .removed = {}, .groups = {{1, {1}}}}));

@@ -32,6 +32,7 @@ class StringPool {
   /// Gives one reference back; the string stays until Erase.
   void Release(StringId id);
   [[nodiscard]] std::string_view Text(StringId id) const;
+  [[nodiscard]] uint32_t References(StringId id) const { return entries_.at(id).references; }
   /// One above the largest id ever given out.
   [[nodiscard]] uint32_t id_limit() const { return static_cast<uint32_t>(entries_.size()); }
   [[nodiscard]] size_t size() const { return by_text_.size(); }
