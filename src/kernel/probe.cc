@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -52,10 +56,26 @@ bpf_program* ProgramOf(probe_bpf& probe, Backend backend) {
   return nullptr;
 }
 
+/// Whether this process may load tracing programs at all (capabilities(7): CAP_SYS_ADMIN, or
+/// CAP_BPF with CAP_PERFMON since Linux 5.8).
+bool HasCapabilities() {
+  std::ifstream status("/proc/self/status");
+  uint64_t effective = 0;
+  for (std::string word; status >> word;) {
+    if (word == "CapEff:") status >> std::hex >> effective;
+  }
+  const auto has = [effective](int capability) { return (effective >> capability & 1) != 0; };
+  return has(CAP_SYS_ADMIN) || (has(CAP_BPF) && has(CAP_PERFMON));
+}
+
 std::string Because(const char* what, int error) {
+  error = error < 0 ? -error : error;
   std::string text(what);
   text += ": ";
-  text += strerror(error < 0 ? -error : error);
+  text += strerror(error);
+  if (error == EPERM && !HasCapabilities()) {
+    text += "; this process has neither CAP_SYS_ADMIN nor CAP_BPF with CAP_PERFMON: run it as root";
+  }
   return text;
 }
 
