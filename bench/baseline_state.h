@@ -49,31 +49,26 @@ struct {
 
 static __always_inline void count(__u32 stat) {}
 
-static __always_inline struct value *value_of(__u32 index, __u32 subject)
-{
+static __always_inline struct value* value_of(__u32 index, __u32 subject) {
   opaque(subject); /* there is one value only, but the argument has to be passed */
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   return scratch ? &scratch->value : 0;
 }
 
 #include "bpf/path.h"
 
 /* The path of the program that `bprm` runs as a key; 0 if it has none or is longer than a key. */
-static __always_inline struct path_key *program_key(struct linux_binprm *bprm)
-{
+static __always_inline struct path_key* program_key(struct linux_binprm* bprm) {
   __u32 index = 0;
-  struct scratch *scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (!scratch)
-    return 0;
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return 0;
   resolve_file(index, GH_SUBJECT_OBJECT, BPF_CORE_READ(bprm, file));
   __u64 len = scratch->value.len, start = scratch->value.start;
   opaque(len);
   opaque(start);
-  if (scratch->value.unreadable || len > PATH_KEY_BYTES || start > TEXT_END)
-    return 0;
+  if (scratch->value.unreadable || len > PATH_KEY_BYTES || start > TEXT_END) return 0;
   __builtin_memset(&scratch->key, 0, sizeof(scratch->key));
-  if (bpf_probe_read_kernel(&scratch->key, len, &scratch->value.bytes[start]))
-    return 0;
+  if (bpf_probe_read_kernel(&scratch->key, len, &scratch->value.bytes[start])) return 0;
   return &scratch->key;
 }
 
@@ -85,20 +80,17 @@ static __always_inline struct path_key *program_key(struct linux_binprm *bprm)
   char LICENSE[] SEC("license") = "Dual BSD/GPL";                                               \
                                                                                                 \
   SEC("lsm/bprm_creds_for_exec")                                                                \
-  int BPF_PROG(on_lsm, struct linux_binprm *bprm, int ret)                                      \
-  {                                                                                             \
+  int BPF_PROG(on_lsm, struct linux_binprm* bprm, int ret) {                                    \
     return ret || judge(bprm) ? -EPERM : 0;                                                     \
   }                                                                                             \
                                                                                                 \
   SEC("tp_btf/sched_prepare_exec")                                                              \
-  int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)            \
-  {                                                                                             \
+  int BPF_PROG(on_prepare_exec, struct task_struct* task, struct linux_binprm* bprm) {          \
     return judge(bprm) ? bpf_send_signal(SIGKILL), 0 : 0;                                       \
   }                                                                                             \
                                                                                                 \
   SEC("tp_btf/sched_process_exec")                                                              \
-  int BPF_PROG(on_process_exec, struct task_struct *task, int pid, struct linux_binprm *bprm)   \
-  {                                                                                             \
+  int BPF_PROG(on_process_exec, struct task_struct* task, int pid, struct linux_binprm* bprm) { \
     return judge(bprm) ? bpf_send_signal(SIGKILL), 0 : 0;                                       \
   }
 

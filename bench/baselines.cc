@@ -68,8 +68,11 @@ class Loaded {
     if (!skeleton_) return;
     auto& programs = skeleton_->progs;
     const bool lsm = backend == kernel::Backend::kLsm;
-    program_ = lsm ? programs.on_lsm : has_prepare ? programs.on_prepare_exec : programs.on_process_exec;
-    for (bpf_program* program : {programs.on_lsm, programs.on_prepare_exec, programs.on_process_exec}) {
+    program_ = lsm           ? programs.on_lsm
+               : has_prepare ? programs.on_prepare_exec
+                             : programs.on_process_exec;
+    for (bpf_program* program :
+         {programs.on_lsm, programs.on_prepare_exec, programs.on_process_exec}) {
       bpf_program__set_autoload(program, program == program_);
     }
   }
@@ -141,7 +144,8 @@ class PerPolicy : public Baseline {
   [[nodiscard]] Result<void> AddPolicies(std::span<const Policy> policies) override {
     for (const Policy& policy : policies) {
       Program program(backend_, has_prepare_);
-      bpf_map__set_max_entries(program.maps().allowed, static_cast<uint32_t>(policy.allowed.size()));
+      bpf_map__set_max_entries(program.maps().allowed,
+                               static_cast<uint32_t>(policy.allowed.size()));
       GH_TRY(program.Load());
       constexpr uint8_t kPresent = 1;
       GH_TRY(Put(bpf_map__fd(program.maps().workloads), &cgroups_.at(policy.number), &kPresent));
@@ -185,7 +189,8 @@ class InnerMap : public Baseline {
   [[nodiscard]] Result<void> AddPolicies(std::span<const Policy> policies) override {
     for (const Policy& policy : policies) {
       GH_TRY(ReplacePolicy(policy));
-      GH_TRY(Put(bpf_map__fd(program_.maps().workloads), &cgroups_.at(policy.number), &policy.number));
+      GH_TRY(
+          Put(bpf_map__fd(program_.maps().workloads), &cgroups_.at(policy.number), &policy.number));
     }
     if (attached_) return {};
     attached_ = true;
@@ -236,7 +241,9 @@ class Empty : public Baseline {
   [[nodiscard]] Result<void> AddPolicies(std::span<const Policy>) override { return {}; }
   [[nodiscard]] Result<void> ReplacePolicy(const Policy&) override { return {}; }
   [[nodiscard]] Result<void> RemovePolicies(std::span<const Policy>) override { return {}; }
-  [[nodiscard]] std::vector<uint32_t> GatePrograms() const override { return {program_.program_id()}; }
+  [[nodiscard]] std::vector<uint32_t> GatePrograms() const override {
+    return {program_.program_id()};
+  }
 
  private:
   Loaded<baseline_empty_bpf> program_;

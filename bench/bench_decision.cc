@@ -11,7 +11,8 @@ namespace gatehouse::bench {
 namespace {
 
 constexpr double kRatioLimit = 1.10;
-constexpr double kQuiet = 0.1;  // of the rounds: those that other work on the machine disturbed least
+constexpr double kQuiet =
+    0.1;  // of the rounds: those that other work on the machine disturbed least
 
 struct Subject {
   const char* name;
@@ -20,8 +21,8 @@ struct Subject {
   std::vector<double> many_ns;  // with many
 };
 
-Result<void> Measure(Design& design, std::span<Subject> subjects, std::vector<double> Subject::* costs,
-                     const Settings& settings) {
+Result<void> Measure(Design& design, std::span<Subject> subjects,
+                     std::vector<double> Subject::*costs, const Settings& settings) {
   for (Subject& subject : subjects) {
     GH_ASSIGN(const std::vector<double> more, DecisionNs(design, subject.probe, settings));
     std::ranges::copy(more, std::back_inserter(subject.*costs));
@@ -48,8 +49,10 @@ Result<void> BenchDecision(const Settings& settings, Report& report) {
   std::vector<std::vector<Cell>> rows;
   {
     GH_ASSIGN(const std::unique_ptr<Design> empty, StartEmpty({.backend = settings.backend}));
-    GH_ASSIGN(const std::vector<double> floor_ns, DecisionNs(*empty, {&unbound, allowed}, settings));
-    rows.push_back({"empty program", "", 0, Quantile(floor_ns, kQuiet), Quantile(floor_ns, kQuiet), 1.0});
+    GH_ASSIGN(const std::vector<double> floor_ns,
+              DecisionNs(*empty, {&unbound, allowed}, settings));
+    rows.push_back(
+        {"empty program", "", 0, Quantile(floor_ns, kQuiet), Quantile(floor_ns, kQuiet), 1.0});
   }
   for (const DesignEntry& entry : kDesigns) {
     if (!settings.Wants(entry)) continue;
@@ -78,7 +81,8 @@ Result<void> BenchDecision(const Settings& settings, Report& report) {
       const double one = Quantile(subject.one_ns, kQuiet), all = Quantile(subject.many_ns, kQuiet);
       rows.push_back({entry.name, subject.name, in_force, one, all, all / one});
       if (!ours) continue;
-      report.Add({std::string("decision, ") + subject.name + ", " + std::to_string(many) + " policies against 1",
+      report.Add({std::string("decision, ") + subject.name + ", " + std::to_string(many) +
+                      " policies against 1",
                   kRatioLimit, all / one, "times"});
     }
   }

@@ -70,8 +70,9 @@ Result<void> BenchExec(const Settings& settings, Report& report) {
   GH_TRY(absent("no agent, before"));
   for (const Column& column : columns) {
     if (!settings.Wants(*column.entry)) continue;
-    GH_ASSIGN(const std::unique_ptr<Design> design,
-              column.entry->start({.backend = settings.backend, .base_events = column.base_events}));
+    GH_ASSIGN(
+        const std::unique_ptr<Design> design,
+        column.entry->start({.backend = settings.backend, .base_events = column.base_events}));
     uint32_t in_force = 0;
     for (const uint32_t count : kPolicyCounts) {
       const uint32_t goal = std::min({count, many, column.entry->policies_max});

@@ -16,7 +16,7 @@ struct Counts {
 };
 
 Counts CountOf(const Design& design) {
-  const OwnObjects objects = FindOwnObjects();
+  const Objects objects = FindOwnObjects();
   return {static_cast<int64_t>(objects.maps.size()), static_cast<int64_t>(objects.programs.size()),
           static_cast<int64_t>(design.GatePrograms().size())};
 }
@@ -37,13 +37,15 @@ Result<void> BenchMaps(const Settings& settings, Report& report) {
     Growth growth = Grow(*design, workloads.first(1), std::span(policies).first(1));
     const Counts one = CountOf(*design);
     const uint32_t goal = std::min(many, entry.policies_max);
-    const Growth rest = Grow(*design, workloads.subspan(1, goal - 1), std::span(policies).subspan(1, goal - 1));
+    const Growth rest =
+        Grow(*design, workloads.subspan(1, goal - 1), std::span(policies).subspan(1, goal - 1));
     growth.in_force += rest.in_force;
     const Counts all = CountOf(*design);
     rows.push_back({entry.name, 1, one.on_hook, one.programs, one.maps});
     rows.push_back({entry.name, growth.in_force, all.on_hook, all.programs, all.maps});
     if (!rest.refusal.empty()) {
-      refusals.push_back(std::string(entry.name) + ": policy " + std::to_string(growth.in_force + 1) +
+      refusals.push_back(std::string(entry.name) + ": policy " +
+                         std::to_string(growth.in_force + 1) +
                          " is refused: " + rest.refusal.substr(0, kRefusalShown));
     } else if (goal < many) {
       refusals.push_back(std::string(entry.name) + ": stopped at " + std::to_string(goal));

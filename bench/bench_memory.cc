@@ -20,7 +20,7 @@ struct Reading {
 };
 
 Reading Read() {
-  const OwnObjects objects = FindOwnObjects();
+  const Objects objects = FindOwnObjects();
   return {AvailableToKernelBytes(), static_cast<int64_t>(objects.map_memlock_bytes),
           static_cast<int64_t>(objects.program_memlock_bytes)};
 }
@@ -53,15 +53,17 @@ Result<void> BenchMemory(const Settings& settings, Report& report) {
     const uint32_t goal = std::min(many, entry.policies_max);
     const Growth growth = Grow(*design, workloads.first(goal), std::span(policies).first(goal));
     if (growth.in_force == 0) return Fail(ErrorCode::kSystem, entry.name, growth.refusal);
-    const auto per_policy = [&](int64_t bytes) { return static_cast<double>(bytes) / growth.in_force; };
+    const auto per_policy = [&](int64_t bytes) {
+      return static_cast<double>(bytes) / growth.in_force;
+    };
     const auto add_row = [&](const char* when, const Reading& full) {
       const int64_t base_memlock = base.map_memlock + base.program_memlock;
       const int64_t full_memlock = full.map_memlock + full.program_memlock;
-      rows.push_back({entry.name, when, growth.in_force,
-                      static_cast<double>(nothing.available - base.available) / kMb,
-                      static_cast<double>(base_memlock - nothing.map_memlock - nothing.program_memlock) / kMb,
-                      per_policy(base.available - full.available),
-                      per_policy(full_memlock - base_memlock)});
+      rows.push_back(
+          {entry.name, when, growth.in_force,
+           static_cast<double>(nothing.available - base.available) / kMb,
+           static_cast<double>(base_memlock - nothing.map_memlock - nothing.program_memlock) / kMb,
+           per_policy(base.available - full.available), per_policy(full_memlock - base_memlock)});
     };
     const Reading full = Read();
     add_row("at once", full);
@@ -74,14 +76,17 @@ Result<void> BenchMemory(const Settings& settings, Report& report) {
     report.Add({of + "fall of MemAvailable for each", kBasePolicyBytes,
                 per_policy(base.available - full.available), "B"});
     report.Add({of + "memlock of each", kBasePolicyBytes,
-                per_policy(full.map_memlock + full.program_memlock - base.map_memlock - base.program_memlock), "B"});
+                per_policy(full.map_memlock + full.program_memlock - base.map_memlock -
+                           base.program_memlock),
+                "B"});
     GH_TRY(Wear(*design, std::span(policies).first(growth.in_force)));
     add_row("after 2,000 replacements", Read());
   }
-  report.Table("Kernel memory: 50 values a policy drawn from 2,000 strings, a workload for each policy",
-               {"design", "applied", "policies", "base, MemAvailable MB", "base, memlock MB",
-                "per policy, MemAvailable B", "per policy, memlock B"},
-               rows);
+  report.Table(
+      "Kernel memory: 50 values a policy drawn from 2,000 strings, a workload for each policy",
+      {"design", "applied", "policies", "base, MemAvailable MB", "base, memlock MB",
+       "per policy, MemAvailable B", "per policy, memlock B"},
+      rows);
   return {};
 }
 

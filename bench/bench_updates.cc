@@ -16,7 +16,8 @@ template <typename Change>
 Result<double> TimedUs(Change change) {
   const auto begin = std::chrono::steady_clock::now();
   GH_TRY(change());
-  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin)
+      .count();
 }
 
 struct Durations {
@@ -55,7 +56,8 @@ Result<void> BenchUpdates(const Settings& settings, Report& report) {
     GH_ASSIGN(const std::unique_ptr<Design> design, entry.start({.backend = settings.backend}));
     // One less than it takes, so that one can be added.
     uint32_t in_force = std::min(many, entry.policies_max);
-    const Growth growth = Grow(*design, workloads.first(in_force), std::span(policies).first(in_force));
+    const Growth growth =
+        Grow(*design, workloads.first(in_force), std::span(policies).first(in_force));
     if (growth.in_force < in_force) {
       in_force = growth.in_force - 1;
       GH_TRY(design->RemovePolicies(std::span(policies).subspan(in_force, 1)));
@@ -65,7 +67,8 @@ Result<void> BenchUpdates(const Settings& settings, Report& report) {
     const uint32_t tried = design->takes_many() ? changes : std::min(changes, 100u);
     GH_ASSIGN(const Durations durations, Change(*design, std::span(policies).subspan(many, tried)));
     const auto row = [&](const char* what, const std::vector<double>& us) {
-      rows.push_back({entry.name, what, in_force, Quantile(us, 0.5), Quantile(us, 0.99), Quantile(us, 1)});
+      rows.push_back(
+          {entry.name, what, in_force, Quantile(us, 0.5), Quantile(us, 0.99), Quantile(us, 1)});
       if (ours) {
         report.Add({std::string("a policy ") + what + ", " + std::to_string(in_force) +
                         " there, without RPC, p99",

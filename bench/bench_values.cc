@@ -12,7 +12,8 @@ namespace {
 constexpr uint32_t kValueCounts[] = {1, 10, 1000, 10'000};
 constexpr size_t kPathLengths[] = {24, 128, 1024, 4095};
 constexpr size_t kComponents[] = {255, 15, 1};
-constexpr double kQuiet = 0.1;  // of the rounds: those that other work on the machine disturbed least
+constexpr double kQuiet =
+    0.1;  // of the rounds: those that other work on the machine disturbed least
 
 /// `count` values, the first of which is `program`.
 Policy WithValues(uint32_t count, const std::string& program) {
@@ -35,8 +36,9 @@ Result<void> ByValues(const Settings& settings, Report& report, const Cgroups& c
   for (const DesignEntry& entry : kDesigns) {
     if (!settings.Wants(entry)) continue;
     for (const uint32_t count : kValueCounts) {
-      GH_ASSIGN(const std::unique_ptr<Design> design,
-                entry.start({.backend = settings.backend, .base_events = kernel::BaseEvents::kOff}));
+      GH_ASSIGN(
+          const std::unique_ptr<Design> design,
+          entry.start({.backend = settings.backend, .base_events = kernel::BaseEvents::kOff}));
       const Policy policies[] = {WithValues(count, allowed), other};
       const Growth growth = Grow(*design, std::span(cgroups.workloads()).first(2), policies);
       if (growth.in_force != 2) return Fail(ErrorCode::kSystem, entry.name, growth.refusal);
@@ -59,8 +61,9 @@ Result<void> ByLength(const Settings& settings, Report& report, const Cgroups& c
     for (const size_t component : kComponents) {
       const std::string allowed = programs.MakeDeep(length, component, 'a');
       const std::string denied = programs.MakeDeep(length, component, 'b');
-      GH_ASSIGN(const std::unique_ptr<Design> design,
-                StartGatehouse({.backend = settings.backend, .base_events = kernel::BaseEvents::kOff}));
+      GH_ASSIGN(
+          const std::unique_ptr<Design> design,
+          StartGatehouse({.backend = settings.backend, .base_events = kernel::BaseEvents::kOff}));
       const Policy policy = WithValues(kValuesPerPolicy, allowed);
       const Growth growth = Grow(*design, std::span(cgroups.workloads()).first(1), {&policy, 1});
       if (growth.in_force != 1) return Fail(ErrorCode::kSystem, design->name(), growth.refusal);

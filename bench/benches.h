@@ -14,5 +14,6 @@ namespace gatehouse::bench {
 [[nodiscard]] Result<void> BenchValues(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchUpdates(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchExec(const Settings& settings, Report& report);
+[[nodiscard]] Result<void> BenchDaemon(const Settings& settings, Report& report);
 
 }  // namespace gatehouse::bench

@@ -14,8 +14,8 @@
 namespace gatehouse::bench {
 
 /// What every benchmark asks of every design: workloads, and a policy about each. When it is
-/// destroyed nothing of it is left in the kernel. After an error the policies that were there before
-/// are still there; of those in the call some may be. Not thread-safe.
+/// destroyed nothing of it is left in the kernel. After an error the policies that were there
+/// before are still there; of those in the call some may be. Not thread-safe.
 class Design {
  public:
   virtual ~Design() = default;

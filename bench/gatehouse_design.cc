@@ -94,7 +94,8 @@ class Gatehouse : public Design {
     spec.hooks.push_back(test::ExecHook({test::Selector(
         {test::ObjectFilter(policy::Operator::kNotIn, policy.allowed)}, std::move(actions))}));
     return test::PolicyDocument(NameOf(policy.number),
-                        test::Pods({test::In("app", {LabelOf(policy.number)})}), std::move(spec));
+                                test::Pods({test::In("app", {LabelOf(policy.number)})}),
+                                std::move(spec));
   }
 
   template <typename Make>

@@ -2,6 +2,7 @@
 #include "kernel_objects.h"
 
 #include <bpf/bpf.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -34,21 +35,25 @@ FdInfo ReadFdInfo(const std::filesystem::path& path) {
 
 }  // namespace
 
-OwnObjects FindOwnObjects() {
-  OwnObjects objects;
+Objects FindObjectsOf(pid_t process) {
+  Objects objects;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo", error)) {
+  const std::string directory = "/proc/" + std::to_string(process) + "/fdinfo";
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
     const FdInfo info = ReadFdInfo(entry.path());
     if (info.link_id != 0) continue;  // it names its program too
     if (info.map_id != 0 && objects.maps.insert(static_cast<uint32_t>(info.map_id)).second) {
       objects.map_memlock_bytes += info.memlock_bytes;
     }
-    if (info.program_id != 0 && objects.programs.insert(static_cast<uint32_t>(info.program_id)).second) {
+    if (info.program_id != 0 &&
+        objects.programs.insert(static_cast<uint32_t>(info.program_id)).second) {
       objects.program_memlock_bytes += info.memlock_bytes;
     }
   }
   return objects;
 }
+
+Objects FindOwnObjects() { return FindObjectsOf(getpid()); }
 
 Result<RunStatistics> RunStatistics::Enable() {
   kernel::Fd fd(bpf_enable_stats(BPF_STATS_RUN_TIME));

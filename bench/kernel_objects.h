@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <set>
 #include <span>
@@ -11,15 +13,16 @@
 
 namespace gatehouse::bench {
 
-/// BPF objects that this process holds a descriptor of, each counted once, as /proc/self/fdinfo shows
+/// BPF objects that a process holds a descriptor of, each counted once, as /proc/PID/fdinfo shows
 /// them. All designs hold all of theirs.
-struct OwnObjects {
+struct Objects {
   std::set<uint32_t> maps;
   std::set<uint32_t> programs;
   uint64_t map_memlock_bytes = 0;
   uint64_t program_memlock_bytes = 0;
 };
-[[nodiscard]] OwnObjects FindOwnObjects();
+[[nodiscard]] Objects FindObjectsOf(pid_t process);
+[[nodiscard]] Objects FindOwnObjects();
 
 /// While it lives the kernel measures every run of every program (BPF_ENABLE_STATS, since 5.8).
 class RunStatistics {

@@ -23,11 +23,16 @@ struct Bench {
 
 constexpr Bench kBenches[] = {
     {"maps", "programs and maps by number of policies", gatehouse::bench::BenchMaps},
-    {"memory", "kernel memory of 10,000 policies; drops the machine's caches", gatehouse::bench::BenchMemory},
-    {"decision", "cost of one decision with many policies against one", gatehouse::bench::BenchDecision},
-    {"values", "cost of one decision by number of values and length of path", gatehouse::bench::BenchValues},
+    {"memory", "kernel memory of 10,000 policies; drops the machine's caches",
+     gatehouse::bench::BenchMemory},
+    {"decision", "cost of one decision with many policies against one",
+     gatehouse::bench::BenchDecision},
+    {"values", "cost of one decision by number of values and length of path",
+     gatehouse::bench::BenchValues},
     {"updates", "time to add, replace and delete a policy", gatehouse::bench::BenchUpdates},
     {"exec", "time of an exec by number of policies", gatehouse::bench::BenchExec},
+    {"daemon", "gatehoused: start, resident memory, from RPC to enforced",
+     gatehouse::bench::BenchDaemon},
 };
 
 /// One descriptor for each map and program of the baselines.
@@ -70,11 +75,14 @@ int main(int argc, char** argv) {
   app.add_flag("--quick", settings.quick, "fewer policies and rounds");
   app.add_flag("--instructions", settings.instructions, "the machine's clock counts instructions");
   app.add_option("--json", json, "write the tables to this file, too");
-  app.add_option("--design", settings.only_design, "measure only this one (its name in the tables)");
+  app.add_option("--design", settings.only_design,
+                 "measure only this one (its name in the tables)");
 
   Result<void> result;
   for (const Bench& bench : kBenches) {
-    app.add_subcommand(bench.name, bench.help)->fallthrough()->callback([&, bench] { result = Run(bench, settings, json); });
+    app.add_subcommand(bench.name, bench.help)->fallthrough()->callback([&, bench] {
+      result = Run(bench, settings, json);
+    });
   }
   std::vector<std::string> files;
   CLI::App* summary = app.add_subcommand("summary", "figures and targets of earlier runs");

@@ -40,17 +40,19 @@ Result<void> Check(Design& design, const Probe& probe) {
   return {};
 }
 
-Result<std::vector<double>> DecisionNs(Design& design, const Probe& probe, const Settings& settings) {
+Result<std::vector<double>> DecisionNs(Design& design, const Probe& probe,
+                                       const Settings& settings) {
   const Effort effort = EffortFor(settings);
   const std::vector<uint32_t> programs = design.GatePrograms();
   const uint64_t runs_max = uint64_t{effort.executions} * programs.size();
   std::vector<double> costs;
-  for (uint32_t attempt = 0; attempt < effort.rounds * kAttemptsPerRound && costs.size() < effort.rounds;
-       ++attempt) {
+  for (uint32_t attempt = 0;
+       attempt < effort.rounds * kAttemptsPerRound && costs.size() < effort.rounds; ++attempt) {
     const Runs before = RunsOf(programs);
     GH_ASSIGN(const Executions executions, probe.runner->Run(probe.program, effort.executions));
     const Runs after = RunsOf(programs);
-    if (!AsExpected(probe, executions)) return tl::unexpected(Unexpected(design, probe, executions));
+    if (!AsExpected(probe, executions))
+      return tl::unexpected(Unexpected(design, probe, executions));
     design.DrainEvents();
     if (after.count - before.count > runs_max) continue;
     costs.push_back(static_cast<double>(after.time_ns - before.time_ns) / effort.executions);

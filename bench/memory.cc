@@ -51,8 +51,8 @@ int64_t AvailableToKernelBytes() {
     usleep(kSettleUs);
     Write("/proc/sys/vm/stat_refresh", "1");  // counters that CPUs keep for themselves
     // The status file's RSS may lag behind; this one walks the page tables.
-    const int64_t own = BytesAt("/proc/self/smaps_rollup", "Anonymous:") +
-                        BytesAt("/proc/self/status", "VmPTE:");
+    const int64_t own =
+        BytesAt("/proc/self/smaps_rollup", "Anonymous:") + BytesAt("/proc/self/status", "VmPTE:");
     const int64_t available = BytesAt("/proc/meminfo", "MemAvailable:") + OnCpuListsBytes();
     readings.push_back(static_cast<double>(available + own));
   }

@@ -12,7 +12,8 @@
 #include <filesystem>
 
 asm(".section .rodata\n"
-    "bench_tiny_begin: .incbin \"" BENCH_TINY "\"\n"
+    "bench_tiny_begin: .incbin \"" BENCH_TINY
+    "\"\n"
     "bench_tiny_end:\n"
     ".previous\n");
 extern "C" const char bench_tiny_begin[], bench_tiny_end[];
@@ -21,7 +22,8 @@ namespace gatehouse::bench {
 namespace {
 
 [[noreturn]] void Die(const std::string& what) {
-  std::fprintf(stderr, "cannot prepare the benchmark: %s: %s\n", what.c_str(), std::strerror(errno));
+  std::fprintf(stderr, "cannot prepare the benchmark: %s: %s\n", what.c_str(),
+               std::strerror(errno));
   std::abort();
 }
 

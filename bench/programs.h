@@ -17,8 +17,8 @@ class Programs {
 
   /// A static program that ends at once, in a file of this name; its path.
   [[nodiscard]] std::string Make(const std::string& name) const;
-  /// The same in a path of exactly `length` bytes, in directories of at most `component` bytes each.
-  /// A file with the last name that `tag` begins is not the file with another tag.
+  /// The same in a path of exactly `length` bytes, in directories of at most `component` bytes
+  /// each. A file with the last name that `tag` begins is not the file with another tag.
   [[nodiscard]] std::string MakeDeep(size_t length, size_t component, char tag) const;
 
  private:

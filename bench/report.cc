@@ -84,7 +84,8 @@ Report::Report(std::string bench, std::string clock) {
 void Report::Table(const std::string& title, const std::vector<std::string>& columns,
                    const std::vector<std::vector<Cell>>& rows) {
   PrintTable(title, columns, rows);
-  json_["tables"].push_back({{"title", title}, {"columns", columns}, {"rows", rows}, {"notes", Cell::array()}});
+  json_["tables"].push_back(
+      {{"title", title}, {"columns", columns}, {"rows", rows}, {"notes", Cell::array()}});
 }
 
 void Report::Note(const std::string& text) {

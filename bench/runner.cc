@@ -20,7 +20,8 @@ constexpr int kDenied = 126;  // exit status of a child whose execve failed
 constexpr int kRunCpu = 1;    // the other one is for the agent
 
 [[noreturn]] void Die(const std::string& what) {
-  std::fprintf(stderr, "cannot prepare the benchmark: %s: %s\n", what.c_str(), std::strerror(errno));
+  std::fprintf(stderr, "cannot prepare the benchmark: %s: %s\n", what.c_str(),
+               std::strerror(errno));
   std::abort();
 }
 
@@ -61,7 +62,8 @@ bool Execute(const char* program) {
     _exit(kDenied);
   }
   int status = 0;
-  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+         WEXITSTATUS(status) == 0;
 }
 
 /// The child's life: a request is a count, a length and a path.

@@ -14,7 +14,7 @@ namespace gatehouse::bench {
 /// What became of a number of executions of one program.
 struct Executions {
   uint32_t allowed = 0;
-  uint32_t denied = 0;  ///< execve returned an error, or the child was killed
+  uint32_t denied = 0;             ///< execve returned an error, or the child was killed
   std::vector<uint64_t> spawn_ns;  ///< vfork, execve, exit and wait; of each, in order
 };
 

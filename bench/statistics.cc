@@ -8,8 +8,8 @@ namespace gatehouse::bench {
 
 double Quantile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
-  const auto rank = std::min(values.size() - 1,
-                             static_cast<size_t>(share * static_cast<double>(values.size())));
+  const auto rank =
+      std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())));
   std::ranges::sort(values);
   return values[rank];
 }
