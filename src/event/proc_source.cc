@@ -4,17 +4,22 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 #include <string_view>
+#include <utility>
 
 namespace gatehouse::event {
 namespace {
 
 namespace fs = std::filesystem;
 
+// What can be read: a process may end after its file was opened, and then reading fails (ESRCH). An
+// iterator over the buffer would let that out as an exception; this operator does not.
 std::string ReadAll(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return std::move(text).str();
 }
 
 std::string ReadLink(const std::string& path) {

@@ -59,6 +59,11 @@ TEST_F(ProcSourceTest, NonsenseIsNoProcess) {
   }
 }
 
+TEST_F(ProcSourceTest, WhatOpensAndCannotBeReadIsNoProcess) {
+  fs::create_directory(root_ / "77" / "stat");  // EISDIR, as ESRCH of a process that has ended
+  EXPECT_FALSE(ProcFilesystem(root_).Read(77));
+}
+
 TEST_F(ProcSourceTest, ListsOnlyNumbers) {
   fs::create_directories(root_ / "self");
   fs::create_directories(root_ / "12x");
