@@ -185,16 +185,16 @@ Result<void> BenchDaemon(const Settings& settings, Report& report) {
   GH_ASSIGN(const Changes times, Change(client, policies[many], changes, changed, program));
   const double after_changes_mb = MbOf(pid, "VmRSS:");
 
-  report.Table(
-      "gatehoused with " + count + " policies in one file and as many workloads",
-      {"figure", "value"},
-      {{"YAML, MB", static_cast<double>(yaml.size()) / kKbPerMb / kKbPerMb},
-       {"from its start to enforced, s", start_s},
-       {"resident memory then, MB", after_start_mb},
-       {"after the changes below, MB", after_changes_mb},
-       {"of this its own (anonymous), MB", MbOf(pid, "RssAnon:")},
-       {"of this the kernel's image, mapped, MB", MbOf(pid, "RssShmem:") + MbOf(pid, "RssFile:")},
-       {"at its highest, MB", MbOf(pid, "VmHWM:")}});
+  report.Table("gatehoused with " + count + " policies in one file and as many workloads",
+               {"figure", "value"},
+               {{"YAML, MB", static_cast<double>(yaml.size()) / kKbPerMb / kKbPerMb},
+                {"from its start to enforced, s", start_s},
+                {"resident memory then, MB", after_start_mb},
+                {"after the changes below, MB", after_changes_mb},
+                {"of this its own (anonymous), MB", MbOf(pid, "RssAnon:")},
+                {"of this mapped: program, libraries, the image, MB",
+                 MbOf(pid, "RssShmem:") + MbOf(pid, "RssFile:")},
+                {"at its highest, MB", MbOf(pid, "VmHWM:")}});
   std::vector<std::vector<Cell>> rows;
   for (const auto& [what, ms] : {std::pair{"added", times.added_ms},
                                  {"replaced", times.replaced_ms},
