@@ -3,19 +3,13 @@
 
 #include <sys/stat.h>
 
-#include <fstream>
-#include <sstream>
 #include <vector>
 
 namespace gatehouse::daemon {
 namespace {
 
-constexpr const char* kMountInfo = "/proc/self/mountinfo";
 constexpr std::string_view kSliceSuffix = ".slice";
 constexpr std::string_view kDefaultSlice = "system.slice";
-
-/// Fields of a mountinfo line before the optional ones, proc(5).
-enum MountInfoField : size_t { kRootField = 3, kMountPointField = 4 };
 
 std::vector<std::string> Split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -25,24 +19,6 @@ std::vector<std::string> Split(std::string_view text, char separator) {
     if (end == std::string_view::npos) return parts;
     begin = end + 1;
   }
-}
-
-/// Octal escapes of mountinfo: \040 is a space.
-std::string Unescape(std::string_view text) {
-  constexpr size_t kDigits = 3;
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const bool escape =
-        text[i] == '\\' && i + kDigits < text.size() &&
-        text.substr(i + 1, kDigits).find_first_not_of("01234567") == std::string_view::npos;
-    if (!escape) {
-      out += text[i];
-      continue;
-    }
-    out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, kDigits)), nullptr, 8));
-    i += kDigits;
-  }
-  return out;
 }
 
 /// `a-b-c.slice` -> `/a.slice/a-b.slice/a-b-c.slice`, as systemd.slice(5) lays slices out;
@@ -69,25 +45,6 @@ Result<std::string> ExpandSlice(std::string_view slice) {
 }
 
 }  // namespace
-
-Result<std::string> CgroupRootOf(std::string_view mountinfo) {
-  for (const std::string& line : Split(mountinfo, '\n')) {
-    const size_t separator = line.find(" - ");
-    if (separator == std::string::npos) continue;
-    const auto fields = Split(std::string_view(line).substr(0, separator), ' ');
-    if (fields.size() <= kMountPointField || fields[kRootField] != "/") continue;
-    if (line.compare(separator + 3, 8, "cgroup2 ") == 0) return Unescape(fields[kMountPointField]);
-  }
-  return Fail(ErrorCode::kUnsupported, "cgroup2", "the unified hierarchy is not mounted",
-              "mount -t cgroup2 none /sys/fs/cgroup/unified");
-}
-
-Result<std::string> FindCgroupRoot() {
-  std::ifstream file(kMountInfo);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return CgroupRootOf(text.str());
-}
 
 std::optional<uint64_t> CgroupIdOf(const std::string& path) {
   struct stat status{};

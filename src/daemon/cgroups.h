@@ -10,12 +10,6 @@
 
 namespace gatehouse::daemon {
 
-/// Where cgroup2 is mounted, from /proc/self/mountinfo: the first mount that shows the root of the
-/// hierarchy. Error: none is mounted.
-[[nodiscard]] Result<std::string> FindCgroupRoot();
-/// The same from the text of a mountinfo file, see proc(5).
-[[nodiscard]] Result<std::string> CgroupRootOf(std::string_view mountinfo);
-
 /// The id of a cgroup: the inode number of its directory (cgroups(7); 64 bits, kernel 5.5 and
 /// later). None if there is no such directory.
 [[nodiscard]] std::optional<uint64_t> CgroupIdOf(const std::string& path);

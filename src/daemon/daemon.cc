@@ -16,6 +16,7 @@
 #include "control/socket.h"
 #include "daemon/cgroups.h"
 #include "daemon/log.h"
+#include "kernel/cgroup_tree.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -46,7 +47,9 @@ std::optional<exporting::FileOptions> EventLog(const Options& options) {
 }  // namespace
 
 Platform SystemPlatform() {
-  return {.load_kernel = kernel::Load, .find_cgroup_root = FindCgroupRoot, .cgroup_id = CgroupIdOf};
+  return {.load_kernel = kernel::Load,
+          .find_cgroup_root = kernel::FindCgroupRoot,
+          .cgroup_id = CgroupIdOf};
 }
 
 Daemon::Daemon(const Options& options, std::shared_ptr<spdlog::logger> log)

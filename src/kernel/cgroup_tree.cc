@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 #include <system_error>
 
 namespace gatehouse::kernel {
@@ -27,20 +28,42 @@ Result<uint64_t> CgroupId(const fs::path& path) {
   return static_cast<uint64_t>(info.st_ino);
 }
 
+/// Octal escapes of mountinfo: \040 is a space.
+std::string Unescape(std::string_view text) {
+  constexpr size_t kDigits = 3;
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const bool escape =
+        text[i] == '\\' && i + kDigits < text.size() &&
+        text.substr(i + 1, kDigits).find_first_not_of("01234567") == std::string_view::npos;
+    if (!escape) {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>(std::stoi(std::string(text.substr(i + 1, kDigits)), nullptr, 8));
+    i += kDigits;
+  }
+  return out;
+}
+
 }  // namespace
 
-Result<std::string> FindCgroupRoot() {
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
+Result<std::string> CgroupRootOf(std::istream& mountinfo) {
+  for (std::string line; std::getline(mountinfo, line);) {
     const size_t separator = line.find(" - ");
     if (separator == std::string::npos || line.compare(separator + 3, 8, "cgroup2 ") != 0) continue;
     std::istringstream fields(line);
-    std::string skipped, mount_point;
-    fields >> skipped >> skipped >> skipped >> skipped >> mount_point;
-    return mount_point;
+    std::string mount_id, parent_id, device, root, mount_point;
+    fields >> mount_id >> parent_id >> device >> root >> mount_point;
+    if (root == "/") return Unescape(mount_point);
   }
-  return Fail(ErrorCode::kUnsupported, "cgroup2", "not mounted",
-              "mount it: mount -t cgroup2 none /sys/fs/cgroup");
+  return Fail(ErrorCode::kUnsupported, "cgroup2", "the unified hierarchy is not mounted",
+              "mount it: mount -t cgroup2 none DIRECTORY, usually /sys/fs/cgroup");
+}
+
+Result<std::string> FindCgroupRoot() {
+  std::ifstream mountinfo("/proc/self/mountinfo");
+  return CgroupRootOf(mountinfo);
 }
 
 bool CgroupTree::IsNestedWorkload(const fs::path& path) const { return by_path_.contains(path); }

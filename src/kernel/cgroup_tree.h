@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <iosfwd>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,8 +15,11 @@
 
 namespace gatehouse::kernel {
 
-/// The mount point of cgroup2 in /proc/self/mountinfo. Error: not mounted.
+/// Where cgroup2 is mounted, from /proc/self/mountinfo: the first mount that shows the root of the
+/// hierarchy. Error: none is mounted.
 [[nodiscard]] Result<std::string> FindCgroupRoot();
+/// The same from the lines of a mountinfo file, see proc(5).
+[[nodiscard]] Result<std::string> CgroupRootOf(std::istream& mountinfo);
 
 /// Keeps the map cgroup id -> workload in step with the workloads: their cgroups and all below. The
 /// kernel programs do the rest: children inherit when they are made and leave when they go.
