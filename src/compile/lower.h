@@ -53,10 +53,6 @@ struct LoweredSpec : Program {
   [[nodiscard]] bool Enforces() const;
 };
 
-using LoweredHook = HookProgram;
-using LoweredRule = Rule;
-using LoweredFilter = Filter;
-
 using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 
 /// Lowers `spec`, whose filters may refer to `variables`. A hook without selectors becomes one rule

@@ -102,11 +102,11 @@ Result<void> Agent::Admit(const policy::Document& document) const {
     error.object = object + ": " + error.object;
     return tl::unexpected(std::move(error));
   };
-  for (const compile::LoweredHook& hook : record.spec->hooks) {
+  for (const compile::HookProgram& hook : record.spec->hooks) {
     if (auto supported = kernel_.SupportsHook(hook.hook); !supported) {
       return refuse(std::move(supported).error());
     }
-    for (const compile::LoweredRule& rule : hook.rules) {
+    for (const compile::Rule& rule : hook.rules) {
       if ((rule.actions & GH_ACTION_OVERRIDE) != 0 && !options_.deny_by_signal &&
           kernel_.backend() == kernel::Backend::kSignal) {
         return Fail(
@@ -116,7 +116,7 @@ Result<void> Agent::Admit(const policy::Document& document) const {
             "use Sigkill, or start gatehoused with --deny-by-signal, which carries Override "
             "out as SIGKILL");
       }
-      for (const compile::LoweredFilter& filter : rule.filters) {
+      for (const compile::Filter& filter : rule.filters) {
         if (auto supported = kernel_.SupportsSubject(hook.hook, filter.subject); !supported) {
           return refuse(std::move(supported).error());
         }

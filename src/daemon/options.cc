@@ -23,7 +23,8 @@ constexpr const char* kDescription =
 
 constexpr const char* kExamples =
     "Examples:\n"
-    "  gatehoused --policy-dir /etc/gatehouse/policies --workloads /etc/gatehouse/workloads.yaml\n"
+    "  gatehoused --policy-dir /etc/gatehouse/policies.d \\\n"
+    "             --workloads /etc/gatehouse/workloads.yaml\n"
     "      the usual way: both are watched, and changes are applied as they are made\n"
     "  gatehoused --event-log /var/log/gatehouse/events.log --event-log-max-bytes 64MB\n"
     "      every event as a JSON line, rotated by size\n"
