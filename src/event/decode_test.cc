@@ -159,6 +159,16 @@ TEST(DecodeTest, LengthsThatLieAreRefused) {
   EXPECT_THAT(refused(policy, GH_EVENT_POLICY, "/a"), HasSubstr("object of 3 bytes, but 2"));
 }
 
+TEST(DecodeTest, EveryReasonForAnUnreadablePathIsKnown) {
+  for (int reason = GH_READABLE; reason <= GH_UNREADABLE_TOO_MANY; ++reason) {
+    gh_event_policy policy = PolicyLayout("");
+    policy.unreadable = static_cast<uint8_t>(reason);
+    const auto record = Decode(Bytes(policy, GH_EVENT_POLICY));
+    ASSERT_TRUE(record) << record.error().Message();
+    EXPECT_EQ(std::get<PolicyRecord>(*record).unreadable, reason);
+  }
+}
+
 TEST(DecodeTest, UnknownNumbersAreRefused) {
   auto bytes = Bytes(gh_event_exit{}, 99);
   EXPECT_THAT(Decode(bytes).error().Message(), HasSubstr("unknown type 99"));
@@ -166,9 +176,9 @@ TEST(DecodeTest, UnknownNumbersAreRefused) {
   policy.hook = GH_HOOK_COUNT;
   EXPECT_THAT(Decode(Bytes(policy, GH_EVENT_POLICY)).error().Message(), HasSubstr("unknown hook"));
   policy = PolicyLayout("");
-  policy.unreadable = 200;
+  policy.unreadable = GH_UNREADABLE_TOO_MANY + 1;
   EXPECT_THAT(Decode(Bytes(policy, GH_EVENT_POLICY)).error().Message(),
-              HasSubstr("unknown reason 200"));
+              HasSubstr("unknown reason " + std::to_string(policy.unreadable)));
 }
 
 TEST(DecodeTest, HostileBytesNeverLeadOutside) {
