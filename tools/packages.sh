@@ -22,7 +22,7 @@ packages_of() {
       ;;
     vm)
       echo busybox-static cpio binutils                         # the initramfs
-      echo lz4 zstd                                             # kernel images are packed with one of them
+      echo lz4 zstd xz-utils                                    # what kernel images and modules are packed with
       echo util-linux                                           # flock, setpriv
       ;;
     lint)

@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "harness.h"
@@ -89,7 +90,8 @@ TEST_P(Way, ScriptChain) {
 TEST_P(Way, ScriptByDescriptor) {
   WriteFile(Path("script"), Shebang(allowed()), 0755);
   Enforce({allow_list() ? allowed() : Path("script")});
-  const int script = open(Path("script").c_str(), O_RDONLY);  // stays open: the interpreter reads it
+  const int script =
+      open(Path("script").c_str(), O_RDONLY);  // stays open: the interpreter reads it
   const Attempt attempt = Try([&] { return ExecDescriptor(script); });
   if (by_signal()) {
     ExpectRuns(attempt, kGoodStatus, {allowed()});
@@ -130,26 +132,48 @@ TEST_P(Way, OtherArguments) {
   ExpectRuns(Try(allowed(), {"something else", "exit", "77"}), 77, {allowed()});
 }
 
+/// Where binfmt_misc is mounted for a moment (its formats go with it): in a virtual machine for all
+/// of it, else in a user namespace of its own: Linux 6.7 and later (kernel commit 21ca59b365c0).
+class BinaryFormats {
+ public:
+  explicit BinaryFormats(std::string directory) : directory_(std::move(directory)) {
+    fs::create_directory(directory_);
+  }
+  /// In a forked child; false if this kernel has none, or none for user namespaces.
+  [[nodiscard]] bool Mount() const {
+    if (whole_machine_) {
+      NewMountNamespace();
+    } else {
+      Must(unshare(CLONE_NEWNS | CLONE_NEWUSER), "unshare");
+      Must(Write("/proc/self/uid_map", "0 0 1") ? 0 : -1, "uid_map");
+      Must(Write("/proc/self/setgroups", "deny") ? 0 : -1, "setgroups");
+      Must(Write("/proc/self/gid_map", "0 0 1") ? 0 : -1, "gid_map");
+    }
+    return mount("binfmt_misc", directory_.c_str(), "binfmt_misc", 0, nullptr) == 0;
+  }
+  void Register(const std::string& magic, const std::string& interpreter) const {
+    const std::string format = ":gatehouse:M::" + magic + "::" + interpreter + ":";
+    Must(Write(directory_ + "/register", format) ? 0 : -1, "register");
+  }
+
+ private:
+  std::string directory_;
+  bool whole_machine_ = std::getenv("GATEHOUSE_VM") != nullptr;
+};
+
 TEST_P(Way, BinaryFormat) {
-  // A format of one's own, in a user namespace of one's own: Linux 6.7 and later (kernel commit
-  // 21ca59b365c0); before, it takes the administrator of the machine.
   const std::string magic = "gatehouse-magic";
   WriteFile(Path("document"), magic + "\n", 0755);
   Enforce(allow_list() ? std::vector{allowed()} : std::vector{Path("document")});
+  const BinaryFormats formats(Path("formats"));
   constexpr int kNoFormats = 99;
   const Attempt attempt = Try([&] {
-    fs::create_directory(Path("formats"));
-    Must(unshare(CLONE_NEWUSER | CLONE_NEWNS), "unshare");
-    Must(Write("/proc/self/uid_map", "0 0 1") ? 0 : -1, "uid_map");
-    Must(Write("/proc/self/setgroups", "deny") ? 0 : -1, "setgroups");
-    Must(Write("/proc/self/gid_map", "0 0 1") ? 0 : -1, "gid_map");
-    if (mount("binfmt_misc", Path("formats").c_str(), "binfmt_misc", 0, nullptr) != 0) _exit(kNoFormats);
-    const std::string format = ":gatehouse:M::" + magic + "::" + allowed() + ":";
-    Must(Write(Path("formats/register"), format) ? 0 : -1, "register");
+    if (!formats.Mount()) _exit(kNoFormats);
+    formats.Register(magic, allowed());
     return Exec(Path("document"));
   });
   if (attempt.outcome == Allowed(kNoFormats)) {
-    GTEST_SKIP() << "this kernel has no binfmt_misc built in, or none for user namespaces";
+    GTEST_SKIP() << "this kernel has no binfmt_misc, or none for user namespaces";
   }
   if (by_signal()) {
     ExpectRuns(attempt, kGoodStatus, {allowed()});

@@ -149,6 +149,7 @@ stage_run() {
     printf 'export PATH="$GATEHOUSE_BUILD/bin:$GATEHOUSE_BUILD/test-bin:$PATH"\n'
   } >"$directory/environment"
   printf 'exec %s\n' "$(quote "${command[@]}")" >"$directory/command"
+  if is_series "$kernel"; then cp -r "$vm_cache/kernel-$kernel/modules" "$directory/"; fi
   if $interactive; then stty size >"$directory/interactive"; fi
   if [[ /dev/stdout -ef /dev/stderr ]]; then : >"$directory/merge"; fi
   for copy in "${copies[@]}"; do

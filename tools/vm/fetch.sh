@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Sourced: gets qemu and Debian's kernels, unpacked below the cache and never installed, so no root is needed.
 #
-# Layout of the cache: qemu/ (a root with qemu and every library it needs, the C library too), kernel-SERIES/image.
+# Layout of the cache: qemu/ (a root with qemu and every library it needs, the C library too), kernel-SERIES/image and
+# kernel-SERIES/modules/.
 # An entry appears by one rename, so what is there is whole. To get newer packages, delete the entry.
 
 vm_cache=${GATEHOUSE_CACHE:-${XDG_CACHE_HOME:-${HOME:?is not set; set it or GATEHOUSE_CACHE}/.cache}/gatehouse}
 # shellcheck disable=SC2034  # used by the script that sources this file
 vm_kernel_series=(5.10 6.1 6.12)
+# What Debian has as modules and tests need: two ways to run a program under another name.
+vm_modules=(overlay binfmt_misc)
 
 # apt_private STATE TOOL ARGUMENT...: apt-get or apt-cache with package lists, "installed" list and sources of its own.
 apt_private() {
@@ -122,7 +125,21 @@ unpack_kernel_image() {
   [[ $(od -An -tx1 -N4 "$elf") == ' 7f 45 4c 46' ]]
 }
 
-# fetch_kernel STATE DIRECTORY SERIES: leaves DIRECTORY/image and DIRECTORY/package.
+# keep_modules UNPACKED DIRECTORY: copies vm_modules, unpacked, so that a boot needs neither depmod nor xz.
+keep_modules() {
+  local unpacked=$1 directory=$2 name file
+  mkdir -p "$directory"
+  for name in "${vm_modules[@]}"; do
+    file=$(find "$unpacked" -name "$name.ko*" -print -quit)
+    case $file in
+      *.ko) cp "$file" "$directory/" ;;
+      *.ko.xz) xz -dc "$file" >"$directory/$name.ko" ;;
+      *) die "the kernel's package has no module $name" ;;
+    esac
+  done
+}
+
+# fetch_kernel STATE DIRECTORY SERIES: leaves DIRECTORY/image, DIRECTORY/modules and DIRECTORY/package.
 fetch_kernel() {
   local state=$1 directory=$2 series=$3 package image
   package=$(newest_kernel_package "$state" "$series")
@@ -135,6 +152,7 @@ fetch_kernel() {
     rm -f "$directory"/image*
     cp "$image" "$directory/image"
   fi
+  keep_modules "$state/kernel-$series" "$directory/modules"
   printf '%s\n' "$package" >"$directory/package"
 }
 
