@@ -92,7 +92,7 @@ Result<void> RotatingFile::OpenNow() {
     return FailErrno(options_.path, "cannot open it for events", errno,
                      "check the directory and its rights");
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) != 0) {
     const int error = errno;
     ::close(fd);
@@ -126,7 +126,7 @@ bool RotatingFile::ReplacedByOthers() {
   const int64_t now_ms = NowMs();
   if (now_ms - checked_ms_ < kCheckIntervalMs) return false;
   checked_ms_ = now_ms;
-  struct stat status {};
+  struct stat status{};
   if (::stat(options_.path.c_str(), &status) != 0) return true;
   if (status.st_dev != device_ || status.st_ino != inode_) return true;
   size_bytes_ = static_cast<uint64_t>(status.st_size);  // someone may have cut it

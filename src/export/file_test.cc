@@ -57,7 +57,7 @@ TEST_F(FileTest, AppendsWithTheModeAsked) {
   ASSERT_TRUE(file.Write("b\n"));
   EXPECT_EQ(Read(path_), "a\nb\n");
   EXPECT_EQ(file.size_bytes(), 4u);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   EXPECT_EQ(status.st_nlink, 1u);

@@ -108,12 +108,14 @@ TEST_P(Way, ThreadedCgroup) {
 }
 
 TEST_P(Way, CgroupNamespace) {
-  const Attempt attempt = Try([&] { return InChild(CLONE_NEWCGROUP, [&] { return Exec(denied()); }); });
+  const Attempt attempt =
+      Try([&] { return InChild(CLONE_NEWCGROUP, [&] { return Exec(denied()); }); });
   ExpectStopped(attempt, {denied()});
 }
 
 TEST_P(Way, FullCgroupTable) {
-  // The workload makes more cgroups than the agent tracks, and hides in one that it does not, deep below.
+  // The workload makes more cgroups than the agent tracks, and hides in one that it does not, deep
+  // below.
   constexpr uint32_t kTracked = 4;
   gate().Withdraw();
   kernel::Options options;

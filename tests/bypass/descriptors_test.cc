@@ -28,12 +28,14 @@ int Memfd(const std::string& name, const std::string& program) {
 TEST_P(Way, Memfd) {
   const int file = Memfd("tool", other());
   ExpectUnlisted(Try([&] { return ExecDescriptor(file); }), kEvilStatus, {"/memfd:tool (deleted)"});
-  ExpectUnlisted(Try("/proc/self/fd/" + std::to_string(file)), kEvilStatus, {"/memfd:tool (deleted)"});
+  ExpectUnlisted(Try("/proc/self/fd/" + std::to_string(file)), kEvilStatus,
+                 {"/memfd:tool (deleted)"});
   close(file);
 }
 
 TEST_P(Way, MemfdNamedAsAllowed) {
-  for (const std::string& name : {allowed(), std::string("/../..") + allowed(), std::string(249, 'x')}) {
+  for (const std::string& name :
+       {allowed(), std::string("/../..") + allowed(), std::string(249, 'x')}) {
     const int file = Memfd(name, other());
     ExpectUnlisted(Try([&] { return ExecDescriptor(file); }), kEvilStatus,
                    {"/memfd:" + name + " (deleted)"});
@@ -68,11 +70,13 @@ TEST_P(Way, ProcSelfFd) {
 
 TEST_P(Way, ProcSelfExe) {
   Enforce({allow_list() ? allowed() : Path("listed by nobody")});
-  ExpectRuns(Try(allowed(), {allowed(), "exec", "/proc/self/exe"}), kGoodStatus, {allowed(), allowed()});
+  ExpectRuns(Try(allowed(), {allowed(), "exec", "/proc/self/exe"}), kGoodStatus,
+             {allowed(), allowed()});
 }
 
 TEST_P(Way, ProcSelfExeFromOutside) {
-  // This test program executes itself. It was started in another mount namespace than it lives in now.
+  // This test program executes itself. It was started in another mount namespace than it lives in
+  // now.
   const Attempt attempt = Try([] {
     Must(dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDOUT_FILENO), "quiet");
     return Exec("/proc/self/exe", {"self", "--help"});
@@ -143,7 +147,8 @@ TEST_P(Way, OpenByHandle) {
   auto* handle = reinterpret_cast<file_handle*>(storage);
   handle->handle_bytes = MAX_HANDLE_SZ;
   int mount_id = 0;
-  ASSERT_EQ(name_to_handle_at(AT_FDCWD, denied().c_str(), handle, &mount_id, 0), 0) << strerror(errno);
+  ASSERT_EQ(name_to_handle_at(AT_FDCWD, denied().c_str(), handle, &mount_id, 0), 0)
+      << strerror(errno);
   const int mount = open(directory().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   const int file = open_by_handle_at(mount, handle, O_RDONLY | O_CLOEXEC);
   ASSERT_GE(file, 0) << strerror(errno);

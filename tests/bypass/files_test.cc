@@ -93,7 +93,8 @@ TEST_P(Way, DeletedFile) {
 TEST_P(Way, DeletedAllowedFile) {
   const int file = open(allowed().c_str(), O_RDONLY | O_CLOEXEC);
   fs::remove(allowed());
-  ExpectUnlisted(Try([&] { return ExecDescriptor(file); }), kGoodStatus, {allowed() + " (deleted)"});
+  ExpectUnlisted(Try([&] { return ExecDescriptor(file); }), kGoodStatus,
+                 {allowed() + " (deleted)"});
   close(file);
 }
 
@@ -130,11 +131,12 @@ TEST_P(Way, UnnamedTemporaryFile) {
   const int file = open(directory().c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0755);
   ASSERT_GE(file, 0) << strerror(errno);
   const int evil = open(other().c_str(), O_RDONLY | O_CLOEXEC);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(fstat(evil, &status), 0);
   ASSERT_EQ(copy_file_range(evil, nullptr, file, nullptr, static_cast<size_t>(status.st_size), 0),
             status.st_size);
-  const int readable = open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDONLY | O_CLOEXEC);
+  const int readable =
+      open(("/proc/self/fd/" + std::to_string(file)).c_str(), O_RDONLY | O_CLOEXEC);
   ASSERT_EQ(fstat(file, &status), 0);
   close(evil);
   close(file);

@@ -73,7 +73,9 @@ std::string PolicyName(const Policy& policy) {
          (policy.list == List::kAllow ? "_allow_list" : "_deny_list");
 }
 
-std::ostream& operator<<(std::ostream& out, const Policy& policy) { return out << PolicyName(policy); }
+std::ostream& operator<<(std::ostream& out, const Policy& policy) {
+  return out << PolicyName(policy);
+}
 
 std::string BuiltProgram(const std::string& name) {
   return fs::read_symlink("/proc/self/exe").replace_filename(name);
@@ -84,7 +86,8 @@ std::ostream& operator<<(std::ostream& out, const Seen& seen) {
   return out << ::testing::PrintToString(seen.path);
 }
 
-// ---- workspace -----------------------------------------------------------------------------------------
+// ---- workspace
+// -----------------------------------------------------------------------------------------
 
 Workspace::Workspace() {
   char directory[] = "/tmp/gatehouse-bypass.XXXXXX";
@@ -106,7 +109,8 @@ std::string Workspace::MakeDirectory() {
   return directory;
 }
 
-// ---- gate ----------------------------------------------------------------------------------------------
+// ---- gate
+// ----------------------------------------------------------------------------------------------
 
 Gate::Gate(kernel::Options options) {
   options.backend = BackendFromEnvironment();
@@ -175,7 +179,8 @@ Attempt Gate::Events(const std::string& fence_path, const std::function<void()>&
   return attempt;
 }
 
-// ---- way -----------------------------------------------------------------------------------------------
+// ---- way
+// -----------------------------------------------------------------------------------------------
 
 void Way::SetUpTestSuite() {
   workspace_ = std::make_unique<Workspace>();

@@ -14,9 +14,9 @@
 #include "kernel/testing/workload.h"
 #include "sandbox.h"
 
-/// The corpus of ways around a policy. Each test is one way, named as in docs/bypasses.md, and runs under
-/// each of the policies that Policies() lists, with the backend in GATEHOUSE_BACKEND (lsm, fmod_ret,
-/// signal; default: the best there is).
+/// The corpus of ways around a policy. Each test is one way, named as in docs/bypasses.md, and runs
+/// under each of the policies that Policies() lists, with the backend in GATEHOUSE_BACKEND (lsm,
+/// fmod_ret, signal; default: the best there is).
 namespace gatehouse::bypass {
 
 using kernel::testing::Allowed;
@@ -46,8 +46,8 @@ inline constexpr int kInnerDeniedStatus = 100 + 1;  // EPERM
 /// A program that is built with the tests and stands beside them.
 [[nodiscard]] std::string BuiltProgram(const std::string& name);
 
-/// Where tests make files: a file system in memory, mounted in a mount namespace of this process alone.
-/// Aborts if it cannot be made.
+/// Where tests make files: a file system in memory, mounted in a mount namespace of this process
+/// alone. Aborts if it cannot be made.
 class Workspace {
  public:
   Workspace();
@@ -87,12 +87,12 @@ struct Denial {
 /// What came of one attempt: for the process, and in the events.
 struct Attempt {
   Outcome outcome;
-  std::vector<Seen> seen;         ///< everything that passed the hook, in order
+  std::vector<Seen> seen;  ///< everything that passed the hook, in order
   std::vector<Denial> denials;
 };
 
-/// Gatehouse with one workload and one policy. Beside the policy stands a witness, which posts an event
-/// for everything that passes the hook.
+/// Gatehouse with one workload and one policy. Beside the policy stands a witness, which posts an
+/// event for everything that passes the hook.
 class Gate {
  public:
   explicit Gate(kernel::Options options);
@@ -100,7 +100,8 @@ class Gate {
   Gate& operator=(const Gate&) = delete;
 
   /// Puts the policy, which lists `paths`, in force on `workload`, a cgroup.
-  void Enforce(const Policy& policy, const std::vector<std::string>& paths, const std::string& workload);
+  void Enforce(const Policy& policy, const std::vector<std::string>& paths,
+               const std::string& workload);
   /// Takes it back.
   void Withdraw();
   [[nodiscard]] kernel::Kernel& kernel() { return *kernel_; }
@@ -110,7 +111,8 @@ class Gate {
   [[nodiscard]] Attempt Events(const std::string& fence_path, const std::function<void()>& fence);
 
  private:
-  [[nodiscard]] compile::ProgramPtr Compile(const Policy& policy, const std::vector<std::string>& paths);
+  [[nodiscard]] compile::ProgramPtr Compile(const Policy& policy,
+                                            const std::vector<std::string>& paths);
 
   compile::StringPool strings_;
   compile::ValueSets sets_{strings_};
@@ -124,8 +126,8 @@ class Way : public ::testing::TestWithParam<Policy> {
  protected:
   static void SetUpTestSuite();
   static void TearDownTestSuite();
-  /// Makes the directory of the test with the programs allowed(), denied() (listed by the policies), and
-  /// other() (listed by none), and puts the policy in force.
+  /// Makes the directory of the test with the programs allowed(), denied() (listed by the
+  /// policies), and other() (listed by none), and puts the policy in force.
   void SetUp() override;
   void TearDown() override;
 
@@ -159,9 +161,11 @@ class Way : public ::testing::TestWithParam<Policy> {
 
   /// The program did not run: EPERM, or SIGKILL with backend signal; the last of `seen` was denied.
   void ExpectStopped(const Attempt& attempt, const std::vector<Seen>& seen) const;
-  /// The program, or one that stands in its place, ran and exited with `status`; nothing was denied.
+  /// The program, or one that stands in its place, ran and exited with `status`; nothing was
+  /// denied.
   void ExpectRuns(const Attempt& attempt, int status, const std::vector<Seen>& seen) const;
-  /// What a list does with a path that no list has: an allow-list stops it, a deny-list lets it run.
+  /// What a list does with a path that no list has: an allow-list stops it, a deny-list lets it
+  /// run.
   void ExpectUnlisted(const Attempt& attempt, int status, const std::vector<Seen>& seen) const;
   void ExpectDenial(const Attempt& attempt, const Seen& object) const;
 

@@ -81,7 +81,8 @@ TEST_P(Way, BindOfAllowedDirectory) {
 }
 
 TEST_P(Way, Overlay) {
-  if (!KernelHasFilesystem("overlay")) GTEST_SKIP() << "this kernel has no overlay file system built in";
+  if (!KernelHasFilesystem("overlay"))
+    GTEST_SKIP() << "this kernel has no overlay file system built in";
   InstallGood(Path("lower/tool"));
   InstallEvil(Path("upper/tool"));
   fs::create_directory(Path("work"));
@@ -91,13 +92,14 @@ TEST_P(Way, Overlay) {
       NewMountNamespace();
       const std::string options =
           "lowerdir=" + Path("lower") + ",upperdir=" + Path("upper") + ",workdir=" + Path("work");
-      Must(mount("overlay", Path("merged").c_str(), "overlay", 0, options.c_str()), "mount overlay");
+      Must(mount("overlay", Path("merged").c_str(), "overlay", 0, options.c_str()),
+           "mount overlay");
       Must(mount("overlay", Path("lower").c_str(), "overlay", 0, options.c_str()), "mount overlay");
       return Exec(program);
     });
   };
-  // Whoever may mount puts an upper file over the listed one. The path is that in the overlay, never
-  // one of its layers.
+  // Whoever may mount puts an upper file over the listed one. The path is that in the overlay,
+  // never one of its layers.
   Enforce({allow_list() ? Path("lower/tool") : Path("upper/tool")});
   ExpectRuns(in_overlay(Path("lower/tool")), kEvilStatus, {Path("lower/tool")});
   ExpectUnlisted(in_overlay(Path("merged/tool")), kEvilStatus, {Path("merged/tool")});
@@ -152,8 +154,8 @@ TEST_P(Way, DetachedMount) {
                  {GH_UNREADABLE_UNREACHABLE});
   ExpectUnlisted(Try([&] { return ExecAt(DetachedCopy(directory()), "denied", 0); }), kEvilStatus,
                  {GH_UNREADABLE_UNREACHABLE});
-  ExpectUnlisted(Try([&] { return ExecAt(DetachedCopy("/"), allowed().substr(1), 0); }), kGoodStatus,
-                 {GH_UNREADABLE_UNREACHABLE});
+  ExpectUnlisted(Try([&] { return ExecAt(DetachedCopy("/"), allowed().substr(1), 0); }),
+                 kGoodStatus, {GH_UNREADABLE_UNREACHABLE});
 }
 
 TEST_P(Way, LazilyUnmounted) {
@@ -167,7 +169,8 @@ TEST_P(Way, LazilyUnmounted) {
       fs::create_directory(Path("volume/inner"));
       MountTmpfs(Path("volume/inner"));
       InstallEvil(Path("volume/inner/tool"));
-      const int file = Must(open(Path("volume/" + std::string(program)).c_str(), O_PATH | O_CLOEXEC), "open");
+      const int file =
+          Must(open(Path("volume/" + std::string(program)).c_str(), O_PATH | O_CLOEXEC), "open");
       Must(umount2(Path("volume").c_str(), MNT_DETACH), "umount");
       return ExecDescriptor(file);
     });
@@ -176,15 +179,16 @@ TEST_P(Way, LazilyUnmounted) {
 }
 
 TEST_P(Way, OtherMountNamespace) {
-  // A descriptor that was opened before the process left for a namespace of its own. The listed program
-  // is stopped as well: its path means nothing there.
+  // A descriptor that was opened before the process left for a namespace of its own. The listed
+  // program is stopped as well: its path means nothing there.
   for (const std::string& program : {denied(), allowed()}) {
     const Attempt attempt = Try([&] {
       const int file = Must(open(program.c_str(), O_PATH | O_CLOEXEC), "open");
       NewMountNamespace();
       return ExecDescriptor(file);
     });
-    ExpectUnlisted(attempt, program == denied() ? kEvilStatus : kGoodStatus, {GH_UNREADABLE_UNREACHABLE});
+    ExpectUnlisted(attempt, program == denied() ? kEvilStatus : kGoodStatus,
+                   {GH_UNREADABLE_UNREACHABLE});
   }
 }
 

@@ -13,7 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A directory that is reached step by step, because its path may be longer than a system call takes.
+/// A directory that is reached step by step, because its path may be longer than a system call
+/// takes.
 class Descent {
  public:
   explicit Descent(const std::string& start)
@@ -81,8 +82,8 @@ TEST_P(Way, DotsAndSlashes) {
 
 TEST_P(Way, EmptyName) {
   const int file = open(other().c_str(), O_RDONLY | O_CLOEXEC);
-  for (const Attempt& attempt : {Try([] { return Exec("", {"allowed"}); }),
-                                 Try([&] { return ExecAt(file, "", 0); })}) {
+  for (const Attempt& attempt :
+       {Try([] { return Exec("", {"allowed"}); }), Try([&] { return ExecAt(file, "", 0); })}) {
     EXPECT_EQ(attempt.outcome, Denied(ENOENT));
     EXPECT_TRUE(attempt.seen.empty());
   }
@@ -111,8 +112,8 @@ TEST_P(Way, PathTooLong) {
   descent.LinkHere(allowed(), "tool1");
   descent.Down("deeper");
   descent.LinkHere(allowed(), "tool");
-  for (const auto& [at, name] : {std::pair{descent.descriptor(), "../tool1"},
-                                 std::pair{descent.descriptor(), "tool"}}) {
+  for (const auto& [at, name] :
+       {std::pair{descent.descriptor(), "../tool1"}, std::pair{descent.descriptor(), "tool"}}) {
     const Attempt attempt = Try([&, at = at, name = name] { return ExecAt(at, name, 0); });
     ExpectUnlisted(attempt, kGoodStatus, {GH_UNREADABLE_TOO_LONG});
   }
@@ -186,7 +187,8 @@ TEST_P(Way, Component255Bytes) {
 }
 
 TEST_P(Way, StrangeBytes) {
-  for (const char* name : {"new\nline", "\xff\xfe\x80", "tab\tand\x01", " ", "\\", "\"quoted\"", "*", "al\xc3\xa9"}) {
+  for (const char* name :
+       {"new\nline", "\xff\xfe\x80", "tab\tand\x01", " ", "\\", "\"quoted\"", "*", "al\xc3\xa9"}) {
     const std::string path = Path(name);
     InstallEvil(path);
     ExpectUnlisted(Try(path), kEvilStatus, {path});
@@ -199,8 +201,8 @@ TEST_P(Way, StrangeBytes) {
 
 TEST_P(Way, AllowedPathWithMore) {
   // Equal is the whole path: neither a head nor a tail of it, nor another case.
-  for (const std::string& path : {allowed() + "\n", allowed() + "2", Path("Allowed"), Path("allowe"),
-                                  directory() + allowed()}) {
+  for (const std::string& path : {allowed() + "\n", allowed() + "2", Path("Allowed"),
+                                  Path("allowe"), directory() + allowed()}) {
     InstallEvil(path);
     ExpectUnlisted(Try(path), kEvilStatus, {path});
   }

@@ -96,7 +96,8 @@ TEST_P(Way, FileCapabilities) {
   capabilities.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE;
   capabilities.data[0].permitted = 1U << CAP_SYS_ADMIN;
   const auto by_nobody = [&](const std::string& program) {
-    EXPECT_EQ(setxattr(program.c_str(), "security.capability", &capabilities, sizeof(capabilities), 0), 0)
+    EXPECT_EQ(
+        setxattr(program.c_str(), "security.capability", &capabilities, sizeof(capabilities), 0), 0)
         << strerror(errno);
     return Try([&] {
       Must(setuid(kNobody), "setuid");

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The program that the ways around are tried with. Static and without a C library, so that nothing but itself is
- * executed or opened; built twice, so that the exit status tells which of two files ran.
+ * The program that the ways around are tried with. Static and without a C library, so that nothing
+ * but itself is executed or opened; built twice, so that the exit status tells which of two files
+ * ran.
  *
  *   program                     exits with STATUS
  *   program exit NUMBER         exits with NUMBER
@@ -16,7 +17,10 @@
 
 static long Call3(long number, long a, long b, long c) {
   long result;
-  __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c)
+                   : "rcx", "r11", "memory");
   return result;
 }
 

@@ -54,9 +54,11 @@ int Exec(const std::string& program, std::vector<std::string> arguments,
   return errno;
 }
 
-int ExecAt(int directory, const std::string& program, int flags, std::vector<std::string> arguments) {
+int ExecAt(int directory, const std::string& program, int flags,
+           std::vector<std::string> arguments) {
   std::vector<char*> environment{nullptr};
-  syscall(SYS_execveat, directory, program.c_str(), Pointers(arguments).data(), environment.data(), flags);
+  syscall(SYS_execveat, directory, program.c_str(), Pointers(arguments).data(), environment.data(),
+          flags);
   return errno;
 }
 
@@ -79,7 +81,8 @@ void EndAs(pid_t child) {
 int InChild(unsigned flags, const std::function<int()>& execute) {
   int report[2];  // closed by a successful execve; carries errno otherwise
   Must(pipe2(report, O_CLOEXEC), "pipe");
-  const auto child = static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0));
+  const auto child =
+      static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0));
   Must(child, "clone");
   if (child == 0) {
     const int error = Guarded(execute);
@@ -103,7 +106,8 @@ bool Write(const std::string& path, const std::string& text) {
 }
 
 void WriteFile(const std::string& path, const std::string& text, mode_t mode) {
-  const int file = Must(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), path.c_str());
+  const int file =
+      Must(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode), path.c_str());
   Must(write(file, text.data(), text.size()), path.c_str());
   Must(fchmod(file, mode), path.c_str());
   close(file);

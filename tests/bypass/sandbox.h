@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-/// What a process of a workload does on its way to an execve. All of it is meant for a child process: a
-/// system call that has to work and does not ends the child with a message (see Must), and the attempt
-/// with an outcome that no test expects.
+/// What a process of a workload does on its way to an execve. All of it is meant for a child
+/// process: a system call that has to work and does not ends the child with a message (see Must),
+/// and the attempt with an outcome that no test expects.
 namespace gatehouse::bypass {
 
 /// Exit status of a child whose preparation failed.
@@ -18,7 +18,8 @@ inline constexpr int kBrokenStatus = 126;
 /// `result` if it is not negative; else says what failed and ends this process with kBrokenStatus.
 int Must(long result, const char* what);
 
-/// Calls `execute`; an exception, which must not reach the tests' code in a child, ends this process.
+/// Calls `execute`; an exception, which must not reach the tests' code in a child, ends this
+/// process.
 [[nodiscard]] int Guarded(const std::function<int()>& execute);
 
 /// execve, execveat. Return only if it failed: errno.
@@ -31,8 +32,8 @@ int Must(long result, const char* what);
 
 /// Waits for a child of this process and ends as it ended: with its exit status, or by its signal.
 [[noreturn]] void EndAs(pid_t child);
-/// Runs `execute` in a child, made with the flags of clone(2) (0: as fork), and ends as it ended; returns
-/// only if its execve failed: errno.
+/// Runs `execute` in a child, made with the flags of clone(2) (0: as fork), and ends as it ended;
+/// returns only if its execve failed: errno.
 [[nodiscard]] int InChild(unsigned flags, const std::function<int()>& execute);
 
 /// Writes to a file that exists. False with errno.

@@ -30,7 +30,8 @@ namespace fs = std::filesystem;
   std::abort();
 }
 
-/// Removes a directory tree of cgroups, deepest first; a cgroup that is being emptied is tried again.
+/// Removes a directory tree of cgroups, deepest first; a cgroup that is being emptied is tried
+/// again.
 void Remove(const fs::path& path) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path, error)) {
@@ -75,10 +76,14 @@ Attempt Await(pid_t child, int report) {
 
 std::ostream& operator<<(std::ostream& out, const Outcome& outcome) {
   switch (outcome.kind) {
-    case Outcome::Kind::kAllowed: return out << "allowed, exit status " << outcome.detail;
-    case Outcome::Kind::kDenied: return out << "denied, " << strerrorname_np(outcome.detail);
-    case Outcome::Kind::kKilled: return out << "killed, SIG" << sigabbrev_np(outcome.detail);
-    case Outcome::Kind::kError: return out << "test error, " << strerrorname_np(outcome.detail);
+    case Outcome::Kind::kAllowed:
+      return out << "allowed, exit status " << outcome.detail;
+    case Outcome::Kind::kDenied:
+      return out << "denied, " << strerrorname_np(outcome.detail);
+    case Outcome::Kind::kKilled:
+      return out << "killed, SIG" << sigabbrev_np(outcome.detail);
+    case Outcome::Kind::kError:
+      return out << "test error, " << strerrorname_np(outcome.detail);
   }
   return out;
 }
@@ -109,7 +114,8 @@ Attempt TryIn(const std::string& cgroup, const std::function<int()>& execute) {
   return Await(child, report[0]);
 }
 
-Attempt TryIn(const std::string& cgroup, const std::string& program, std::vector<std::string> arguments) {
+Attempt TryIn(const std::string& cgroup, const std::string& program,
+              std::vector<std::string> arguments) {
   if (arguments.empty()) arguments.push_back(program);
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
@@ -120,7 +126,9 @@ Attempt TryIn(const std::string& cgroup, const std::string& program, std::vector
   });
 }
 
-std::string ActorPath() { return (fs::read_symlink("/proc/self/exe").parent_path() / "actor").string(); }
+std::string ActorPath() {
+  return (fs::read_symlink("/proc/self/exe").parent_path() / "actor").string();
+}
 
 ProgramTree::ProgramTree() {
   std::string pattern = (fs::canonical(fs::temp_directory_path()) / "gatehouse-XXXXXX").string();
@@ -138,7 +146,8 @@ ProgramTree::~ProgramTree() {
 std::string ProgramTree::Add(const std::string& name) {
   const std::string program = path_ + "/" + name;
   // Not create_directories, which takes no more than 1,000.
-  for (size_t slash = path_.size(); slash != std::string::npos; slash = program.find('/', slash + 1)) {
+  for (size_t slash = path_.size(); slash != std::string::npos;
+       slash = program.find('/', slash + 1)) {
     if (mkdir(program.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) Die(program);
   }
   if (link((path_ + "/.actor").c_str(), program.c_str()) != 0 && errno != EEXIST) Die(program);

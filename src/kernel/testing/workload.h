@@ -16,7 +16,8 @@ namespace gatehouse::kernel::testing {
 struct Outcome {
   enum class Kind { kAllowed, kDenied, kKilled, kError };
   Kind kind = Kind::kError;
-  int detail = 0;  ///< kAllowed: exit status; kDenied: errno of execve; kKilled: signal; kError: errno
+  int detail =
+      0;  ///< kAllowed: exit status; kDenied: errno of execve; kKilled: signal; kError: errno
 
   bool operator==(const Outcome&) const = default;
 };
@@ -32,19 +33,21 @@ struct Attempt {
   size_t steps_left = 0;  ///< of a chain: programs after the one that was not run; else 0
 };
 
-/// A child process in the cgroup from its first instruction on (clone3 with CLONE_INTO_CGROUP, kernel
-/// commit ef2c41cf38a7): returns twice, as fork does. In the child of a process with other threads only
-/// async-signal-safe functions may be called. Aborts the test program if it cannot be made.
+/// A child process in the cgroup from its first instruction on (clone3 with CLONE_INTO_CGROUP,
+/// kernel commit ef2c41cf38a7): returns twice, as fork does. In the child of a process with other
+/// threads only async-signal-safe functions may be called. Aborts the test program if it cannot be
+/// made.
 [[nodiscard]] pid_t ForkInto(const std::string& cgroup);
 
-/// Forks into a cgroup and calls `execute` there, which returns only if its execve failed: its errno. Waits
-/// for the end.
+/// Forks into a cgroup and calls `execute` there, which returns only if its execve failed: its
+/// errno. Waits for the end.
 [[nodiscard]] Attempt TryIn(const std::string& cgroup, const std::function<int()>& execute);
 /// Runs a program with arguments (argv[0] included) in a cgroup.
 [[nodiscard]] Attempt TryIn(const std::string& cgroup, const std::string& program,
                             std::vector<std::string> arguments = {});
 
-/// The test program `actor` beside the running one: static, tiny; without arguments it exits with 0.
+/// The test program `actor` beside the running one: static, tiny; without arguments it exits with
+/// 0.
 [[nodiscard]] std::string ActorPath();
 
 /// A directory with programs of any names, all of them `actor`; removed in the end.
@@ -57,7 +60,8 @@ class ProgramTree {
 
   /// Absolute, resolved.
   [[nodiscard]] const std::string& path() const { return path_; }
-  /// Makes the program `name` (a relative path) and the directories above; returns its absolute path.
+  /// Makes the program `name` (a relative path) and the directories above; returns its absolute
+  /// path.
   std::string Add(const std::string& name);
   /// A program whose absolute path has exactly `bytes` bytes, in directories of at most NAME_MAX.
   std::string AddOfLength(size_t bytes);
@@ -85,11 +89,15 @@ class Cgroup {
   /// Forks into the cgroup and calls `execute` there, which returns only if its execve
   /// failed: its errno. Waits for the end.
   [[nodiscard]] Outcome Run(const std::function<int()>& execute) const;
-  [[nodiscard]] Attempt Try(const std::function<int()>& execute) const { return TryIn(path_, execute); }
+  [[nodiscard]] Attempt Try(const std::function<int()>& execute) const {
+    return TryIn(path_, execute);
+  }
   /// Runs a program with arguments (argv[0] included).
-  [[nodiscard]] Outcome Run(const std::string& program, std::vector<std::string> arguments = {}) const;
+  [[nodiscard]] Outcome Run(const std::string& program,
+                            std::vector<std::string> arguments = {}) const;
   /// The same, also telling the process.
-  [[nodiscard]] Attempt Try(const std::string& program, std::vector<std::string> arguments = {}) const {
+  [[nodiscard]] Attempt Try(const std::string& program,
+                            std::vector<std::string> arguments = {}) const {
     return TryIn(path_, program, std::move(arguments));
   }
   /// Runs the first program, which executes the second, and so on; all but the last are `actor`s.
