@@ -134,7 +134,7 @@ void AddEvents(CLI::App& app, Options& options) {
 void AddLimits(CLI::App& app, Options& options) {
   app.add_option("--ring-buffer-bytes", options.kernel.ring_bytes,
                  "Size of the ring buffer for events, a power of two; a full one loses events,\n"
-                 "counted by cause in `gatehouse status`, never verdicts")
+                 "counted by cause in `gatehouse stats`, never verdicts")
       ->type_name("BYTES")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Validator(CheckRingBytes, "", "ring-buffer-bytes"))
