@@ -217,7 +217,7 @@ void AddApply(CLI::App& group, Invocation& invocation, bool replace) {
       replace ? "Add the policies of files; those that exist are replaced. All documents or none"
               : "Add the policies of files. All documents of all files are applied, or none",
       "  gatehouse policy " + verb + " web.yaml\n  gatehouse policy " + verb +
-          " templates.yaml bindings.yaml\n  kubectl get tracingpolicies -o yaml ... | gatehouse "
+          " templates.yaml bindings.yaml\n  kubectl get tracingpolicy web -o yaml | gatehouse "
           "policy " +
           verb + " -\n");
   const auto arguments = std::make_shared<Arguments>();
