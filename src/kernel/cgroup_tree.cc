@@ -66,12 +66,14 @@ Result<std::string> FindCgroupRoot() {
   return CgroupRootOf(mountinfo);
 }
 
-bool CgroupTree::IsNestedWorkload(const fs::path& path) const { return by_path_.contains(path); }
+bool CgroupTree::IsNestedWorkload(const fs::path& path) const {
+  return by_path_.contains(path.native());
+}
 
 std::optional<gh_cgroup> CgroupTree::Enclosing(const fs::path& path) const {
   for (fs::path above = path.parent_path(); above.string().size() > root_.size();
        above = above.parent_path()) {
-    if (const auto found = by_path_.find(above); found != by_path_.end()) {
+    if (const auto found = by_path_.find(above.native()); found != by_path_.end()) {
       return tracked_.at(found->second).value;
     }
   }
@@ -125,11 +127,11 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
     return Fail(ErrorCode::kInvalid, "workload/" + path, "not below the cgroup2 mount " + root_,
                 "give the whole path, e.g. " + root_ + "/app");
   }
-  if (by_path_.contains(cgroup)) {
+  if (by_path_.contains(text)) {
     return Fail(ErrorCode::kExists, "workload/" + path, "the cgroup has a workload already");
   }
   GH_ASSIGN(const uint64_t id, CgroupId(cgroup));
-  const Tracked tracked{cgroup, gh_cgroup{.slot = slot, .workload = workload}};
+  const Tracked tracked{text, gh_cgroup{.slot = slot, .workload = workload}};
   /* Twice: a child that was being made while its parent was not known yet is announced to the
    * programs just before it can be seen here (cgroup_mkdir() in kernel/cgroup/cgroup.c). */
   for (int pass = 0; pass < 2; ++pass) {
@@ -139,7 +141,7 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
     }
   }
   tracked_.emplace(workload, tracked);
-  by_path_.emplace(cgroup, workload);
+  by_path_.emplace(text, workload);
   return id;
 }
 

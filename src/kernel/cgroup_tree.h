@@ -37,7 +37,7 @@ class CgroupTree {
 
  private:
   struct Tracked {
-    std::filesystem::path path;
+    std::string path;  // not fs::path, which keeps each of its components once more
     gh_cgroup value;
   };
 
@@ -53,7 +53,7 @@ class CgroupTree {
   int map_fd_;
   std::string root_;
   std::unordered_map<bind::WorkloadId, Tracked> tracked_;
-  std::map<std::filesystem::path, bind::WorkloadId> by_path_;
+  std::map<std::string, bind::WorkloadId, std::less<>> by_path_;
 };
 
 }  // namespace gatehouse::kernel
