@@ -6,20 +6,16 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
-SEC("lsm/bprm_creds_for_exec")
-int BPF_PROG(on_lsm, struct linux_binprm *bprm, int ret)
-{
+SEC("lsm/bprm_creds_for_exec") int BPF_PROG(on_lsm, struct linux_binprm* bprm, int ret) {
   return ret ? -1 : 0;
 }
 
-SEC("tp_btf/sched_prepare_exec")
-int BPF_PROG(on_prepare_exec, struct task_struct *task, struct linux_binprm *bprm)
-{
+SEC("tp_btf/sched_prepare_exec") int BPF_PROG(on_prepare_exec, struct task_struct* task,
+                                              struct linux_binprm* bprm) {
   return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_process_exec, struct task_struct *task, int pid, struct linux_binprm *bprm)
-{
+SEC("tp_btf/sched_process_exec") int BPF_PROG(on_process_exec, struct task_struct* task, int pid,
+                                              struct linux_binprm* bprm) {
   return 0;
 }

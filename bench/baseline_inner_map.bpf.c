@@ -2,9 +2,9 @@
 /*
  * Baseline: one program, and an inner map for each policy.
  *
- * Models the usual answer to one program per policy: a hash of cgroup ids gives the policy's number,
- * a hash of maps gives the policy's set of allowed paths, which is a hash. Real designs have an outer
- * map for each size of key; here all values fit into one.
+ * Models the usual answer to one program per policy: a hash of cgroup ids gives the policy's
+ * number, a hash of maps gives the policy's set of allowed paths, which is a hash. Real designs
+ * have an outer map for each size of key; here all values fit into one.
  */
 #include "baseline_state.h"
 
@@ -30,16 +30,13 @@ struct {
   __array(values, struct allowed);
 } policies SEC(".maps");
 
-static __always_inline int judge(struct linux_binprm *bprm)
-{
+static __always_inline int judge(struct linux_binprm* bprm) {
   __u64 cgroup = bpf_get_current_cgroup_id();
-  __u32 *policy = bpf_map_lookup_elem(&workloads, &cgroup);
-  if (!policy)
-    return 0;
-  void *allowed = bpf_map_lookup_elem(&policies, policy);
-  if (!allowed)
-    return 0;
-  struct path_key *key = program_key(bprm);
+  __u32* policy = bpf_map_lookup_elem(&workloads, &cgroup);
+  if (!policy) return 0;
+  void* allowed = bpf_map_lookup_elem(&policies, policy);
+  if (!allowed) return 0;
+  struct path_key* key = program_key(bprm);
   return key && bpf_map_lookup_elem(allowed, key) ? 0 : -EPERM;
 }
 

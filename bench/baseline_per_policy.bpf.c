@@ -2,11 +2,11 @@
 /*
  * Baseline: one program and one set of maps for each policy.
  *
- * Models what a policy costs in Tetragon (1.8), at its leanest: a program of the policy's own on the
- * hook, a hash of cgroup ids that says whom the policy is about, a hash of the paths that it allows,
- * and one per-CPU slot of scratch memory. Left out: the other seven programs and forty-odd maps that
- * Tetragon loads for a policy, events, and the larger part of its scratch (it has about 80 kB for
- * each possible CPU and policy; here it is a path of 4 kB and a key).
+ * Models what a policy costs in Tetragon (1.8), at its leanest: a program of the policy's own on
+ * the hook, a hash of cgroup ids that says whom the policy is about, a hash of the paths that it
+ * allows, and one per-CPU slot of scratch memory. Left out: the other seven programs and forty-odd
+ * maps that Tetragon loads for a policy, events, and the larger part of its scratch (it has about
+ * 80 kB for each possible CPU and policy; here it is a path of 4 kB and a key).
  */
 #include "baseline_state.h"
 
@@ -25,12 +25,10 @@ struct {
   __type(value, __u8);
 } allowed SEC(".maps");
 
-static __always_inline int judge(struct linux_binprm *bprm)
-{
+static __always_inline int judge(struct linux_binprm* bprm) {
   __u64 cgroup = bpf_get_current_cgroup_id();
-  if (!bpf_map_lookup_elem(&workloads, &cgroup))
-    return 0;
-  struct path_key *key = program_key(bprm);
+  if (!bpf_map_lookup_elem(&workloads, &cgroup)) return 0;
+  struct path_key* key = program_key(bprm);
   return key && bpf_map_lookup_elem(&allowed, key) ? 0 : -EPERM;
 }
 

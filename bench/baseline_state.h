@@ -76,22 +76,21 @@ static __always_inline struct path_key* program_key(struct linux_binprm* bprm) {
 #define SIGKILL 9
 
 /* The programs of a baseline, one to be loaded: `judge(bprm)` is 0 or -EPERM. */
-#define BASELINE_PROGRAMS                                                                       \
-  char LICENSE[] SEC("license") = "Dual BSD/GPL";                                               \
-                                                                                                \
-  SEC("lsm/bprm_creds_for_exec")                                                                \
-  int BPF_PROG(on_lsm, struct linux_binprm* bprm, int ret) {                                    \
-    return ret || judge(bprm) ? -EPERM : 0;                                                     \
-  }                                                                                             \
-                                                                                                \
-  SEC("tp_btf/sched_prepare_exec")                                                              \
-  int BPF_PROG(on_prepare_exec, struct task_struct* task, struct linux_binprm* bprm) {          \
-    return judge(bprm) ? bpf_send_signal(SIGKILL), 0 : 0;                                       \
-  }                                                                                             \
-                                                                                                \
-  SEC("tp_btf/sched_process_exec")                                                              \
-  int BPF_PROG(on_process_exec, struct task_struct* task, int pid, struct linux_binprm* bprm) { \
-    return judge(bprm) ? bpf_send_signal(SIGKILL), 0 : 0;                                       \
+#define BASELINE_PROGRAMS                                                                   \
+  char LICENSE[] SEC("license") = "Dual BSD/GPL";                                           \
+                                                                                            \
+  SEC("lsm/bprm_creds_for_exec") int BPF_PROG(on_lsm, struct linux_binprm* bprm, int ret) { \
+    return ret || judge(bprm) ? -EPERM : 0;                                                 \
+  }                                                                                         \
+                                                                                            \
+  SEC("tp_btf/sched_prepare_exec") int BPF_PROG(on_prepare_exec, struct task_struct* task,  \
+                                                struct linux_binprm* bprm) {                \
+    return judge(bprm) ? bpf_send_signal(SIGKILL), 0 : 0;                                   \
+  }                                                                                         \
+                                                                                            \
+  SEC("tp_btf/sched_process_exec") int BPF_PROG(on_process_exec, struct task_struct* task,  \
+                                                int pid, struct linux_binprm* bprm) {       \
+    return judge(bprm) ? bpf_send_signal(SIGKILL), 0 : 0;                                   \
   }
 
 #endif /* GATEHOUSE_BENCH_BASELINE_STATE_H_ */

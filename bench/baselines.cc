@@ -34,7 +34,7 @@ Result<PathKey> KeyOf(const std::string& path) {
 }
 
 Result<uint64_t> CgroupId(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (stat(path.c_str(), &info) != 0) return FailErrno(path, "no such cgroup", errno);
   return info.st_ino;
 }

@@ -22,7 +22,7 @@ struct Subject {
 };
 
 Result<void> Measure(Design& design, std::span<Subject> subjects,
-                     std::vector<double> Subject::*costs, const Settings& settings) {
+                     std::vector<double> Subject::* costs, const Settings& settings) {
   for (Subject& subject : subjects) {
     GH_ASSIGN(const std::vector<double> more, DecisionNs(design, subject.probe, settings));
     std::ranges::copy(more, std::back_inserter(subject.*costs));

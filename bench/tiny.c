@@ -3,7 +3,4 @@
 
 #define EXIT_GROUP 231
 
-void _start(void)
-{
-  asm volatile("syscall" : : "a"(EXIT_GROUP), "D"(0));
-}
+void _start(void) { asm volatile("syscall" : : "a"(EXIT_GROUP), "D"(0)); }
