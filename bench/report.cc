@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "report.h"
 
+#include <fmt/chrono.h>
 #include <fmt/core.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <ctime>
 #include <fstream>
 
 namespace gatehouse::bench {
@@ -73,6 +75,7 @@ Report::Report(std::string bench, std::string clock) {
   uname(&system);
   json_["bench"] = std::move(bench);
   json_["clock"] = std::move(clock);
+  json_["date"] = fmt::format("{:%F %R} UTC", fmt::gmtime(std::time(nullptr)));
   json_["kernel"] = system.release;
   json_["cpu"] = FirstLineWith("/proc/cpuinfo", "model name");
   json_["possible_cpus"] = get_nprocs_conf();

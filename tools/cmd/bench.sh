@@ -118,6 +118,7 @@ vm_build=$build_dir/bench-vm
 mkdir -p "$vm_build/bin"
 cp -u "$build_dir/bin/gatehouse-bench" "$vm_build/bin/"
 
+if commit=$(git -C "$project_root" describe --always --dirty 2>/dev/null); then note "run bench: commit $commit"; fi
 for name in "${names[@]}"; do bench "$name"; done
 if ((${#written[@]} > 0)); then "$build_dir/bin/gatehouse-bench" summary "${written[@]}"; fi
 if ((${#failed[@]} > 0)); then
