@@ -15,7 +15,7 @@ namespace gatehouse::cli {
 namespace {
 
 struct Arguments {
-  std::string cgroup, ns, pod, container, container_id, image;
+  std::string cgroup, ns, pod, pod_uid, container, container_id, image;
   std::vector<std::string> labels;
   bool replace = false;
 };
@@ -55,6 +55,7 @@ Result<ExitStatus> Add(const Invocation& invocation, const Arguments& arguments)
   workload->set_cgroup_path(arguments.cgroup);
   workload->set_namespace_(arguments.ns);
   workload->set_pod(arguments.pod);
+  workload->set_pod_uid(arguments.pod_uid);
   workload->set_container(arguments.container);
   workload->set_container_id(arguments.container_id);
   workload->set_image(arguments.image);
@@ -136,6 +137,7 @@ void AddWorkloadCommands(CLI::App& app, Invocation& invocation) {
       ->required();
   add->add_option("--namespace", added->ns, "Namespace of the pod")->type_name("NAME");
   add->add_option("--pod", added->pod, "Name of the pod")->type_name("NAME");
+  add->add_option("--pod-uid", added->pod_uid, "Uid of the pod, for events")->type_name("UID");
   add->add_option("--container", added->container, "Name of the container")->type_name("NAME");
   add->add_option("--container-id", added->container_id, "Id that the runtime gave it")
       ->type_name("ID");

@@ -242,6 +242,7 @@ void Fill(const daemon::WorkloadView& view, v1::WorkloadStatus* out) {
     into->set_cgroup_path(from.cgroup);
     into->set_namespace_(from.ns);
     into->set_pod(from.pod);
+    into->set_pod_uid(from.pod_uid);
     into->set_container(from.container);
     into->set_container_id(from.container_id);
     into->set_image(from.image);
@@ -331,6 +332,7 @@ workload::Workload FromMessage(const v1::Workload& message) {
   workload.cgroup = message.cgroup_path();
   workload.ns = message.namespace_();
   workload.pod = message.pod();
+  workload.pod_uid = message.pod_uid();
   workload.container = message.container();
   workload.container_id = message.container_id();
   workload.image = message.image();

@@ -439,11 +439,13 @@ TEST_F(WireTest, RuntimeHookTakesTetragonsNumbers) {
   EXPECT_EQ(Call("RuntimeHook",
                  Field(1, Field(1, std::string("/pods/p")) + Field(4, std::string("app")) +
                               Field(5, std::string("id")) + Field(6, std::string("web-1")) +
-                              Field(8, std::string("shop")) + Field(9, std::string("img")))),
+                              Field(7, std::string("uid")) + Field(8, std::string("shop")) +
+                              Field(9, std::string("img")))),
             "");
   const auto workloads = server_.agent().ListWorkloads();
   ASSERT_EQ(workloads.size(), 1u);
   EXPECT_EQ(workloads[0].workload->Name(), "shop/web-1/app");
+  EXPECT_EQ(workloads[0].workload->pod_uid, "uid");
   EXPECT_EQ(workloads[0].workload->container_id, "id");
   EXPECT_EQ(workloads[0].workload->image, "img");
 }

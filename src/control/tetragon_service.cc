@@ -192,6 +192,7 @@ grpc::Status TetragonService::RuntimeHook(grpc::ServerContext*,
   workload::Workload identity;
   identity.ns = from.podnamespace();
   identity.pod = from.podname();
+  identity.pod_uid = from.poduid();
   identity.container = from.containername();
   identity.container_id = from.containerid();
   identity.image = from.containerimage();

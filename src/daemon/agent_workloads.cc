@@ -39,7 +39,7 @@ class RegistryUndo {
 };
 
 bool SameIdentity(const Workload& a, const Workload& b) {
-  return a.ns == b.ns && a.pod == b.pod && a.container == b.container &&
+  return a.ns == b.ns && a.pod == b.pod && a.pod_uid == b.pod_uid && a.container == b.container &&
          a.container_id == b.container_id && a.image == b.image && a.labels == b.labels &&
          a.source == b.source;
 }

@@ -26,6 +26,7 @@ std::shared_ptr<const event::WorkloadInfo> RegistryLookup::Find(bind::WorkloadId
   auto info = std::make_shared<event::WorkloadInfo>();
   info->ns = workload->ns;
   info->pod = workload->pod;
+  info->pod_uid = workload->pod_uid;
   info->container = workload->container;
   info->container_id = workload->container_id;
   info->image = workload->image;

@@ -38,6 +38,7 @@ constexpr std::array kFields{
                     ReadString<&Workload::cgroup>},
     Field<Workload>{{"namespace"}, ReadString<&Workload::ns>},
     Field<Workload>{{"pod"}, ReadString<&Workload::pod>},
+    Field<Workload>{{"podUID"}, ReadString<&Workload::pod_uid>},
     Field<Workload>{{"container"}, ReadString<&Workload::container>},
     Field<Workload>{{"containerID"}, ReadString<&Workload::container_id>},
     Field<Workload>{{"image"}, ReadString<&Workload::image>},

@@ -34,6 +34,7 @@ TEST(WorkloadsFile, ReadsEveryField) {
 - cgroup: /sys/fs/cgroup//pods/web/
   namespace: shop
   pod: web-1
+  podUID: u-1
   container: main
   containerID: abc
   image: docker.io/library/nginx:1.25
@@ -44,6 +45,7 @@ TEST(WorkloadsFile, ReadsEveryField) {
   const Workload& web = workloads[0];
   EXPECT_EQ(web.cgroup, "/sys/fs/cgroup/pods/web");
   EXPECT_EQ(web.Name(), "shop/web-1/main");
+  EXPECT_EQ(web.pod_uid, "u-1");
   EXPECT_EQ(web.container_id, "abc");
   EXPECT_EQ(web.image, "docker.io/library/nginx:1.25");
   EXPECT_EQ(web.labels, (Labels{{"app", "web"}, {"k8s:tier", "1"}}));

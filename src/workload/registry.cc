@@ -128,6 +128,7 @@ Result<void> CheckIdentity(const Workload& workload) {
   const std::string object = "cgroup " + workload.cgroup;
   GH_TRY(CheckName(object, "namespace", workload.ns));
   GH_TRY(CheckName(object, "pod", workload.pod));
+  GH_TRY(CheckText(object, "pod uid", workload.pod_uid, kTextMax));
   GH_TRY(CheckName(object, "container", workload.container));
   GH_TRY(CheckText(object, "container id", workload.container_id, kTextMax));
   GH_TRY(CheckText(object, "image", workload.image, kTextMax));

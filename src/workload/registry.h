@@ -35,6 +35,7 @@ struct Workload {
   std::string cgroup;  ///< absolute path in the file system, below the cgroup2 mount, normalised
   std::string ns;
   std::string pod;  ///< empty: not a pod
+  std::string pod_uid;
   std::string container;
   std::string container_id;
   std::string image;  ///< reference as given: `docker.io/library/nginx:1.25`
