@@ -31,6 +31,7 @@ class FakeProc final : public ProcSource {
   }
   [[nodiscard]] std::vector<uint32_t> Pids() const override {
     std::vector<uint32_t> pids;
+    pids.reserve(processes.size());
     for (const auto& [pid, process] : processes) pids.push_back(pid);
     return pids;
   }
