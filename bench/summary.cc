@@ -34,7 +34,7 @@ Result<void> Summarize(const std::vector<std::string>& files) {
       return Fail(ErrorCode::kInvalid, path, "not the JSON of a benchmark");
     for (const auto& figure : report.at("figures")) rows.push_back(Row(report, figure));
   }
-  PrintTable("Figures and targets", {"figure", "target", "measured", "", "where"}, rows);
+  PrintTable("Figures and targets", {"figure", "target", "measured", "met?", "where"}, rows);
   return {};
 }
 
