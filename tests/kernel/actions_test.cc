@@ -42,17 +42,40 @@ const ActionCase kCases[] = {
     {"NoPost", {NoPost()}, Allowed(), Allowed(), 0},
     {"OverrideEperm", {Override(EPERM)}, Denied(EPERM), Killed(SIGKILL), kPostOverride, -EPERM},
     {"OverrideEnoent", {Override(ENOENT)}, Denied(ENOENT), Killed(SIGKILL), kPostOverride, -ENOENT},
-    {"OverrideEtxtbsy", {Post(), Override(ETXTBSY)}, Denied(ETXTBSY), Killed(SIGKILL), kPostOverride, -ETXTBSY},
+    {"OverrideEtxtbsy",
+     {Post(), Override(ETXTBSY)},
+     Denied(ETXTBSY),
+     Killed(SIGKILL),
+     kPostOverride,
+     -ETXTBSY},
     {"OverrideLargest", {Override(4095)}, Denied(4095), Killed(SIGKILL), kPostOverride, -4095},
     {"OverrideNoPost", {Override(EACCES), NoPost()}, Denied(EACCES), Killed(SIGKILL), 0, -EACCES},
     {"Sigkill", {Sigkill()}, Killed(SIGKILL), Killed(SIGKILL), kPostSignal, 0, SIGKILL},
     {"SigkillNoPost", {NoPost(), Sigkill()}, Killed(SIGKILL), Killed(SIGKILL), 0, 0, SIGKILL},
-    {"SigkillOverride", {Sigkill(), Override(EPERM)}, Killed(SIGKILL), Killed(SIGKILL), kAll, -EPERM, SIGKILL},
+    {"SigkillOverride",
+     {Sigkill(), Override(EPERM)},
+     Killed(SIGKILL),
+     Killed(SIGKILL),
+     kAll,
+     -EPERM,
+     SIGKILL},
     {"SignalUsr1", {Signal(SIGUSR1)}, Killed(SIGUSR1), Killed(SIGUSR1), kPostSignal, 0, SIGUSR1},
-    {"SignalTerm", {Signal(SIGTERM), Post()}, Killed(SIGTERM), Killed(SIGTERM), kPostSignal, 0, SIGTERM},
+    {"SignalTerm",
+     {Signal(SIGTERM), Post()},
+     Killed(SIGTERM),
+     Killed(SIGTERM),
+     kPostSignal,
+     0,
+     SIGTERM},
     {"SignalCont", {Signal(SIGCONT)}, Allowed(), Allowed(), kPostSignal, 0, SIGCONT},
     {"SignalRealTime", {Signal(64)}, Killed(64), Killed(64), kPostSignal, 0, 64},
-    {"SignalContOverride", {Signal(SIGCONT), Override(EAGAIN)}, Denied(EAGAIN), Killed(SIGKILL), kAll, -EAGAIN, SIGCONT},
+    {"SignalContOverride",
+     {Signal(SIGCONT), Override(EAGAIN)},
+     Denied(EAGAIN),
+     Killed(SIGKILL),
+     kAll,
+     -EAGAIN,
+     SIGCONT},
 };
 
 void PrintTo(const ActionCase& c, std::ostream* out) { *out << c.name; }
@@ -82,14 +105,15 @@ TEST_P(Actions, Enforced) {
     EXPECT_THAT(posted, IsEmpty());
     return;
   }
-  EXPECT_THAT(posted, ElementsAre(Posted{.pid = attempt.pid,
-                                         .policy = "one",
-                                         .object = program,
-                                         .actions = GetParam().posted,
-                                         .error = GetParam().error,
-                                         .signal = GetParam().signal,
-                                         .flags = GetParam().error != 0 ? gatehouse().DenialFlags() : 0,
-                                         .workload = workload->id}));
+  EXPECT_THAT(posted,
+              ElementsAre(Posted{.pid = attempt.pid,
+                                 .policy = "one",
+                                 .object = program,
+                                 .actions = GetParam().posted,
+                                 .error = GetParam().error,
+                                 .signal = GetParam().signal,
+                                 .flags = GetParam().error != 0 ? gatehouse().DenialFlags() : 0,
+                                 .workload = workload->id}));
 }
 
 TEST_P(Actions, Monitored) {
@@ -119,7 +143,8 @@ TEST_P(Actions, Monitored) {
 
 INSTANTIATE_TEST_SUITE_P(All, Actions, ::testing::ValuesIn(kCases), CaseName);
 
-// ---- the event ---------------------------------------------------------------------------------------
+// ---- the event
+// ---------------------------------------------------------------------------------------
 
 class PolicyEvents : public KernelTest {
  protected:
@@ -146,7 +171,8 @@ class PolicyEvents : public KernelTest {
   }
   /// Two hooks, the second with two selectors, of which the second decides on `program`.
   static PolicyText Policy(const std::string& program, bool lsm) {
-    HookText idle{.call = std::string(kCheck), .selectors = {{{Object("Equal", {"/none"})}, {Post()}}}};
+    HookText idle{.call = std::string(kCheck),
+                  .selectors = {{{Object("Equal", {"/none"})}, {Post()}}}};
     HookText hook{.selectors = {{{Object("Equal", {"/none"})}, {Post()}},
                                 {{Object("Equal", {program})}, {Override(EPERM), Signal(SIGCONT)}}},
                   .label = "program",
@@ -172,7 +198,7 @@ TEST_F(PolicyEvents, EveryFieldOfTheRecord) {
   const uint64_t after_ns = BootTimeNs();
   EXPECT_EQ(attempt.outcome, gatehouse().Denial(EPERM));
 
-  struct stat file {}, directory {};
+  struct stat file{}, directory{};
   ASSERT_EQ(stat(program.c_str(), &file), 0);
   ASSERT_EQ(stat(cgroup.path().c_str(), &directory), 0);
   std::vector<Event> events = gatehouse().TakeEvents();
@@ -188,9 +214,11 @@ TEST_F(PolicyEvents, EveryFieldOfTheRecord) {
   EXPECT_LE(process.key.start_ns, record.time_ns);
   EXPECT_EQ(process.parent.pid, static_cast<uint32_t>(getpid()));
   EXPECT_LT(process.parent.start_ns, before_ns);
-  EXPECT_EQ(process.parent.start_ns / event::kTickNs, event::ProcFilesystem().Read(static_cast<uint32_t>(getpid()))->start_ticks);
+  EXPECT_EQ(process.parent.start_ns / event::kTickNs,
+            event::ProcFilesystem().Read(static_cast<uint32_t>(getpid()))->start_ticks);
   // A fork has its parent's number of execves; where the hook is behind the execve, it is one more.
-  EXPECT_EQ(process.key.exec_seq, process.parent.exec_seq + (gatehouse().JudgesBeforeExec() ? 0 : 1));
+  EXPECT_EQ(process.key.exec_seq,
+            process.parent.exec_seq + (gatehouse().JudgesBeforeExec() ? 0 : 1));
   EXPECT_EQ(process.uid, geteuid());
   EXPECT_EQ(process.auid, LoginUid());
   EXPECT_EQ(process.cgroup_id, directory.st_ino);
@@ -226,7 +254,8 @@ TEST_F(PolicyEvents, EveryFieldOfTheEvent) {
     EXPECT_TRUE(event.has_time());
     const auto check = [&](const auto& policy_event) {
       EXPECT_EQ(policy_event.policy_name(), "one");
-      EXPECT_EQ(policy_event.function_name(), lsm ? "bprm_creds_for_exec" : "security_bprm_creds_for_exec");
+      EXPECT_EQ(policy_event.function_name(),
+                lsm ? "bprm_creds_for_exec" : "security_bprm_creds_for_exec");
       EXPECT_EQ(policy_event.action(), tetragon::KPROBE_ACTION_OVERRIDE);
       EXPECT_EQ(policy_event.message(), "not on the list");
       std::vector<std::string> tags{"exec", "list"};
@@ -267,7 +296,8 @@ TEST_F(PolicyEvents, BothHooksHaveTheirOwnVerdicts) {
   Workload(cgroup.path());
   const std::string program = programs_.Add("program");
   PolicyText policy = OneRule("one", {Object("Equal", {program})}, {Post()});
-  policy.hooks.push_back({.call = std::string(kCheck), .selectors = {{{Object("Equal", {program})}, {Override(EACCES)}}}});
+  policy.hooks.push_back({.call = std::string(kCheck),
+                          .selectors = {{{Object("Equal", {program})}, {Override(EACCES)}}}});
   Must(gatehouse().Apply(policy));
   EXPECT_EQ(cgroup.Run(program), gatehouse().Denial(EACCES));
   const auto posted = gatehouse().TakePosted();
@@ -279,7 +309,8 @@ TEST_F(PolicyEvents, BothHooksHaveTheirOwnVerdicts) {
   EXPECT_EQ(gatehouse().Hits("one"), 2);
 }
 
-// ---- several policies ----------------------------------------------------------------------------------
+// ---- several policies
+// ----------------------------------------------------------------------------------
 
 class Combined : public KernelTest {
  protected:
@@ -316,8 +347,9 @@ TEST_F(Combined, DenialWinsWhateverTheOrder) {
 }
 
 TEST_F(Combined, FirstErrnoByNameThenNamespace) {
-  std::vector<PolicyText> policies{OneRule("b", {}, {Override(ENOENT)}), OneRule("a", {}, {Override(EIO)}),
-                                   OneRule("a", {}, {Override(EBUSY)}), OneRule("a", {}, {Override(ENOMEM)})};
+  std::vector<PolicyText> policies{
+      OneRule("b", {}, {Override(ENOENT)}), OneRule("a", {}, {Override(EIO)}),
+      OneRule("a", {}, {Override(EBUSY)}), OneRule("a", {}, {Override(ENOMEM)})};
   policies[2].ns = "x";
   policies[3].ns = "y";
   workload::Workload pod;
@@ -369,7 +401,10 @@ TEST_F(Combined, TwentyPoliciesOnOneWorkload) {
   for (int i = 0; i < 20; ++i) {
     const std::string name = std::string(1, static_cast<char>('a' + i));
     names.push_back(name);
-    policies.push_back(OneRule(name, {Object("Prefix", {programs_.path()})}, {i == 7 ? Override(EBUSY) : i == 13 ? Override(EIO) : Post()}));
+    policies.push_back(OneRule(name, {Object("Prefix", {programs_.path()})},
+                               {i == 7    ? Override(EBUSY)
+                                : i == 13 ? Override(EIO)
+                                          : Post()}));
   }
   ApplyShuffled(policies, 1);
   EXPECT_EQ(cgroup_.Run(program_), gatehouse().Denial(EBUSY));
@@ -385,8 +420,10 @@ TEST_F(Combined, ThousandPoliciesOnOneHook) {
   const std::string other = programs_.Add("other");
   std::vector<PolicyText> policies;
   for (int i = 0; i < kPolicies; ++i) {
-    policies.push_back(OneRule("p" + std::to_string(1000 + i), {Object("In", {"/opt/program-" + std::to_string(i), i == 700 ? program_ : "/opt/common"})},
-                               {Override(i == 700 ? ENOENT : EIO), NoPost()}));
+    policies.push_back(OneRule(
+        "p" + std::to_string(1000 + i),
+        {Object("In", {"/opt/program-" + std::to_string(i), i == 700 ? program_ : "/opt/common"})},
+        {Override(i == 700 ? ENOENT : EIO), NoPost()}));
   }
   const auto programs_before = gatehouse().kernel().status().hooks;
   Must(gatehouse().Apply(Text(policies)));
@@ -406,14 +443,17 @@ TEST_F(Combined, ThousandPoliciesOnOneHook) {
 TEST_F(Combined, MorePoliciesThanAGateHoldsAreRefused) {
   std::vector<PolicyText> policies;
   for (int i = 0; i < GH_POLICIES_PER_GATE_MAX; ++i) {
-    policies.push_back(OneRule("p" + std::to_string(10000 + i), {Object("In", {"/none"})}, {Override(EIO), NoPost()}));
+    policies.push_back(OneRule("p" + std::to_string(10000 + i), {Object("In", {"/none"})},
+                               {Override(EIO), NoPost()}));
   }
   policies.back() = OneRule("p99999", {Object("In", {program_})}, {Override(EBUSY)});
   Must(gatehouse().Apply(Text(policies)));
   EXPECT_EQ(cgroup_.Run(program_), gatehouse().Denial(EBUSY)) << "the last one is judged";
-  const auto refused = gatehouse().Apply(OneRule("one-more", {Object("In", {program_})}, {Override(EIO)}));
+  const auto refused =
+      gatehouse().Apply(OneRule("one-more", {Object("In", {program_})}, {Override(EIO)}));
   ASSERT_FALSE(refused.has_value());
-  EXPECT_THAT(refused.error().Message(), ::testing::HasSubstr(std::to_string(GH_POLICIES_PER_GATE_MAX)));
+  EXPECT_THAT(refused.error().Message(),
+              ::testing::HasSubstr(std::to_string(GH_POLICIES_PER_GATE_MAX)));
   EXPECT_EQ(cgroup_.Run(program_), gatehouse().Denial(EBUSY)) << "the image stands";
 }
 
@@ -424,11 +464,13 @@ TEST_F(Combined, OnePolicyOnThousandWorkloads) {
   PolicyText policy = OneRule("one", {Object("In", {program_})}, {Override(EPERM)});
   policy.pods = {{"app", "yes"}};
   for (int i = 0; i < kWorkloads / 2; ++i) {  // half before the policy, half after
-    workloads.push_back(Workload(cgroups.emplace_back("w" + std::to_string(i)).path(), {{"app", "yes"}}));
+    workloads.push_back(
+        Workload(cgroups.emplace_back("w" + std::to_string(i)).path(), {{"app", "yes"}}));
   }
   Must(gatehouse().Apply(policy));
   for (int i = kWorkloads / 2; i < kWorkloads; ++i) {
-    workloads.push_back(Workload(cgroups.emplace_back("w" + std::to_string(i)).path(), {{"app", "yes"}}));
+    workloads.push_back(
+        Workload(cgroups.emplace_back("w" + std::to_string(i)).path(), {{"app", "yes"}}));
   }
   const kernel::ImageStatus image = gatehouse().kernel().status().image;
   EXPECT_EQ(image.instances, 1);

@@ -52,7 +52,7 @@ class BaseEvents : public KernelTest {
 };
 
 TEST_F(BaseEvents, EveryField) {
-  struct stat directory {};
+  struct stat directory{};
   ASSERT_EQ(stat(cgroup_.path().c_str(), &directory), 0);
   const Attempt attempt = cgroup_.Try([&] {
     if (chdir("/usr") != 0 || syscall(SYS_setuid, kNobody) != 0) return errno;
@@ -76,7 +76,8 @@ TEST_F(BaseEvents, EveryField) {
     EXPECT_EQ(process->tid, process->key.pid);
     EXPECT_LE(process->key.start_ns, exec.time_ns);
     EXPECT_EQ(process->parent.pid, static_cast<uint32_t>(getpid()));
-    EXPECT_EQ(process->key.exec_seq, process->parent.exec_seq + 1) << "one execve more than its parent";
+    EXPECT_EQ(process->key.exec_seq, process->parent.exec_seq + 1)
+        << "one execve more than its parent";
     EXPECT_EQ(process->uid, kNobody);
     EXPECT_EQ(process->cgroup_id, directory.st_ino);
     EXPECT_EQ(process->workload, workload_->id);
@@ -109,7 +110,8 @@ TEST_F(BaseEvents, ArgumentsOfAnyBytes) {
 }
 
 TEST_F(BaseEvents, LongArgumentsAreCutAndSaySo) {
-  const std::vector<std::string> fits{"name", std::string(4000, 'a')}, cut{"name", std::string(5000, 'a'), "b"};
+  const std::vector<std::string> fits{"name", std::string(4000, 'a')},
+      cut{"name", std::string(5000, 'a'), "b"};
   const Attempt short_one = cgroup_.Try(program_, fits), long_one = cgroup_.Try(program_, cut);
   std::vector<Event> events = gatehouse().TakeEvents();
   std::erase_if(events, [](const Event& event) { return event.AsExec() == nullptr; });
@@ -142,7 +144,9 @@ TEST_F(BaseEvents, LongestPathsFit) {
 TEST_F(BaseEvents, DeletedDirectorySaysSo) {
   const std::string directory = programs_.path() + "/gone";
   const Attempt attempt = cgroup_.Try([&] {
-    if (mkdir(directory.c_str(), 0755) != 0 || chdir(directory.c_str()) != 0 || rmdir(directory.c_str()) != 0) return errno;
+    if (mkdir(directory.c_str(), 0755) != 0 || chdir(directory.c_str()) != 0 ||
+        rmdir(directory.c_str()) != 0)
+      return errno;
     execl(program_.c_str(), "program", nullptr);
     return errno;
   });
@@ -213,12 +217,13 @@ TEST(BaseEventOptions, OffAndAll) {
   const auto execs = [&](Gatehouse& gatehouse, pid_t inside, pid_t outside) {
     std::vector<bool> seen{false, false};
     for (int round = 0; round < 20; ++round) {
-      (void)Must(gatehouse.kernel().PollEvents(std::chrono::milliseconds(50), [&](std::span<const std::byte> bytes) {
-        const Event event = gatehouse.Read(bytes);
-        if (event.AsExec() == nullptr) return;
-        seen[0] = seen[0] || event.process().key.pid == static_cast<uint32_t>(inside);
-        seen[1] = seen[1] || event.process().key.pid == static_cast<uint32_t>(outside);
-      }));
+      (void)Must(gatehouse.kernel().PollEvents(
+          std::chrono::milliseconds(50), [&](std::span<const std::byte> bytes) {
+            const Event event = gatehouse.Read(bytes);
+            if (event.AsExec() == nullptr) return;
+            seen[0] = seen[0] || event.process().key.pid == static_cast<uint32_t>(inside);
+            seen[1] = seen[1] || event.process().key.pid == static_cast<uint32_t>(outside);
+          }));
       if (seen[0] && seen[1]) break;
     }
     return seen;

@@ -20,15 +20,22 @@ class Bindings : public KernelTest {
 
   /// Allows the variable's programs alone.
   static PolicyText Template(const std::string& name) {
-    PolicyText policy = OneRule(name, {FilterText{"NotIn", {}, false, "programs"}}, {Override(EPERM)});
+    PolicyText policy =
+        OneRule(name, {FilterText{"NotIn", {}, false, "programs"}}, {Override(EPERM)});
     policy.variables = {"programs"};
     return policy;
   }
-  static BindingText Binding(const std::string& name, LabelText pods, std::vector<std::string> programs) {
-    return {.name = name, .template_name = "allow", .pods = std::move(pods), .values = {{"programs", std::move(programs)}}};
+  static BindingText Binding(const std::string& name, LabelText pods,
+                             std::vector<std::string> programs) {
+    return {.name = name,
+            .template_name = "allow",
+            .pods = std::move(pods),
+            .values = {{"programs", std::move(programs)}}};
   }
   void Apply(const BindingText& binding) { Must(gatehouse().Apply(Text(binding))); }
-  bind::PolicyStatus Status(const std::string& name) { return Must(gatehouse().resolver().Status({name, ""})); }
+  bind::PolicyStatus Status(const std::string& name) {
+    return Must(gatehouse().resolver().Status({name, ""}));
+  }
 
   /// Which of the programs a, b, c run in the workload.
   std::string Runs(const Cgroup& cgroup) {
@@ -67,13 +74,14 @@ TEST_F(Bindings, EachWorkloadHasItsOwnValues) {
 TEST_F(Bindings, EventNamesTheBinding) {
   Apply(Binding("web", {{"app", "web"}}, {a_}));
   const Attempt attempt = web_cgroup_.Try(b_);
-  EXPECT_THAT(gatehouse().TakePosted(), ::testing::ElementsAre(Posted{.pid = attempt.pid,
-                                                                      .policy = "web",
-                                                                      .object = b_,
-                                                                      .actions = GH_ACTION_POST | GH_ACTION_OVERRIDE,
-                                                                      .error = -EPERM,
-                                                                      .flags = gatehouse().DenialFlags(),
-                                                                      .workload = web_->id}));
+  EXPECT_THAT(gatehouse().TakePosted(),
+              ::testing::ElementsAre(Posted{.pid = attempt.pid,
+                                            .policy = "web",
+                                            .object = b_,
+                                            .actions = GH_ACTION_POST | GH_ACTION_OVERRIDE,
+                                            .error = -EPERM,
+                                            .flags = gatehouse().DenialFlags(),
+                                            .workload = web_->id}));
 }
 
 TEST_F(Bindings, ConflictAppliesNone) {
@@ -96,7 +104,8 @@ TEST_F(Bindings, ConflictOnOneWorkloadLeavesTheOther) {
 }
 
 TEST_F(Bindings, HighestPriorityWins) {
-  BindingText low = Binding("low", {{"app", "web"}}, {a_}), high = Binding("high", {{"tier", "front"}}, {b_}),
+  BindingText low = Binding("low", {{"app", "web"}}, {a_}),
+              high = Binding("high", {{"tier", "front"}}, {b_}),
               highest = Binding("highest", {}, {c_});
   low.override_allowed = high.override_allowed = highest.override_allowed = true;
   low.override_priority = -5;
@@ -119,7 +128,8 @@ TEST_F(Bindings, HighestPriorityWins) {
 }
 
 TEST_F(Bindings, TieIsAConflict) {
-  BindingText one = Binding("one", {{"app", "web"}}, {a_}), two = Binding("two", {{"tier", "front"}}, {b_}),
+  BindingText one = Binding("one", {{"app", "web"}}, {a_}),
+              two = Binding("two", {{"tier", "front"}}, {b_}),
               low = Binding("low", {{"app", "web"}}, {c_});
   one.override_allowed = two.override_allowed = low.override_allowed = true;
   one.override_priority = two.override_priority = 7;
@@ -132,7 +142,8 @@ TEST_F(Bindings, TieIsAConflict) {
 }
 
 TEST_F(Bindings, MergeTakesTheUnion) {
-  BindingText one = Binding("one", {{"app", "web"}}, {a_}), two = Binding("two", {{"tier", "front"}}, {b_});
+  BindingText one = Binding("one", {{"app", "web"}}, {a_}),
+              two = Binding("two", {{"tier", "front"}}, {b_});
   one.merge = two.merge = true;
   Apply(one);
   Apply(two);
@@ -140,14 +151,16 @@ TEST_F(Bindings, MergeTakesTheUnion) {
   const Attempt attempt = web_cgroup_.Try(c_);
   EXPECT_EQ(attempt.outcome, gatehouse().Denial(EPERM));
   bool named = false;
-  for (const Posted& posted : gatehouse().TakePosted()) named |= posted.pid == attempt.pid && posted.policy == "one+two";
+  for (const Posted& posted : gatehouse().TakePosted())
+    named |= posted.pid == attempt.pid && posted.policy == "one+two";
   EXPECT_TRUE(named) << "the event names both";
   Must(gatehouse().Remove("one"));
   EXPECT_EQ(Runs(web_cgroup_), "b");
 }
 
 TEST_F(Bindings, LabelFormAppliesByTheLabelAlone) {
-  // Without a selector of its own a binding is applied to pods labelled tetragon-<template>=<suffix>.
+  // Without a selector of its own a binding is applied to pods labelled
+  // tetragon-<template>=<suffix>.
   const std::string text = R"(---
 apiVersion: cilium.io/v1alpha1
 kind: TracingPolicyBinding
@@ -155,7 +168,8 @@ metadata: {name: allow-small}
 spec:
   templateRef: {name: allow}
   bindings:
-  - {name: programs, values: [")" + a_ + R"("]}
+  - {name: programs, values: [")" +
+                           a_ + R"("]}
 )";
   Must(gatehouse().Apply(text));
   EXPECT_EQ(Runs(web_cgroup_), "abc");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel against the semantics written as code (eval/): random policies, workloads and programs; verdicts and events
-// must agree. GATEHOUSE_SEED repeats a run, GATEHOUSE_CASES says how many.
+// The kernel against the semantics written as code (eval/): random policies, workloads and
+// programs; verdicts and events must agree. GATEHOUSE_SEED repeats a run, GATEHOUSE_CASES says how
+// many.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -44,12 +45,17 @@ class Random {
 class Author {
  public:
   Author(Random& random, std::vector<std::string> programs, std::string self, bool binaries)
-      : random_(random), programs_(std::move(programs)), self_(std::move(self)), binaries_(binaries) {}
+      : random_(random),
+        programs_(std::move(programs)),
+        self_(std::move(self)),
+        binaries_(binaries) {}
 
   /// A text of several documents.
   std::vector<std::string> Documents() {
     std::vector<std::string> texts;
-    for (size_t i = random_.Between(1, 5); i > 0; --i) texts.push_back(Text(Policy(std::string("p") + char('a' + random_.Below(3)) + std::to_string(i))));
+    for (size_t i = random_.Between(1, 5); i > 0; --i)
+      texts.push_back(
+          Text(Policy(std::string("p") + char('a' + random_.Below(3)) + std::to_string(i))));
     if (random_.Percent(50)) AddTemplate(texts);
     random_.Shuffle(texts);
     return texts;
@@ -58,9 +64,12 @@ class Author {
  private:
   std::string ExactValue(const std::string& path) {
     switch (random_.Below(4)) {
-      case 0: return path.substr(0, path.rfind('/'));
-      case 1: return path + "a";
-      default: return path;
+      case 0:
+        return path.substr(0, path.rfind('/'));
+      case 1:
+        return path + "a";
+      default:
+        return path;
     }
   }
   std::string HeadValue(const std::string& path) {
@@ -68,7 +77,8 @@ class Author {
     return random_.Percent(15) ? head + "a" : head;
   }
   std::string TailValue(const std::string& path) {
-    const std::string tail = path.substr(path.size() - random_.Between(1, std::min<size_t>(path.size(), 300)));
+    const std::string tail =
+        path.substr(path.size() - random_.Between(1, std::min<size_t>(path.size(), 300)));
     return random_.Percent(15) ? "a" + tail : tail;
   }
   std::string Value(const std::string& op, const std::string& path) {
@@ -78,11 +88,12 @@ class Author {
     return value.size() < GH_PATH_MAX ? value : path;
   }
   FilterText Filter(bool binary) {
-    static const std::vector<std::string> kOperators{"Equal",  "NotEqual",  "In",      "NotIn",
-                                                     "Prefix", "NotPrefix", "Postfix", "NotPostfix"};
+    static const std::vector<std::string> kOperators{
+        "Equal", "NotEqual", "In", "NotIn", "Prefix", "NotPrefix", "Postfix", "NotPostfix"};
     FilterText filter{.op = random_.Of(kOperators), .binary = binary};
     for (size_t i = random_.Between(1, 4); i > 0; --i) {
-      filter.values.push_back(Value(filter.op, binary && random_.Percent(20) ? self_ : random_.Of(programs_)));
+      filter.values.push_back(
+          Value(filter.op, binary && random_.Percent(20) ? self_ : random_.Of(programs_)));
     }
     return filter;
   }
@@ -103,7 +114,8 @@ class Author {
     HookText hook;
     const bool check = random_.Percent(35);
     hook.lsm = lsm;
-    hook.call = lsm ? (check ? "bprm_check_security" : "bprm_creds_for_exec") : std::string(check ? kCheck : kCredsForExec);
+    hook.call = lsm ? (check ? "bprm_check_security" : "bprm_creds_for_exec")
+                    : std::string(check ? kCheck : kCredsForExec);
     for (size_t i = random_.Below(4); i > 0; --i) {
       SelectorText selector;
       for (size_t n = random_.Below(3); n > 0; --n) selector.filters.push_back(Filter(false));
@@ -139,8 +151,10 @@ class Author {
     tmpl.monitor = random_.Percent(10);
     texts.push_back(Text(tmpl));
     for (size_t i = random_.Between(1, 3); i > 0; --i) {
-      BindingText binding{.name = "b" + std::to_string(i), .template_name = "template", .pods = Pods()};
-      for (size_t n = random_.Between(1, 4); n > 0; --n) binding.values["values"].push_back(random_.Of(programs_));
+      BindingText binding{
+          .name = "b" + std::to_string(i), .template_name = "template", .pods = Pods()};
+      for (size_t n = random_.Between(1, 4); n > 0; --n)
+        binding.values["values"].push_back(random_.Of(programs_));
       binding.merge = random_.Percent(40);
       binding.override_allowed = random_.Percent(60);
       binding.override_priority = static_cast<int>(random_.Below(2));
@@ -156,9 +170,9 @@ class Author {
 
 /// What must come of one attempt.
 struct Expectation {
-  std::vector<Outcome> outcomes;        ///< one of these
-  std::vector<Posted> posted;           ///< all of these
-  std::vector<Posted> perhaps;          ///< and all or none of these: what a dying process still reaches
+  std::vector<Outcome> outcomes;  ///< one of these
+  std::vector<Posted> posted;     ///< all of these
+  std::vector<Posted> perhaps;    ///< and all or none of these: what a dying process still reaches
 };
 
 std::string NameOf(const eval::Post& post) {
@@ -174,13 +188,20 @@ class Differential : public KernelTest {
                               bind::WorkloadId workload) const {
     std::vector<Posted> posted;
     for (const eval::Post& post : verdict.posts) {
-      Posted one{.policy = NameOf(post), .object = object, .hook = hook, .selector = post.selector, .error = post.error, .workload = workload};
+      Posted one{.policy = NameOf(post),
+                 .object = object,
+                 .hook = hook,
+                 .selector = post.selector,
+                 .error = post.error,
+                 .workload = workload};
       if (post.error != 0) one.actions |= GH_ACTION_OVERRIDE;
       if (!post.signals.empty()) {
         one.actions |= GH_ACTION_SIGNAL;
         one.signal = post.signals.front();
       }
-      one.flags = post.monitor ? GH_POLICY_MONITOR : post.error != 0 ? gatehouse().DenialFlags() : 0;
+      one.flags = post.monitor      ? GH_POLICY_MONITOR
+                  : post.error != 0 ? gatehouse().DenialFlags()
+                                    : 0;
       posted.push_back(one);
     }
     return posted;
@@ -192,11 +213,14 @@ class Differential : public KernelTest {
   }
 
   /// Both hooks for one program of the chain; true if the program may run.
-  bool Judge(const workload::Workload& workload, const std::string& object, const std::string& binary, Expectation& expected) const {
+  bool Judge(const workload::Workload& workload, const std::string& object,
+             const std::string& binary, Expectation& expected) const {
     const auto judge = [&](gh_hook hook) {
-      return eval::Evaluate(policies_, &workload, {.hook = hook, .object = object, .binary = binary});
+      return eval::Evaluate(policies_, &workload,
+                            {.hook = hook, .object = object, .binary = binary});
     };
-    const eval::Verdict creds = judge(GH_HOOK_BPRM_CREDS_FOR_EXEC), check = judge(GH_HOOK_BPRM_CHECK);
+    const eval::Verdict creds = judge(GH_HOOK_BPRM_CREDS_FOR_EXEC),
+                        check = judge(GH_HOOK_BPRM_CHECK);
     const auto creds_posts = PostsOf(creds, GH_HOOK_BPRM_CREDS_FOR_EXEC, object, workload.id),
                check_posts = PostsOf(check, GH_HOOK_BPRM_CHECK, object, workload.id);
     expected.posted.insert(expected.posted.end(), creds_posts.begin(), creds_posts.end());
@@ -219,11 +243,13 @@ class Differential : public KernelTest {
     }
     expected.posted.insert(expected.posted.end(), check_posts.begin(), check_posts.end());
     AddKills(check, expected.outcomes);
-    if (expected.outcomes.empty() && check.error != 0) expected.outcomes.push_back(Denied(-check.error));
+    if (expected.outcomes.empty() && check.error != 0)
+      expected.outcomes.push_back(Denied(-check.error));
     return expected.outcomes.empty();
   }
 
-  Expectation Expect(const workload::Workload& workload, const std::vector<std::string>& chain) const {
+  Expectation Expect(const workload::Workload& workload,
+                     const std::vector<std::string>& chain) const {
     Expectation expected;
     std::string binary = self_;
     for (const std::string& program : chain) {
@@ -241,12 +267,14 @@ class Differential : public KernelTest {
     auto parsed = policy::Parse(all, "random");
     if (!parsed) throw std::runtime_error(parsed.error().front().ToString() + "\n" + all);
     const auto clear = [&](bind::Resolver::Transaction& transaction) -> Result<void> {
-      for (const bind::PolicyStatus& status : gatehouse().resolver().List()) GH_TRY(transaction.Remove(status.key));
+      for (const bind::PolicyStatus& status : gatehouse().resolver().List())
+        GH_TRY(transaction.Remove(status.key));
       return {};
     };
     documents_ = std::move(*parsed);
     policies_.clear();
-    for (const policy::Document& document : documents_) policies_.push_back({.document = &document, .enabled = true, .mode = {}});
+    for (const policy::Document& document : documents_)
+      policies_.push_back({.document = &document, .enabled = true, .mode = {}});
     if (at_once) {
       Must(gatehouse().Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
         GH_TRY(clear(transaction));
@@ -257,7 +285,8 @@ class Differential : public KernelTest {
     }
     Must(gatehouse().Change(clear));
     for (const policy::Document& document : documents_) {
-      Must(gatehouse().Change([&](bind::Resolver::Transaction& transaction) { return transaction.Add(document); }));
+      Must(gatehouse().Change(
+          [&](bind::Resolver::Transaction& transaction) { return transaction.Add(document); }));
     }
   }
 
@@ -279,12 +308,14 @@ bool Agrees(const Case& one, std::vector<Posted> posted) {
   std::ranges::sort(least);
   std::ranges::sort(most);
   std::ranges::sort(posted);
-  return std::ranges::find(one.expected.outcomes, one.attempt.outcome) != one.expected.outcomes.end() &&
+  return std::ranges::find(one.expected.outcomes, one.attempt.outcome) !=
+             one.expected.outcomes.end() &&
          (posted == least || posted == most);
 }
 
 TEST_F(Differential, KernelAgreesWithTheEvaluator) {
-  const uint64_t seed = Setting("GATEHOUSE_SEED", std::random_device{}()), cases_wanted = Setting("GATEHOUSE_CASES", 2000);
+  const uint64_t seed = Setting("GATEHOUSE_SEED", std::random_device{}()),
+                 cases_wanted = Setting("GATEHOUSE_CASES", 2000);
   std::cout << "seed " << seed << " (GATEHOUSE_SEED=" << seed << " repeats this run)" << std::endl;
   Random random(seed);
 
@@ -296,7 +327,8 @@ TEST_F(Differential, KernelAgreesWithTheEvaluator) {
     }
   }
   programs.push_back(programs_.Add("a/" + std::string(GH_NAME_MAX, 'a')));
-  programs.push_back(programs_.Add(std::string(GH_NAME_MAX, 'b') + "/" + std::string(GH_NAME_MAX, 'a')));
+  programs.push_back(
+      programs_.Add(std::string(GH_NAME_MAX, 'b') + "/" + std::string(GH_NAME_MAX, 'a')));
   programs.push_back(programs_.AddOfLength(1000));
   programs.push_back(programs_.AddOfLength(GH_PATH_MAX - 1));
   Author author(random, programs, self_, gatehouse().KnowsBinary());
@@ -308,7 +340,8 @@ TEST_F(Differential, KernelAgreesWithTheEvaluator) {
     identity.ns = std::move(ns);
     identity.labels = std::move(labels);
     const std::string name = "w" + std::to_string(cgroups.size());
-    workloads.push_back(Must(gatehouse().AddWorkload(cgroups.emplace_back(name).path(), std::move(identity))));
+    workloads.push_back(
+        Must(gatehouse().AddWorkload(cgroups.emplace_back(name).path(), std::move(identity))));
   };
   add("", {{"app", "x"}});
   add("n1", {{"app", "x"}, {"tier", "front"}});
@@ -324,9 +357,13 @@ TEST_F(Differential, KernelAgreesWithTheEvaluator) {
       for (size_t i = 0; i < kProgramsPerRound; ++i) {
         std::vector<std::string> chain{random.Of(programs)};
         if (random.Percent(60)) chain.push_back(random.Of(programs));
-        Case one{.expected = Expect(*workloads[w], chain), .attempt = cgroups[w].TryChain(chain), .what = workloads[w]->Name()};
+        Case one{.expected = Expect(*workloads[w], chain),
+                 .attempt = cgroups[w].TryChain(chain),
+                 .what = workloads[w]->Name()};
         for (const std::string& program : chain) one.what += " -> " + program;
-        (one.attempt.outcome.kind == Outcome::Kind::kAllowed ? allowed : one.attempt.outcome.kind == Outcome::Kind::kDenied ? denied : killed)++;
+        (one.attempt.outcome.kind == Outcome::Kind::kAllowed  ? allowed
+         : one.attempt.outcome.kind == Outcome::Kind::kDenied ? denied
+                                                              : killed)++;
         run.emplace(one.attempt.pid, std::move(one));
         ++cases;
       }
@@ -342,16 +379,18 @@ TEST_F(Differential, KernelAgreesWithTheEvaluator) {
       ++mismatches;
       std::string text;
       for (const std::string& document : texts) text += document;
-      ADD_FAILURE() << "seed " << seed << ", " << one.what << "\nexpected " << ::testing::PrintToString(one.expected.outcomes)
-                    << " with events " << ::testing::PrintToString(one.expected.posted) << " and perhaps "
-                    << ::testing::PrintToString(one.expected.perhaps) << "\ngot " << one.attempt.outcome << " with events "
+      ADD_FAILURE() << "seed " << seed << ", " << one.what << "\nexpected "
+                    << ::testing::PrintToString(one.expected.outcomes) << " with events "
+                    << ::testing::PrintToString(one.expected.posted) << " and perhaps "
+                    << ::testing::PrintToString(one.expected.perhaps) << "\ngot "
+                    << one.attempt.outcome << " with events "
                     << ::testing::PrintToString(posted[pid]) << "\npolicies:\n"
                     << text;
       if (mismatches >= kMismatchesShown) break;
     }
   }
-  std::cout << cases << " cases: " << allowed << " allowed, " << denied << " denied, " << killed << " killed; " << events
-            << " events\n";
+  std::cout << cases << " cases: " << allowed << " allowed, " << denied << " denied, " << killed
+            << " killed; " << events << " events\n";
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Updates under fire: policies change while programs run. Every verdict is of the image before or of the image after,
-// and nothing is counted twice or not at all.
+// Updates under fire: policies change while programs run. Every verdict is of the image before or
+// of the image after, and nothing is counted twice or not at all.
 #include <gmock/gmock.h>
 
 #include <atomic>
@@ -19,7 +19,8 @@ constexpr size_t kProcesses = 4;
 /// Reads all events in a thread of its own, and counts those of policies by name.
 class EventCounter {
  public:
-  explicit EventCounter(Gatehouse& gatehouse) : gatehouse_(gatehouse), thread_([this] { Read(); }) {}
+  explicit EventCounter(Gatehouse& gatehouse)
+      : gatehouse_(gatehouse), thread_([this] { Read(); }) {}
   ~EventCounter() { Finish(); }
   EventCounter(const EventCounter&) = delete;
   EventCounter& operator=(const EventCounter&) = delete;
@@ -36,13 +37,16 @@ class EventCounter {
     while (true) {
       const bool last = stopping_;
       size_t records = 0;
-      const auto polled = gatehouse_.kernel().PollEvents(std::chrono::milliseconds(200), [&](std::span<const std::byte> bytes) {
-        ++records;
-        const auto record = event::Decode(bytes);
-        const auto* policy = record ? std::get_if<event::PolicyRecord>(&*record) : nullptr;
-        const auto info = policy == nullptr ? nullptr : gatehouse_.resolver().instances().Find(policy->instance);
-        ++counts_[info == nullptr ? "unknown" : info->key.name];
-      });
+      const auto polled = gatehouse_.kernel().PollEvents(
+          std::chrono::milliseconds(200), [&](std::span<const std::byte> bytes) {
+            ++records;
+            const auto record = event::Decode(bytes);
+            const auto* policy = record ? std::get_if<event::PolicyRecord>(&*record) : nullptr;
+            const auto info = policy == nullptr
+                                  ? nullptr
+                                  : gatehouse_.resolver().instances().Find(policy->instance);
+            ++counts_[info == nullptr ? "unknown" : info->key.name];
+          });
       if (last && (!polled || records == 0)) return;
     }
   }
@@ -61,7 +65,8 @@ class Fire : public ::testing::Test {
     return options;
   }
 
-  /// The two policies in one of the two states; in a mixture `c` would be refused by both or by none.
+  /// The two policies in one of the two states; in a mixture `c` would be refused by both or by
+  /// none.
   std::string State(bool second) const {
     PolicyText p = OneRule("p", {Object("In", {"/none"})}, {Override(EIO)}), q = p;
     q.name = "q";
@@ -73,7 +78,8 @@ class Fire : public ::testing::Test {
   /// New strings, and a set of them.
   static PolicyText Bulk(int number, int values) {
     std::vector<std::string> paths;
-    for (int i = 0; i < values; ++i) paths.push_back("/opt/" + std::to_string(number) + "/program-" + std::to_string(i));
+    for (int i = 0; i < values; ++i)
+      paths.push_back("/opt/" + std::to_string(number) + "/program-" + std::to_string(i));
     return OneRule("bulk", {Object("In", paths)}, {NoPost()});
   }
   static const Tally& TallyOf(const Workers& workers, char program) {
@@ -87,20 +93,24 @@ class Fire : public ::testing::Test {
 };
 
 TEST_F(Fire, EveryVerdictIsOfOneImage) {
-  const uint64_t flips_min = Setting("GATEHOUSE_FLIPS", 300), runs_min = Setting("GATEHOUSE_RUNS", 4000);
+  const uint64_t flips_min = Setting("GATEHOUSE_FLIPS", 300),
+                 runs_min = Setting("GATEHOUSE_RUNS", 4000);
   (void)Must(gatehouse_.AddWorkload(cgroup_.path(), {}));
   Must(gatehouse_.Apply(OneRule("everything", {}, {NoPost()})));
   Must(gatehouse_.Apply(State(false)));
   const uint64_t arena_before = gatehouse_.kernel().status().image.arena_bytes;
 
-  Workers workers({{.cgroup = cgroup_.path(), .programs = {a_, b_, c_}, .processes = kProcesses}}, std::nullopt, 0);
+  Workers workers({{.cgroup = cgroup_.path(), .programs = {a_, b_, c_}, .processes = kProcesses}},
+                  std::nullopt, 0);
   EventCounter events(gatehouse_);
   std::deque<std::pair<Cgroup, bind::WorkloadId>> others;
   uint64_t flips = 0;
   for (; flips < flips_min || workers.Runs() < runs_min; ++flips) {
     Must(gatehouse_.Apply(State(flips % 2 == 0)));
     if (flips % 3 == 0) {  // workloads come and go
-      auto& [cgroup, id] = others.emplace_back(std::piecewise_construct, std::forward_as_tuple("w" + std::to_string(flips)), std::forward_as_tuple(0));
+      auto& [cgroup, id] = others.emplace_back(std::piecewise_construct,
+                                               std::forward_as_tuple("w" + std::to_string(flips)),
+                                               std::forward_as_tuple(0));
       id = Must(gatehouse_.AddWorkload(cgroup.path(), {}))->id;
       if (others.size() > 8) {
         Must(gatehouse_.RemoveWorkload(others.front().second));
@@ -115,8 +125,9 @@ TEST_F(Fire, EveryVerdictIsOfOneImage) {
   workers.Stop();
   const uint64_t p = events.Finish("p"), q = events.Finish("q");
   const uint64_t lost = gatehouse_.Counter("events_lost_policy");
-  std::cout << flips << " flips, " << workers.Runs() << " programs run, " << lost << " events lost, arena from "
-            << arena_before << " to " << gatehouse_.kernel().status().image.arena_bytes << " bytes\n";
+  std::cout << flips << " flips, " << workers.Runs() << " programs run, " << lost
+            << " events lost, arena from " << arena_before << " to "
+            << gatehouse_.kernel().status().image.arena_bytes << " bytes\n";
 
   const Tally &a = TallyOf(workers, 'a'), &b = TallyOf(workers, 'b'), &c = TallyOf(workers, 'c');
   EXPECT_EQ(c.allowed, 0) << "a mixture that refuses nothing";
@@ -138,15 +149,19 @@ TEST_F(Fire, EveryVerdictIsOfOneImage) {
   // Each refusal was by one policy, and told once: more would be a mixture that refuses twice.
   EXPECT_EQ(p + q + lost, a.Refused() + b.Refused() + c.Refused());
   EXPECT_EQ(events.Finish("unknown"), 0);
-  EXPECT_EQ(gatehouse_.Hits("everything"), workers.Runs()) << "while the arena was replaced under it";
-  EXPECT_GT(gatehouse_.kernel().status().image.arena_bytes, arena_before) << "the arena grew meanwhile";
+  EXPECT_EQ(gatehouse_.Hits("everything"), workers.Runs())
+      << "while the arena was replaced under it";
+  EXPECT_GT(gatehouse_.kernel().status().image.arena_bytes, arena_before)
+      << "the arena grew meanwhile";
   EXPECT_EQ(gatehouse_.Counter("scratch_exhausted"), 0);
 }
 
 TEST_F(Fire, WorkloadThatIsReplacedIsNeverWithoutPolicy) {
   // The policies of a workload change with its labels; one of two lists holds at every moment.
-  const uint64_t flips_min = Setting("GATEHOUSE_FLIPS", 300), runs_min = Setting("GATEHOUSE_RUNS", 4000);
-  PolicyText even = OneRule("even", {Object("NotIn", {a_})}, {Override(EACCES)}), odd = OneRule("odd", {Object("NotIn", {b_})}, {Override(EBUSY)});
+  const uint64_t flips_min = Setting("GATEHOUSE_FLIPS", 300),
+                 runs_min = Setting("GATEHOUSE_RUNS", 4000);
+  PolicyText even = OneRule("even", {Object("NotIn", {a_})}, {Override(EACCES)}),
+             odd = OneRule("odd", {Object("NotIn", {b_})}, {Override(EBUSY)});
   even.pods = {{"side", "even"}};
   odd.pods = {{"side", "odd"}};
   Must(gatehouse_.Apply(Text(even) + Text(odd)));
@@ -154,7 +169,8 @@ TEST_F(Fire, WorkloadThatIsReplacedIsNeverWithoutPolicy) {
   identity.labels = {{"side", "even"}};
   const auto workload = Must(gatehouse_.AddWorkload(cgroup_.path(), identity));
 
-  Workers workers({{.cgroup = cgroup_.path(), .programs = {a_, b_, c_}, .processes = kProcesses}}, std::nullopt, 0);
+  Workers workers({{.cgroup = cgroup_.path(), .programs = {a_, b_, c_}, .processes = kProcesses}},
+                  std::nullopt, 0);
   EventCounter events(gatehouse_);
   for (uint64_t flips = 0; flips < flips_min || workers.Runs() < runs_min; ++flips) {
     Must(gatehouse_.Relabel(workload->id, {{"side", flips % 2 == 0 ? "odd" : "even"}}));
@@ -168,7 +184,8 @@ TEST_F(Fire, WorkloadThatIsReplacedIsNeverWithoutPolicy) {
     EXPECT_EQ(a.allowed + a.denied[EBUSY], a.Runs());
     EXPECT_EQ(b.allowed + b.denied[EACCES], b.Runs());
   }
-  EXPECT_EQ(told + gatehouse_.Counter("events_lost_policy"), a.Refused() + b.Refused() + c.Refused());
+  EXPECT_EQ(told + gatehouse_.Counter("events_lost_policy"),
+            a.Refused() + b.Refused() + c.Refused());
 }
 
 }  // namespace

@@ -33,11 +33,14 @@ kernel::Options WithBackend(kernel::Options options) {
 
 std::optional<kernel::Backend> BackendFromEnvironment() {
   const char* name = std::getenv("GATEHOUSE_BACKEND");
-  if (name == nullptr || std::string_view(name).empty() || std::string_view(name) == "auto") return std::nullopt;
-  for (const auto backend : {kernel::Backend::kLsm, kernel::Backend::kFmodRet, kernel::Backend::kSignal}) {
+  if (name == nullptr || std::string_view(name).empty() || std::string_view(name) == "auto")
+    return std::nullopt;
+  for (const auto backend :
+       {kernel::Backend::kLsm, kernel::Backend::kFmodRet, kernel::Backend::kSignal}) {
     if (std::string_view(name) == kernel::BackendName(backend)) return backend;
   }
-  throw std::runtime_error(std::string("GATEHOUSE_BACKEND is lsm, fmod_ret or signal, not ") + name);
+  throw std::runtime_error(std::string("GATEHOUSE_BACKEND is lsm, fmod_ret or signal, not ") +
+                           name);
 }
 
 kernel::Options DefaultOptions() {
@@ -51,10 +54,11 @@ const event::ProcessRecord& Event::process() const {
 }
 
 std::ostream& operator<<(std::ostream& out, const Posted& posted) {
-  return out << "{pid " << posted.pid << ", policy " << posted.policy << ", object " << posted.object << ", hook "
-             << posted.hook << ", selector " << posted.selector << ", actions " << posted.actions << ", error "
-             << posted.error << ", signal " << posted.signal << ", flags " << posted.flags << ", unreadable "
-             << posted.unreadable << ", workload " << posted.workload << "}";
+  return out << "{pid " << posted.pid << ", policy " << posted.policy << ", object "
+             << posted.object << ", hook " << posted.hook << ", selector " << posted.selector
+             << ", actions " << posted.actions << ", error " << posted.error << ", signal "
+             << posted.signal << ", flags " << posted.flags << ", unreadable " << posted.unreadable
+             << ", workload " << posted.workload << "}";
 }
 
 Posted ToPosted(const Event& event) {
@@ -93,7 +97,8 @@ Gatehouse::Gatehouse(kernel::Options options)
   (void)Must(kernel_->Track(kMarkerWorkload, marker_.path()));
 }
 
-Result<void> Gatehouse::Change(const std::function<Result<void>(bind::Resolver::Transaction&)>& change) {
+Result<void> Gatehouse::Change(
+    const std::function<Result<void>(bind::Resolver::Transaction&)>& change) {
   auto transaction = resolver_.Begin();
   GH_TRY(change(transaction));
   GH_ASSIGN(const bind::Delta delta, transaction.Stage());
@@ -125,22 +130,26 @@ Result<void> Gatehouse::Apply(std::string_view text) {
 }
 
 Result<void> Gatehouse::Remove(const std::string& name) {
-  return Change([&](bind::Resolver::Transaction& transaction) { return transaction.Remove({name, ""}); });
+  return Change(
+      [&](bind::Resolver::Transaction& transaction) { return transaction.Remove({name, ""}); });
 }
 
 void Gatehouse::Reset() {
   std::vector<workload::WorkloadPtr> workloads = registry_.List();
   for (const workload::WorkloadPtr& workload : workloads) kernel_->Untrack(workload->id);
   Must(Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
-    for (const bind::PolicyStatus& status : resolver_.List()) GH_TRY(transaction.Remove(status.key));
-    for (const workload::WorkloadPtr& workload : workloads) transaction.RemoveWorkload(workload->id);
+    for (const bind::PolicyStatus& status : resolver_.List())
+      GH_TRY(transaction.Remove(status.key));
+    for (const workload::WorkloadPtr& workload : workloads)
+      transaction.RemoveWorkload(workload->id);
     return {};
   }));
   for (const workload::WorkloadPtr& workload : workloads) Must(registry_.Remove(workload->id));
   (void)Must(kernel_->PollEvents(std::chrono::milliseconds(0), [](std::span<const std::byte>) {}));
 }
 
-Result<workload::WorkloadPtr> Gatehouse::AddWorkload(const std::string& cgroup, workload::Workload identity) {
+Result<workload::WorkloadPtr> Gatehouse::AddWorkload(const std::string& cgroup,
+                                                     workload::Workload identity) {
   identity.cgroup = cgroup;
   GH_ASSIGN(workload::WorkloadPtr workload, registry_.Add(std::move(identity)));
   GH_TRY(Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
@@ -176,7 +185,8 @@ Event Gatehouse::Read(std::span<const std::byte> bytes) {
   Event event;
   event.bytes = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
   event.record = Must(event::Decode(*event.bytes));
-  if (const auto* policy = event.AsPolicy()) event.policy = KeyOf(resolver_.instances(), policy->instance);
+  if (const auto* policy = event.AsPolicy())
+    event.policy = KeyOf(resolver_.instances(), policy->instance);
   event.enriched = enricher_.Enrich(event.record);
   return event;
 }
@@ -187,15 +197,18 @@ std::vector<Event> Gatehouse::TakeEvents() {
   bool marked = false;
   const auto deadline = std::chrono::steady_clock::now() + kEventsTimeout;
   while (!marked) {
-    if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("the marker's event does not come");
-    (void)Must(kernel_->PollEvents(std::chrono::milliseconds(100), [&](std::span<const std::byte> bytes) {
-      Event event = Read(bytes);
-      if (event.process().workload != kMarkerWorkload) {
-        events.push_back(std::move(event));
-      } else if (event.AsExit() != nullptr && event.process().key.pid == static_cast<uint32_t>(mark.pid)) {
-        marked = true;
-      }
-    }));
+    if (std::chrono::steady_clock::now() > deadline)
+      throw std::runtime_error("the marker's event does not come");
+    (void)Must(
+        kernel_->PollEvents(std::chrono::milliseconds(100), [&](std::span<const std::byte> bytes) {
+          Event event = Read(bytes);
+          if (event.process().workload != kMarkerWorkload) {
+            events.push_back(std::move(event));
+          } else if (event.AsExit() != nullptr &&
+                     event.process().key.pid == static_cast<uint32_t>(mark.pid)) {
+            marked = true;
+          }
+        }));
   }
   return events;
 }
@@ -224,7 +237,8 @@ uint64_t Gatehouse::Counter(std::string_view name) const {
   throw std::runtime_error("there is no counter " + std::string(name));
 }
 
-// ---- suites ----------------------------------------------------------------------------------------
+// ---- suites
+// ----------------------------------------------------------------------------------------
 
 std::unique_ptr<Gatehouse> KernelTest::gatehouse_;
 

@@ -44,9 +44,15 @@ struct Event {
   std::string policy;  ///< key of the record's policy; "" for base events
   event::EventPtr enriched;
 
-  [[nodiscard]] const event::PolicyRecord* AsPolicy() const { return std::get_if<event::PolicyRecord>(&record); }
-  [[nodiscard]] const event::ExecRecord* AsExec() const { return std::get_if<event::ExecRecord>(&record); }
-  [[nodiscard]] const event::ExitRecord* AsExit() const { return std::get_if<event::ExitRecord>(&record); }
+  [[nodiscard]] const event::PolicyRecord* AsPolicy() const {
+    return std::get_if<event::PolicyRecord>(&record);
+  }
+  [[nodiscard]] const event::ExecRecord* AsExec() const {
+    return std::get_if<event::ExecRecord>(&record);
+  }
+  [[nodiscard]] const event::ExitRecord* AsExit() const {
+    return std::get_if<event::ExitRecord>(&record);
+  }
   [[nodiscard]] const event::ProcessRecord& process() const;
 };
 
@@ -75,7 +81,8 @@ std::ostream& operator<<(std::ostream& out, const Posted& posted);
 /// Base events of workloads alone, as TakeEvents needs them.
 [[nodiscard]] kernel::Options DefaultOptions();
 
-/// A loaded kernel and all in front of it and behind it. Errors in the making throw. Not thread-safe.
+/// A loaded kernel and all in front of it and behind it. Errors in the making throw. Not
+/// thread-safe.
 class Gatehouse {
  public:
   explicit Gatehouse(kernel::Options options = DefaultOptions());
@@ -88,7 +95,9 @@ class Gatehouse {
   /// Whether Override gives an errno; else it kills.
   [[nodiscard]] bool denies() const { return kernel_->backend() != kernel::Backend::kSignal; }
   /// What a program gets that a policy denies with `error`.
-  [[nodiscard]] Outcome Denial(int error) const { return denies() ? Denied(error) : Killed(SIGKILL); }
+  [[nodiscard]] Outcome Denial(int error) const {
+    return denies() ? Denied(error) : Killed(SIGKILL);
+  }
   /// gh_policy_event_flags of an Override in mode enforce.
   [[nodiscard]] int DenialFlags() const { return denies() ? 0 : GH_POLICY_BY_SIGNAL; }
   /// Whether matchBinaries works on the hook.
@@ -143,8 +152,8 @@ class Gatehouse {
   Cgroup marker_;  // a program run here marks the end of what TakeEvents waits for
 };
 
-/// A suite with one loaded kernel; each test begins without policies and workloads. After each test nothing may have been
-/// lost or unreadable but what the test expects.
+/// A suite with one loaded kernel; each test begins without policies and workloads. After each test
+/// nothing may have been lost or unreadable but what the test expects.
 class KernelTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite();

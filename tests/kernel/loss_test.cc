@@ -27,18 +27,20 @@ TEST(Loss, FullRingBufferLosesEventsButNoVerdict) {
 
   // What came and what was lost is everything that happened.
   uint64_t execs = 0, exits = 0, posted = 0;
-  (void)Must(gatehouse.kernel().PollEvents(std::chrono::milliseconds(1000), [&](std::span<const std::byte> bytes) {
-    const Event event = gatehouse.Read(bytes);
-    execs += event.AsExec() != nullptr;
-    exits += event.AsExit() != nullptr;
-    posted += event.AsPolicy() != nullptr;
-  }));
+  (void)Must(gatehouse.kernel().PollEvents(std::chrono::milliseconds(1000),
+                                           [&](std::span<const std::byte> bytes) {
+                                             const Event event = gatehouse.Read(bytes);
+                                             execs += event.AsExec() != nullptr;
+                                             exits += event.AsExit() != nullptr;
+                                             posted += event.AsPolicy() != nullptr;
+                                           }));
   EXPECT_GT(execs + exits + posted, 0);
   EXPECT_GT(gatehouse.Counter("events_lost_policy"), 0);
   EXPECT_GT(gatehouse.Counter("events_lost_exit"), 0);
   EXPECT_EQ(posted + gatehouse.Counter("events_lost_policy"), kRuns);
   EXPECT_EQ(exits + gatehouse.Counter("events_lost_exit"), 2 * kRuns);
-  // Where the verdict comes behind the execve, or kills in the midst of it, denied programs may have begun as well.
+  // Where the verdict comes behind the execve, or kills in the midst of it, denied programs may
+  // have begun as well.
   EXPECT_GE(execs + gatehouse.Counter("events_lost_exec"), kRuns);
   EXPECT_LE(execs + gatehouse.Counter("events_lost_exec"), gatehouse.denies() ? kRuns : 2 * kRuns);
 

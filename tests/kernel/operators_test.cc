@@ -32,7 +32,9 @@ std::string Name(const std::string& path) { return path.substr(path.rfind('/') +
 
 std::vector<std::string> Path(const std::string& path) { return {path}; }
 std::vector<std::string> OtherPath(const std::string& path) { return {Directory(path) + "/other"}; }
-std::vector<std::string> Shorter(const std::string& path) { return {path.substr(0, path.size() - 1)}; }
+std::vector<std::string> Shorter(const std::string& path) {
+  return {path.substr(0, path.size() - 1)};
+}
 std::vector<std::string> Longer(const std::string& path) { return {path + "x"}; }
 std::vector<std::string> AmongOthers(const std::string& path) {
   return {"/bin/sh", Directory(path) + "/other", path, "/zzz"};
@@ -51,11 +53,19 @@ std::vector<std::string> OnlyThousands(const std::string& path) {
   return values;
 }
 std::vector<std::string> Root(const std::string&) { return {"/"}; }
-std::vector<std::string> InDirectory(const std::string& path) { return {"/opt/", Directory(path) + "/"}; }
-std::vector<std::string> InOtherDirectory(const std::string& path) { return {"/opt/", Directory(path) + "x/"}; }
-std::vector<std::string> LastByte(const std::string& path) { return {path.substr(path.size() - 1)}; }
+std::vector<std::string> InDirectory(const std::string& path) {
+  return {"/opt/", Directory(path) + "/"};
+}
+std::vector<std::string> InOtherDirectory(const std::string& path) {
+  return {"/opt/", Directory(path) + "x/"};
+}
+std::vector<std::string> LastByte(const std::string& path) {
+  return {path.substr(path.size() - 1)};
+}
 std::vector<std::string> Tail(const std::string& path) { return {"/other", "/" + Name(path)}; }
-std::vector<std::string> OtherTail(const std::string& path) { return {"/other", "x/" + Name(path)}; }
+std::vector<std::string> OtherTail(const std::string& path) {
+  return {"/other", "x/" + Name(path)};
+}
 
 const OperatorCase kCases[] = {
     {"Equal", "Path", true, Path},
@@ -109,7 +119,8 @@ TEST_P(Operators, Object) {
   const std::string target = programs_.Add("bin/target");
   EXPECT_EQ(cgroup.Run(target), Allowed()) << "positive control";
 
-  Must(gatehouse().Apply(OneRule("one", {Object(GetParam().op, GetParam().values(target))}, {Override(EACCES)})));
+  Must(gatehouse().Apply(
+      OneRule("one", {Object(GetParam().op, GetParam().values(target))}, {Override(EACCES)})));
   const Attempt attempt = cgroup.Try(target);
   const std::vector<Posted> posted = gatehouse().TakePosted();
   if (!GetParam().holds) {
@@ -135,8 +146,9 @@ TEST_P(Operators, Binary) {
   const std::string caller = programs_.Add("sbin/caller"), target = programs_.Add("bin/target");
   EXPECT_EQ(cgroup.TryChain({caller, target}).outcome, Allowed()) << "positive control";
 
-  const PolicyText policy = OneRule("one", {Binary(GetParam().op, GetParam().values(caller)), Object("Equal", {target})},
-                                    {Override(EACCES)});
+  const PolicyText policy =
+      OneRule("one", {Binary(GetParam().op, GetParam().values(caller)), Object("Equal", {target})},
+              {Override(EACCES)});
   if (!gatehouse().KnowsBinary()) {
     const auto refused = gatehouse().Apply(policy);
     ASSERT_FALSE(refused.has_value());
@@ -185,7 +197,8 @@ class Values : public KernelTest {
 };
 
 TEST_F(Values, PathsOfAnyLength) {
-  for (const size_t length : {64, 65, 66, 67, 68, 69, 70, 71, 72, 127, 128, 255, 256, 1023, 1024, 4094, 4095}) {
+  for (const size_t length :
+       {64, 65, 66, 67, 68, 69, 70, 71, 72, 127, 128, 255, 256, 1023, 1024, 4094, 4095}) {
     SCOPED_TRACE(length);
     const std::string program = programs_.AddOfLength(length);
     ASSERT_EQ(program.size(), length);
@@ -279,10 +292,12 @@ TEST_F(Values, PathOverPathMaxIsInNoSet) {
 TEST_F(Values, EmptySet) {
   const std::string program = programs_.Add("program");
   const auto apply = [&](const char* op) {
-    PolicyText policy = OneRule("empty", {FilterText{op, {}, false, "programs"}}, {Override(EPERM)});
+    PolicyText policy =
+        OneRule("empty", {FilterText{op, {}, false, "programs"}}, {Override(EPERM)});
     policy.variables = {"programs"};
     BindingText binding{.name = "none", .template_name = "empty", .values = {{"programs", {}}}};
-    EXPECT_FALSE(gatehouse().Apply(Text(policy) + Text(binding)).has_value()) << "no text says that";
+    EXPECT_FALSE(gatehouse().Apply(Text(policy) + Text(binding)).has_value())
+        << "no text says that";
     binding.values["programs"] = {"/none"};
     auto documents = policy::Parse(Text(policy) + Text(binding), "test").value();
     std::get<policy::Binding>(documents[1].object).values.at("programs").literals.clear();
@@ -291,7 +306,8 @@ TEST_F(Values, EmptySet) {
       return {};
     }));
   };
-  for (const char* op : {"Equal", "In", "Prefix", "Postfix", "NotEqual", "NotIn", "NotPrefix", "NotPostfix"}) {
+  for (const char* op :
+       {"Equal", "In", "Prefix", "Postfix", "NotEqual", "NotIn", "NotPrefix", "NotPostfix"}) {
     gatehouse().Reset();
     Workload(cgroup_.path());
     apply(op);

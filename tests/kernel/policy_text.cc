@@ -54,7 +54,8 @@ Json ToSelector(const LabelText& labels) {
 }
 
 std::string Document(const char* kind, const Json& metadata, const Json& spec) {
-  const Json document{{"apiVersion", "cilium.io/v1alpha1"}, {"kind", kind}, {"metadata", metadata}, {"spec", spec}};
+  const Json document{
+      {"apiVersion", "cilium.io/v1alpha1"}, {"kind", kind}, {"metadata", metadata}, {"spec", spec}};
   return "---\n" + document.dump() + "\n";
 }
 
@@ -64,10 +65,12 @@ std::string Text(const PolicyText& policy) {
   Json metadata{{"name", policy.name}};
   if (!policy.ns.empty()) metadata["namespace"] = policy.ns;
   Json spec = Json::object();
-  for (const std::string& variable : policy.variables) spec["variables"].push_back({{"name", variable}});
+  for (const std::string& variable : policy.variables)
+    spec["variables"].push_back({{"name", variable}});
   if (policy.variables.empty()) spec["podSelector"] = ToSelector(policy.pods);
   if (policy.monitor) spec["options"].push_back({{"name", "policy-mode"}, {"value", "monitor"}});
-  for (const HookText& hook : policy.hooks) spec[hook.lsm ? "lsmhooks" : "kprobes"].push_back(ToJson(hook));
+  for (const HookText& hook : policy.hooks)
+    spec[hook.lsm ? "lsmhooks" : "kprobes"].push_back(ToJson(hook));
   const char* kind = !policy.variables.empty() ? "TracingPolicyTemplate"
                      : policy.ns.empty()       ? "TracingPolicy"
                                                : "TracingPolicyNamespaced";
@@ -75,7 +78,8 @@ std::string Text(const PolicyText& policy) {
 }
 
 std::string Text(const BindingText& binding) {
-  Json spec{{"templateRef", {{"name", binding.template_name}}}, {"podSelector", ToSelector(binding.pods)}};
+  Json spec{{"templateRef", {{"name", binding.template_name}}},
+            {"podSelector", ToSelector(binding.pods)}};
   if (binding.override_allowed) {
     spec["overrideAllowed"] = true;
     spec["overridePriority"] = binding.override_priority;
@@ -87,7 +91,8 @@ std::string Text(const BindingText& binding) {
   return Document("TracingPolicyBinding", {{"name", binding.name}}, spec);
 }
 
-PolicyText OneRule(std::string name, std::vector<FilterText> filters, std::vector<ActionText> actions) {
+PolicyText OneRule(std::string name, std::vector<FilterText> filters,
+                   std::vector<ActionText> actions) {
   HookText hook;
   hook.selectors.push_back({std::move(filters), std::move(actions)});
   PolicyText policy;

@@ -13,7 +13,7 @@ namespace gatehouse::test {
 struct FilterText {
   std::string op = {};
   std::vector<std::string> values = {};
-  bool binary = false;   ///< matchBinaries, else matchArgs on argument 0
+  bool binary = false;        ///< matchBinaries, else matchArgs on argument 0
   std::string variable = {};  ///< in the place of the values
 };
 [[nodiscard]] inline FilterText Object(std::string op, std::vector<std::string> values) {
@@ -54,8 +54,8 @@ using LabelText = std::map<std::string, std::string>;
 
 struct PolicyText {
   std::string name = "policy";
-  std::string ns = {};      ///< not empty: TracingPolicyNamespaced
-  LabelText pods = {};      ///< podSelector.matchLabels; {} selects every workload
+  std::string ns = {};  ///< not empty: TracingPolicyNamespaced
+  LabelText pods = {};  ///< podSelector.matchLabels; {} selects every workload
   std::vector<HookText> hooks = {};
   bool monitor = false;
   std::vector<std::string> variables = {};  ///< not empty: TracingPolicyTemplate

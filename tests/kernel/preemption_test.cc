@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many processes of two workloads on one CPU: what a program of one was doing when it was preempted must never show in an
-// event or a verdict of the other.
+// Many processes of two workloads on one CPU: what a program of one was doing when it was preempted
+// must never show in an event or a verdict of the other.
 #include <gmock/gmock.h>
 
 #include "fixture.h"
@@ -11,8 +11,9 @@ namespace gatehouse::test {
 namespace {
 
 constexpr int kCpu = 0;
-constexpr size_t kProcesses = 12;   // of each workload
-constexpr size_t kPathBytes = 3500;  // the longer the path, the longer a program can be preempted in its midst
+constexpr size_t kProcesses = 12;  // of each workload
+constexpr size_t kPathBytes =
+    3500;  // the longer the path, the longer a program can be preempted in its midst
 
 TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
   const uint64_t rounds = Setting("GATEHOUSE_ROUNDS", 40);
@@ -22,7 +23,8 @@ TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
   Gatehouse gatehouse(options);
   const Cgroup left_cgroup("left"), right_cgroup("right");
   ProgramTree left_programs, right_programs;
-  const std::string left = left_programs.AddOfLength(kPathBytes), right = right_programs.AddOfLength(kPathBytes + 1);
+  const std::string left = left_programs.AddOfLength(kPathBytes),
+                    right = right_programs.AddOfLength(kPathBytes + 1);
 
   workload::Workload identity;
   identity.labels = {{"side", "left"}};
@@ -35,9 +37,10 @@ TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
   right_policy.pods = {{"side", "right"}};
   Must(gatehouse.Apply(Text(left_policy) + Text(right_policy)));
 
-  Workers workers({{.cgroup = left_cgroup.path(), .programs = {left, right}, .processes = kProcesses},
-                   {.cgroup = right_cgroup.path(), .programs = {right, left}, .processes = kProcesses}},
-                  kCpu, rounds);
+  Workers workers(
+      {{.cgroup = left_cgroup.path(), .programs = {left, right}, .processes = kProcesses},
+       {.cgroup = right_cgroup.path(), .programs = {right, left}, .processes = kProcesses}},
+      kCpu, rounds);
   workers.Wait();
 
   const uint64_t runs = kProcesses * rounds;
@@ -45,7 +48,9 @@ TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
     SCOPED_TRACE(plan == 0 ? "left" : "right");
     EXPECT_EQ(workers.tally(plan, 0).allowed, runs);
     const Tally& refused = workers.tally(plan, 1);
-    EXPECT_EQ(gatehouse.denies() ? refused.denied[plan == 0 ? EACCES : EBUSY] : refused.killed[SIGKILL], runs);
+    EXPECT_EQ(
+        gatehouse.denies() ? refused.denied[plan == 0 ? EACCES : EBUSY] : refused.killed[SIGKILL],
+        runs);
   }
 
   std::map<std::string, uint64_t> told;
@@ -54,7 +59,8 @@ TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
     ASSERT_TRUE(is_left || event.process().workload == right_workload->id);
     if (const auto* exec = event.AsExec()) {
       const std::string& own = is_left ? left : right;
-      // Where a kill comes in the midst of the execve, the refused program's exec may still be told.
+      // Where a kill comes in the midst of the execve, the refused program's exec may still be
+      // told.
       ASSERT_TRUE(exec->binary == own || !gatehouse.denies()) << exec->binary;
       ASSERT_EQ(exec->binary, exec->args);
       continue;

@@ -24,9 +24,12 @@ void RunOnce(const std::string& program, Tally& tally) {
   std::array<char*, 2> argv{const_cast<char*>(program.c_str()), nullptr};
   char* environment = nullptr;
   pid_t child = 0;
-  const int error = posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), &environment);
+  const int error =
+      posix_spawn(&child, program.c_str(), nullptr, nullptr, argv.data(), &environment);
   if (error != 0) {
-    ++(error > 0 && error < static_cast<int>(Tally::kErrnos) ? tally.denied[static_cast<size_t>(error)] : tally.other);
+    ++(error > 0 && error < static_cast<int>(Tally::kErrnos)
+           ? tally.denied[static_cast<size_t>(error)]
+           : tally.other);
     return;
   }
   int status = 0;
@@ -48,13 +51,15 @@ uint64_t Tally::Refused() const {
   return sum;
 }
 
-Workers::Workers(std::vector<WorkerPlan> plans, std::optional<int> cpu, uint64_t rounds) : plans_(std::move(plans)) {
+Workers::Workers(std::vector<WorkerPlan> plans, std::optional<int> cpu, uint64_t rounds)
+    : plans_(std::move(plans)) {
   size_t tallies = 0;
   for (const WorkerPlan& plan : plans_) {
     first_tally_.push_back(tallies);
     tallies += plan.programs.size();
   }
-  void* memory = mmap(nullptr, MemoryBytes(tallies), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* memory = mmap(nullptr, MemoryBytes(tallies), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) throw std::runtime_error("no memory to share with workers");
   tallies_ = {static_cast<Tally*>(memory), tallies};  // zeroed, which is how every counter begins
   stopping_ = reinterpret_cast<std::atomic<bool>*>(tallies_.data() + tallies);
@@ -85,7 +90,8 @@ Workers::~Workers() {
 
 void Workers::Work(const WorkerPlan& plan, size_t first_tally, uint64_t rounds) const {
   for (uint64_t round = 0; !*stopping_ && (rounds == 0 || round < rounds); ++round) {
-    for (size_t i = 0; i < plan.programs.size(); ++i) RunOnce(plan.programs[i], tallies_[first_tally + i]);
+    for (size_t i = 0; i < plan.programs.size(); ++i)
+      RunOnce(plan.programs[i], tallies_[first_tally + i]);
   }
 }
 

@@ -32,10 +32,12 @@ struct WorkerPlan {
   size_t processes = 1;
 };
 
-/// Processes that run programs while the test does something else. The test must have no other threads when it makes them.
+/// Processes that run programs while the test does something else. The test must have no other
+/// threads when it makes them.
 class Workers {
  public:
-  /// Begin at once. `cpu`: all on that one. `rounds`: how often each process runs all its programs; 0: until Stop.
+  /// Begin at once. `cpu`: all on that one. `rounds`: how often each process runs all its programs;
+  /// 0: until Stop.
   Workers(std::vector<WorkerPlan> plans, std::optional<int> cpu, uint64_t rounds);
   ~Workers();
   Workers(const Workers&) = delete;
@@ -54,8 +56,8 @@ class Workers {
   void Work(const WorkerPlan& plan, size_t first_tally, uint64_t rounds) const;
 
   std::vector<WorkerPlan> plans_;
-  std::vector<size_t> first_tally_;  // by plan
-  std::span<Tally> tallies_;  // in memory shared with the workers
+  std::vector<size_t> first_tally_;        // by plan
+  std::span<Tally> tallies_;               // in memory shared with the workers
   std::atomic<bool>* stopping_ = nullptr;  // behind them
   std::vector<pid_t> children_;
 };
