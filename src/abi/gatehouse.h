@@ -9,7 +9,7 @@
  * but for the hit counters. Records never straddle a page: each is aligned to its (power of two)
  * size.
  *
- *   root -> workloads[slot] -> group -> gate (one per hook)
+ *   root -> chunks[] -> by workload's slot: group -> gate (one per hook)
  *                gate -> policies[] -> rules[] -> filters[] -> set of string ids
  *        -> slots[], digests[]: string -> id
  */
@@ -58,6 +58,7 @@ enum gh_arena_geometry {
   GH_PAGE_BYTES = 4096,
   GH_WORD_BYTES = 4,
   GH_PAGE_WORDS = GH_PAGE_BYTES / GH_WORD_BYTES,
+  GH_CHUNK_SLOTS = 128, /* workloads whose groups lie together */
 };
 
 struct gh_page {
@@ -91,14 +92,17 @@ enum gh_action {
   GH_ACTION_SIGNAL = 1 << 2,
 };
 
+/* Groups of workloads are in two levels, so that a change of a few writes a few hundred words,
+ * whatever their number: chunk slot / GH_CHUNK_SLOTS, and in it word slot % GH_CHUNK_SLOTS. */
 struct gh_root {
-  gh_u32 workloads;   /* by slot, the address of the workload's group, or 0 */
-  gh_u32 n_workloads; /* a slot from here on has no group; slot 0 is the host */
-  gh_u32 slots;       /* hash table of string ids by digest; 0 is free */
-  gh_u32 slots_mask;  /* number of slots - 1 */
-  gh_u32 digests;     /* array of struct gh_digest by string id */
-  gh_u32 generation;  /* counts publications */
-  gh_u32 reserved[2];
+  gh_u32 host;       /* address of the group of what is in no workload (slot 0), or 0 */
+  gh_u32 chunks;     /* n_chunks words: addresses of chunks; 0: none of its slots has a group */
+  gh_u32 n_chunks;   /* a slot in a chunk from here on has no group */
+  gh_u32 slots;      /* hash table of string ids by digest; 0 is free */
+  gh_u32 slots_mask; /* number of slots - 1 */
+  gh_u32 digests;    /* array of struct gh_digest by string id */
+  gh_u32 generation; /* counts publications */
+  gh_u32 reserved;
 };
 GH_STATIC_ASSERT(sizeof(struct gh_root) == 32, "gh_root");
 
@@ -172,7 +176,7 @@ GH_STATIC_ASSERT(sizeof(struct gh_filter) == 16, "gh_filter");
 
 /* Value of the map cgroup id -> workload. Descendants of a workload's cgroup carry its value. */
 struct gh_cgroup {
-  gh_u32 slot;     /* index into gh_root.workloads */
+  gh_u32 slot;     /* where gh_root has the workload's group; 0: it is the host's */
   gh_u32 workload; /* the agent's number for the workload, given back in events */
 };
 

@@ -159,14 +159,22 @@ static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address,
   return verdict;
 }
 
+/* The address of the group of a workload, or 0. */
+static __always_inline __u32 group_of(const struct gh_root* root, __u32 slot) {
+  if (slot == 0) return root->host;
+  if (slot / GH_CHUNK_SLOTS >= root->n_chunks) return 0;
+  __u32 chunk = word_at(root->chunks + slot / GH_CHUNK_SLOTS);
+  return chunk ? word_at(chunk + slot % GH_CHUNK_SLOTS) : 0;
+}
+
 /* The whole way, in the image at `root_address`, for the program that `bprm` is about to run: a
  * negative errno, or 0. */
 static __always_inline int gate(__u32 hook, __u32 root_address, struct linux_binprm* bprm) {
   struct gh_cgroup* cgroup = current_cgroup();
   __u32 slot = cgroup ? cgroup->slot : 0;
   struct gh_root* root = record_at(struct gh_root, root_address);
-  if (!root || slot >= root->n_workloads) return 0;
-  struct gh_group* group = record_at(struct gh_group, word_at(root->workloads + slot));
+  if (!root) return 0;
+  struct gh_group* group = record_at(struct gh_group, group_of(root, slot));
   if (!group || hook >= GH_HOOK_COUNT) return 0;
   __u32 gate_address = group->gate[hook];
   if (!gate_address) return 0;

@@ -16,7 +16,6 @@ namespace {
 constexpr uint32_t kReservedWords = 8;  // word 0 publishes; no record lies at address 0
 constexpr uint32_t kGrowPages = 64;     // the arena grows by at least that much,
 constexpr uint32_t kGrowFraction = 8;   // and by this part of its size
-constexpr uint32_t kTableStep = 64;     // workloads
 constexpr uint32_t kMinStringSlots = 1024;
 constexpr uint32_t kMinDigests = 512;
 
@@ -46,7 +45,9 @@ struct Image::Stage {
   std::unordered_map<const ValueSet*, StoredSet> sets;  // users: those of this stage
   GroupMap groups;
   std::vector<bind::WorkloadId> slots;  // of workloads that had none
-  Block table;
+  std::map<uint32_t, Block> chunks;     // that change; no words: without any group
+  Block directory;                      // if there is one
+  uint32_t host = 0;
   Block root;
 };
 
@@ -262,17 +263,20 @@ Result<void> Image::StageGroup(Stage& stage, const GroupKey& key) {
   return {};
 }
 
-Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
+void Image::TakeSlots(Stage& stage, const bind::Delta& delta) {
   for (const auto& [workload, key] : delta.groups) {
-    if (!key.empty()) stage.slots.push_back(workload);
+    if (key.empty() || FindSlot(workload)) continue;
+    (void)SlotOf(workload);
+    stage.slots.push_back(workload);
   }
-  std::erase_if(stage.slots, [this](bind::WorkloadId id) {
-    return id == bind::kHostWorkload || slot_of_.contains(id);
-  });
-  for (const bind::WorkloadId id : stage.slots) (void)SlotOf(id);
-  GH_ASSIGN(stage.table, Allocate(RoundUp(next_slot_, kTableStep), 1, 0));
-  stage.blocks.push_back(stage.table);
-  std::copy_n(At<uint32_t>(table_.address), table_.words, At<uint32_t>(stage.table.address));
+}
+
+/// Chunks in which a group changes are written anew, those without any group not at all; and the
+/// list of chunks if there is such a chunk.
+Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
+  TakeSlots(stage, delta);
+  stage.host = root_contents_.host;
+  std::map<uint32_t, Chunk> changed;
   for (const auto& [workload, key] : delta.groups) {
     const std::optional<uint32_t> slot = FindSlot(workload);
     if (!slot) continue;  // it had no group and gets none
@@ -281,9 +285,39 @@ Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
       const auto staged = stage.groups.find(key);
       address = staged != stage.groups.end() ? staged->second.address : groups_.at(key).address;
     }
-    *At<uint32_t>(stage.table.address + *slot) = address;
+    if (*slot == 0) {
+      stage.host = address;
+      continue;
+    }
+    const uint32_t index = *slot / GH_CHUNK_SLOTS;
+    const auto chunk = changed.try_emplace(index, Chunk{});
+    if (chunk.second) chunk.first->second = ReadChunk(index);
+    chunk.first->second.at(*slot % GH_CHUNK_SLOTS) = address;
   }
+  if (changed.empty()) return {};
+  for (const auto& [index, contents] : changed) {
+    Block& block = stage.chunks[index];
+    if (std::ranges::all_of(contents, [](uint32_t address) { return address == 0; })) continue;
+    GH_ASSIGN(block, Allocate(GH_CHUNK_SLOTS, 1, 0));
+    stage.blocks.push_back(block);
+    std::ranges::copy(contents, At<uint32_t>(block.address));
+  }
+  const uint32_t n_chunks = std::max(root_contents_.n_chunks, changed.rbegin()->first + 1);
+  GH_ASSIGN(stage.directory, Allocate(n_chunks, 1, 0));
+  stage.blocks.push_back(stage.directory);
+  auto* const directory = At<uint32_t>(stage.directory.address);
+  std::fill_n(directory, n_chunks, 0);
+  std::copy_n(At<uint32_t>(root_contents_.chunks), root_contents_.n_chunks, directory);
+  for (const auto& [index, block] : stage.chunks) directory[index] = block.address;
   return {};
+}
+
+Image::Chunk Image::ReadChunk(uint32_t index) {
+  Chunk chunk{};
+  if (const auto found = chunks_.find(index); found != chunks_.end()) {
+    std::copy_n(At<uint32_t>(found->second.address), chunk.size(), chunk.begin());
+  }
+  return chunk;
 }
 
 Result<void> Image::StageRoot(Stage& stage) {
@@ -356,15 +390,30 @@ void Image::RemoveInstance(bind::InstanceId id, Retired& retired) {
   instances_.erase(found);
 }
 
+void Image::CommitTable(Stage& stage, Retired& retired) {
+  if (stage.chunks.empty()) return;
+  if (directory_.words != 0) retired.blocks.push_back(directory_);
+  directory_ = stage.directory;
+  for (const auto& [index, block] : stage.chunks) {
+    if (const auto old = chunks_.find(index); old != chunks_.end()) {
+      retired.blocks.push_back(old->second);
+      chunks_.erase(old);
+    }
+    if (block.words != 0) chunks_.emplace(index, block);
+  }
+}
+
 void Image::Commit(Stage& stage, const bind::Delta& delta) {
   gh_root contents = root_contents_;
-  contents.workloads = stage.table.address;
-  contents.n_workloads = stage.table.words;
+  contents.host = stage.host;
+  if (!stage.chunks.empty()) {
+    contents.chunks = stage.directory.address;
+    contents.n_chunks = stage.directory.words;
+  }
   Publish(stage.root, contents);
 
   Retired& retired = retired_.back();
-  if (table_.words != 0) retired.blocks.push_back(table_);
-  table_ = stage.table;
+  CommitTable(stage, retired);
   for (auto& [set, stored] : stage.sets) {
     StoredSet& kept = sets_[set];
     kept.block = stored.block;

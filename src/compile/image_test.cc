@@ -56,9 +56,14 @@ class Reader {
     const auto begin = words_.begin() + filter.set;
     return id != 0 && std::binary_search(begin, begin + filter.count, id);
   }
+  [[nodiscard]] uint32_t GroupOf(const gh_root& root, uint32_t slot) const {
+    if (slot == 0) return root.host;
+    if (slot / GH_CHUNK_SLOTS >= root.n_chunks) return 0;
+    const uint32_t chunk = words_[root.chunks + slot / GH_CHUNK_SLOTS];
+    return chunk == 0 ? 0 : words_[chunk + slot % GH_CHUNK_SLOTS];
+  }
   [[nodiscard]] const gh_gate* Gate(uint32_t slot, gh_hook hook) const {
-    if (slot >= root().n_workloads) return nullptr;
-    const auto* group = At<gh_group>(words_[root().workloads + slot]);
+    const auto* group = At<gh_group>(GroupOf(root(), slot));
     return group == nullptr ? nullptr : At<gh_gate>(group->gate[hook]);
   }
   /// The policies whose first rule's first filter (exact) holds for `path`.
@@ -169,7 +174,7 @@ TEST_F(ImageTest, WhatWasReplacedIsUsedAgainOnlyAfterReclaim) {
   // A program that read the old root finds everything as it was.
   const Reader old(memory_.words(), key_);
   const auto* root = old.At<gh_root>(old_root);
-  const auto* group = old.At<gh_group>(memory_.words()[root->workloads + image_.SlotOf(1)]);
+  const auto* group = old.At<gh_group>(old.GroupOf(*root, image_.SlotOf(1)));
   const auto* gate = old.At<gh_gate>(group->gate[GH_HOOK_BPRM_CREDS_FOR_EXEC]);
   EXPECT_EQ(old.At<gh_rule>(memory_.words()[gate->policies])->policy, 1u);
   EXPECT_NE(old.IdOf("/a"), 0u);
@@ -293,6 +298,28 @@ TEST_F(ImageTest, AWorkloadMentionedAgainFindsItsGroup) {
   ASSERT_TRUE(image_.Apply({.added = {}, .removed = {1}, .groups = {{1, {}}}}));
   image_.Reclaim(image_.generation());
   EXPECT_EQ(image_.sizes().workloads, 1u);
+}
+
+// Slots of several chunks; a change writes those anew that it is about.
+TEST_F(ImageTest, GroupsOfManyWorkloads) {
+  constexpr bind::WorkloadId kWorkloads = 3 * GH_CHUNK_SLOTS;
+  bind::Delta all{
+      .added = {{1, AllowList({"/a"})}, {2, AllowList({"/b"})}}, .removed = {}, .groups = {}};
+  for (bind::WorkloadId id = 0; id < kWorkloads; ++id) all.groups.emplace_back(id, Ids{1});
+  ASSERT_TRUE(image_.Apply(all));
+  const gh_root before = Read().root();
+  const bind::WorkloadId changed = kWorkloads / 2;
+  ASSERT_TRUE(image_.Apply({.added = {}, .removed = {}, .groups = {{changed, {1, 2}}}}));
+  const gh_root after = Read().root();
+  for (bind::WorkloadId id = 0; id < kWorkloads; ++id) {
+    EXPECT_EQ(Matching(id, "/a"), id == changed ? Ids{2} : Ids{}) << id;
+  }
+  EXPECT_EQ(Matching(kWorkloads, "/b"), Ids{});
+  uint32_t rewritten = 0;
+  for (uint32_t chunk = 0; chunk < after.n_chunks; ++chunk) {
+    rewritten += memory_.words()[before.chunks + chunk] != memory_.words()[after.chunks + chunk];
+  }
+  EXPECT_EQ(rewritten, 1u);
 }
 
 TEST_F(ImageTest, AWorkloadWithoutGroupTakesNoSlot) {
