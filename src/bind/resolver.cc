@@ -34,7 +34,7 @@ Resolver::Transaction Resolver::Begin() { return Transaction(*this); }
 RecordPtr Resolver::SetRecord(const policy::Key& key, RecordPtr record) {
   RecordPtr old;
   if (const auto found = records_.find(key); found != records_.end()) {
-    old = std::move(found->second);
+    old = *found;
     records_.erase(found);
     if (old->kind != Kind::kTemplate) record_index_.Remove(*old);
     if (old->kind == Kind::kBinding) {
@@ -46,7 +46,7 @@ RecordPtr Resolver::SetRecord(const policy::Key& key, RecordPtr record) {
   if (record) {
     if (record->kind != Kind::kTemplate) record_index_.Add(*record);
     if (record->kind == Kind::kBinding) bindings_of_[record->template_name].insert(key);
-    records_.emplace(key, std::move(record));
+    records_.insert(std::move(record));
   }
   return old;
 }
@@ -67,7 +67,7 @@ workload::WorkloadPtr Resolver::SetWorkload(WorkloadId id, workload::WorkloadPtr
 
 const Record* Resolver::FindRecord(const policy::Key& key) const {
   const auto found = records_.find(key);
-  return found == records_.end() ? nullptr : found->second.get();
+  return found == records_.end() ? nullptr : found->get();
 }
 
 const Record* Resolver::FindTemplate(const Record& binding) const {
@@ -116,7 +116,7 @@ std::vector<WorkloadId> Resolver::WorkloadsOf(const Record& record) const {
 std::vector<PolicyStatus> Resolver::List() const {
   std::vector<PolicyStatus> all;
   all.reserve(records_.size());
-  for (const auto& [key, record] : records_) all.push_back(StatusOf(*record));
+  for (const RecordPtr& record : records_) all.push_back(StatusOf(*record));
   return all;
 }
 

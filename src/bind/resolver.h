@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <memory_resource>
 #include <optional>
 #include <set>
 #include <string>
@@ -118,6 +119,13 @@ class Resolver {
     }
   };
 
+  struct ByKey {
+    using is_transparent = void;
+    static const policy::Key& KeyOf(const RecordPtr& record) { return record->key; }
+    static const policy::Key& KeyOf(const policy::Key& key) { return key; }
+    bool operator()(const auto& a, const auto& b) const { return KeyOf(a) < KeyOf(b); }
+  };
+
   /// Inputs: the only two ways in which they change, each its own inverse. Null removes.
   RecordPtr SetRecord(const policy::Key& key, RecordPtr record);
   workload::WorkloadPtr SetWorkload(WorkloadId id, workload::WorkloadPtr workload);
@@ -143,7 +151,7 @@ class Resolver {
   Version next_version_ = 1;  // 0: no record
   InstanceId next_instance_ = 1;
 
-  std::map<policy::Key, RecordPtr> records_;
+  std::set<RecordPtr, ByKey> records_;
   std::map<std::string, std::set<policy::Key>, std::less<>> bindings_of_;  // by template name
   std::unordered_map<WorkloadId, workload::WorkloadPtr> workloads_;
   RecordIndex record_index_;
@@ -208,16 +216,19 @@ class Resolver::Transaction {
   [[nodiscard]] const compile::Program& ProgramOf(InstanceId id) const;
 
   Resolver& resolver_;
+  // Of these maps: what is here for a moment shall leave no gaps among what stays.
+  std::pmr::monotonic_buffer_resource memory_;
   std::vector<Undo> undo_;
-  std::set<WorkloadId> dirty_;
+  std::pmr::set<WorkloadId> dirty_{&memory_};
   bool staged_ = false;
   bool committed_ = false;
 
   // What Stage worked out:
-  std::map<WorkloadId, Outcome> outcomes_;
-  std::map<InstanceId, Instance> new_instances_;
-  std::map<InstanceKey, InstanceId> new_instance_of_;
-  std::map<InstanceId, int64_t> uses_;  // by how much Instance::workloads changes
+  std::pmr::map<WorkloadId, Outcome> outcomes_{&memory_};
+  std::pmr::map<InstanceId, Instance> new_instances_{&memory_};
+  std::pmr::map<InstanceKey, InstanceId> new_instance_of_{&memory_};
+  // By how much Instance::workloads changes.
+  std::pmr::map<InstanceId, int64_t> uses_{&memory_};
   std::vector<InstanceId> removed_;
 };
 

@@ -2,6 +2,7 @@
 #include "daemon/agent.h"
 
 #include <algorithm>
+#include <memory_resource>
 #include <set>
 
 namespace gatehouse::daemon {
@@ -52,9 +53,19 @@ struct Agent::Candidate {
 
 /// What a batch of candidates amounts to.
 struct Agent::Plan {
+  struct Place {
+    const Candidate* candidate;
+    uint32_t line;
+    [[nodiscard]] std::string ToString() const {
+      return candidate->source + ":" + std::to_string(line);
+    }
+  };
+
   bind::Resolver::Transaction transaction;
-  std::set<std::string> files;                   ///< whose policies may move among them
-  std::map<policy::Key, std::string> documents;  ///< where each is, as file:line
+  std::set<std::string, std::less<>> files;  ///< whose policies may move among them
+  /// In memory of its own: what is here for a moment shall leave no gaps among what stays.
+  std::pmr::monotonic_buffer_resource memory;
+  std::pmr::map<policy::Key, Place> documents{&memory};
 };
 
 std::string JoinDiagnostics(const std::vector<policy::Diagnostic>& diagnostics, size_t max_bytes) {
@@ -130,9 +141,10 @@ Result<Outcome> Agent::PlanDocument(const policy::Document& document, const Cand
                                     Plan& plan) const {
   const policy::Key& key = document.key();
   const std::string object = "policy/" + key.ToString();
-  const std::string place = document.file + ":" + std::to_string(document.position.line);
+  const Plan::Place place{&candidate, document.position.line};
   if (const auto [first, fresh] = plan.documents.emplace(key, place); !fresh) {
-    return Fail(ErrorCode::kExists, object, "a document of that name is also at " + first->second,
+    return Fail(ErrorCode::kExists, object,
+                "a document of that name is also at " + first->second.ToString(),
                 "give one of them another name");
   }
   const StoredPolicy* existing = store_.Find(key);
@@ -146,8 +158,8 @@ Result<Outcome> Agent::PlanDocument(const policy::Document& document, const Cand
       return Fail(ErrorCode::kExists, object, "exists already, added over the API",
                   "delete it first: gatehouse policy delete " + key.ToString());
     }
-    return Fail(ErrorCode::kRefused, object, "exists already, from " + existing->origin,
-                "change it in that file");
+    return Fail(ErrorCode::kRefused, object,
+                "exists already, from " + std::string(existing->origin), "change it in that file");
   }
   if (!candidate.replace) {
     return Fail(ErrorCode::kExists, object, "exists already",
@@ -221,7 +233,7 @@ void Agent::Remember(Candidate& candidate) {
 /// Applies all candidates in one step, or none. False: some of them were refused, which is in their
 /// results. Error: no single one is at fault.
 Result<bool> Agent::ApplyBatch(const std::vector<Candidate*>& batch, bool dry_run) {
-  Plan plan{.transaction = resolver_.Begin(), .files = {}, .documents = {}};
+  Plan plan{.transaction = resolver_.Begin(), .files = {}, .memory = {}};
   for (const Candidate* candidate : batch) {
     if (!candidate->origin.empty()) plan.files.insert(candidate->origin);
   }
@@ -319,7 +331,7 @@ Result<void> Agent::DeletePolicy(const policy::Key& key) {
   }
   if (!existing->origin.empty()) {
     return Fail(ErrorCode::kRefused, "policy/" + key.ToString(),
-                "it comes from " + existing->origin, "delete it from that file");
+                "it comes from " + std::string(existing->origin), "delete it from that file");
   }
   auto transaction = resolver_.Begin();
   GH_TRY(transaction.Remove(key));

@@ -165,7 +165,7 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     for (const bind::PolicyStatus& status : RelevantTo(id)) {
       if (sources.size() == kExplainDocumentsMax) break;
       const StoredPolicy* stored = store_.Find(status.key);
-      sources.push_back({stored->text.Unpack(), stored->origin,
+      sources.push_back({stored->text.Unpack(), std::string(stored->origin),
                          status.state != bind::State::kDisabled, status.mode});
     }
   }

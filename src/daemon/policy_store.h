@@ -31,23 +31,33 @@ class PackedText {
 /// A document that is in force, as text: the parsed form is not kept.
 struct StoredPolicy {
   PackedText text;
-  std::string origin;  ///< path of the policy file; "": over the API
+  std::string_view origin;  ///< path of the policy file; "": over the API. The store's, once put
   std::chrono::system_clock::time_point changed;
 };
 
 /// The texts of all policies, by key and by file. Not thread-safe: belongs to the agent's lock.
 class PolicyStore {
  public:
+  PolicyStore() = default;
+  PolicyStore(const PolicyStore&) = delete;
+  PolicyStore& operator=(const PolicyStore&) = delete;
+
   /// Null if there is none; valid until the next change.
   [[nodiscard]] const StoredPolicy* Find(const policy::Key& key) const;
   /// The keys that came from a file.
-  [[nodiscard]] std::vector<policy::Key> KeysOf(const std::string& origin) const;
+  [[nodiscard]] std::vector<policy::Key> KeysOf(std::string_view origin) const;
+  /// Keeps a copy of the origin.
   void Put(const policy::Key& key, StoredPolicy policy);
   void Remove(const policy::Key& key);
 
  private:
+  struct ByKey {
+    bool operator()(const policy::Key* a, const policy::Key* b) const { return *a < *b; }
+  };
+  using Keys = std::set<const policy::Key*, ByKey>;  // those in policies_
+
   std::map<policy::Key, StoredPolicy> policies_;
-  std::map<std::string, std::set<policy::Key>> by_file_;  // without those of the API
+  std::map<std::string, Keys, std::less<>> by_file_;  // without those of the API
 };
 
 }  // namespace gatehouse::daemon

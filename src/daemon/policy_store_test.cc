@@ -35,6 +35,7 @@ TEST(PolicyStoreTest, KnowsWhichFileAPolicyIsFrom) {
   EXPECT_THAT(store.KeysOf("/f"), ElementsAre(policy::Key{"a", ""}, policy::Key{"b", "ns"}));
   EXPECT_THAT(store.KeysOf(""), IsEmpty());
   store.Put({"a", ""}, {PackedText("4"), "/g", {}});
+  store.Put({"a", ""}, {PackedText("4"), store.Find({"a", ""})->origin, {}});
   store.Remove({"b", "ns"});
   store.Remove({"b", "ns"});
   EXPECT_THAT(store.KeysOf("/f"), IsEmpty());

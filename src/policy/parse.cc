@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <memory_resource>
 
 #include "policy/kinds.h"
 #include "policy/source.h"
@@ -67,7 +68,9 @@ class TextParser {
   Diagnostics diagnostics_;
   size_t nodes_left_;
   YamlTree tree_;
-  std::map<Key, uint32_t> lines_;
+  // In memory of its own: what is here for a moment shall leave no gaps among what the sink keeps.
+  std::pmr::monotonic_buffer_resource memory_;
+  std::pmr::map<Key, uint32_t> lines_{&memory_};
 };
 
 }  // namespace
