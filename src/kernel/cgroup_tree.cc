@@ -140,8 +140,8 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
       return tl::unexpected(std::move(assigned).error());
     }
   }
-  tracked_.emplace(workload, tracked);
-  by_path_.emplace(text, workload);
+  const auto entry = tracked_.emplace(workload, tracked).first;
+  by_path_.emplace(entry->second.path, workload);
   return id;
 }
 
@@ -149,7 +149,7 @@ void CgroupTree::Untrack(bind::WorkloadId workload) {
   const auto found = tracked_.find(workload);
   if (found == tracked_.end()) return;
   const fs::path path = found->second.path;
-  by_path_.erase(path);
+  by_path_.erase(found->second.path);
   tracked_.erase(found);
   (void)Assign(path, Enclosing(path));  // a cgroup that has gone left the map by itself
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "abi/gatehouse.h"
@@ -28,6 +29,8 @@ class CgroupTree {
  public:
   /// `map_fd`: the map cgroups, not owned.
   CgroupTree(int map_fd, std::string root) : map_fd_(map_fd), root_(std::move(root)) {}
+  CgroupTree(const CgroupTree&) = delete;
+  CgroupTree& operator=(const CgroupTree&) = delete;
 
   /// See Kernel::Track.
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, uint32_t slot,
@@ -53,7 +56,7 @@ class CgroupTree {
   int map_fd_;
   std::string root_;
   std::unordered_map<bind::WorkloadId, Tracked> tracked_;
-  std::map<std::string, bind::WorkloadId, std::less<>> by_path_;
+  std::map<std::string_view, bind::WorkloadId> by_path_;  // texts of those in tracked_
 };
 
 }  // namespace gatehouse::kernel

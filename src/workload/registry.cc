@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <climits>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -52,6 +53,8 @@ Result<void> CheckLabels(const std::string& object, const Labels& labels) {
   }
   return {};
 }
+
+size_t HashOf(std::string_view name) { return std::hash<std::string_view>()(name); }
 
 tl::unexpected<Error> NoSuchWorkload(WorkloadId id) {
   return Fail(ErrorCode::kNotFound, "workload " + std::to_string(id),
@@ -216,9 +219,9 @@ WorkloadPtr Registry::Find(std::string_view name) const {
     if (found != by_cgroup_.end()) id = found->second;
   } else {
     const std::shared_lock lock(mutex_);
-    const auto [first, last] = by_name_.equal_range(std::string(name));
+    const auto [first, last] = by_name_.equal_range(HashOf(name));
     for (auto candidate = first; candidate != last; ++candidate) {
-      id = std::max(id, candidate->second);
+      if (by_id_.at(candidate->second)->Name() == name) id = std::max(id, candidate->second);
     }
   }
   return Find(id);
@@ -242,12 +245,12 @@ std::vector<WorkloadPtr> Registry::List() const {
 void Registry::Put(WorkloadPtr workload) {
   const WorkloadId id = workload->id;
   by_cgroup_.emplace(workload->cgroup, id);
-  by_name_.emplace(workload->Name(), id);
+  by_name_.emplace(HashOf(workload->Name()), id);
   by_id_.emplace(id, std::move(workload));
 }
 
 void Registry::Erase(const Workload& workload) {
-  const auto [first, last] = by_name_.equal_range(workload.Name());
+  const auto [first, last] = by_name_.equal_range(HashOf(workload.Name()));
   by_name_.erase(
       std::find_if(first, last, [&](const auto& entry) { return entry.second == workload.id; }));
   by_cgroup_.erase(workload.cgroup);

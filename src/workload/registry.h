@@ -101,8 +101,8 @@ class Registry {
   mutable std::shared_mutex mutex_;
   WorkloadId next_id_ = 1;
   std::map<WorkloadId, WorkloadPtr> by_id_;
-  std::unordered_map<std::string, WorkloadId> by_cgroup_;
-  std::unordered_multimap<std::string, WorkloadId> by_name_;
+  std::unordered_map<std::string_view, WorkloadId> by_cgroup_;  // texts of those in by_id_
+  std::unordered_multimap<size_t, WorkloadId> by_name_;         // by hash of the name
   std::unordered_map<WorkloadId, WorkloadPtr> removed_;
   std::deque<WorkloadId> removed_order_;
 };
