@@ -25,7 +25,7 @@ namespace {
 constexpr std::chrono::milliseconds kHousekeeping{2000};
 
 /// Heap that is not in use grows by so much before it is given back.
-constexpr size_t kUnusedBytes = 4u << 20;
+constexpr size_t kUnusedBytes = 1u << 20;
 
 void NotifySystemd([[maybe_unused]] const char* state) {
 #ifdef GATEHOUSE_SYSTEMD

@@ -62,6 +62,9 @@ int Probe() {
 
 /// As many heaps as threads would each keep what they once needed.
 constexpr int kHeaps = 2;
+/// What is larger has pages of its own, which go when it goes. Unless it is set, glibc raises the
+/// limit to the size of the largest text ever read, and its successors leave gaps in the heap.
+constexpr int kOwnPagesBytes = 1 << 20;
 
 int Main(int argc, const char* const* argv) {
   const auto options = ParseCommandLine(argc, argv);
@@ -71,6 +74,7 @@ int Main(int argc, const char* const* argv) {
   }
   if (options->probe_only) return Probe();
   mallopt(M_ARENA_MAX, kHeaps);
+  mallopt(M_MMAP_THRESHOLD, kOwnPagesBytes);
   const SignalRequests signals;
   const auto log = MakeLogger(options->log_level, options->log_format);
   if (!signals.good()) {
