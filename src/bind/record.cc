@@ -14,22 +14,25 @@ Error Prefixed(const policy::Key& key, Error error) {
   return error;
 }
 
-Result<Record> Make(const policy::TracingPolicy& policy, compile::ValueSets& sets) {
+Result<Record> Make(const policy::TracingPolicy& policy, compile::ValueSets& sets,
+                    const compile::HookInfos& like) {
   Record record;
   record.kind = Kind::kPolicy;
   record.selector = policy.selector;
-  GH_ASSIGN(record.spec, compile::Lower(policy.spec, {}, sets));
+  GH_ASSIGN(record.spec, compile::Lower(policy.spec, {}, sets, like));
   return record;
 }
 
-Result<Record> Make(const policy::Template& tmpl, compile::ValueSets& sets) {
+Result<Record> Make(const policy::Template& tmpl, compile::ValueSets& sets,
+                    const compile::HookInfos& like) {
   Record record;
   record.kind = Kind::kTemplate;
-  GH_ASSIGN(record.spec, compile::Lower(tmpl.spec, tmpl.variables, sets));
+  GH_ASSIGN(record.spec, compile::Lower(tmpl.spec, tmpl.variables, sets, like));
   return record;
 }
 
-Result<Record> Make(const policy::Binding& binding, compile::ValueSets& sets) {
+Result<Record> Make(const policy::Binding& binding, compile::ValueSets& sets,
+                    const compile::HookInfos& /*like*/) {
   Record record;
   record.kind = Kind::kBinding;
   record.selector = binding.selector;
@@ -70,8 +73,10 @@ std::string Record::LabelSuffix() const {
   return key.name.starts_with(prefix) ? key.name.substr(prefix.size()) : std::string();
 }
 
-Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& sets) {
-  auto record = std::visit([&](const auto& object) { return Make(object, sets); }, document.object);
+Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& sets,
+                          const compile::HookInfos& like) {
+  auto record =
+      std::visit([&](const auto& object) { return Make(object, sets, like); }, document.object);
   if (!record) return tl::unexpected(Prefixed(document.key(), std::move(record).error()));
   record->key = document.key();
   return record;

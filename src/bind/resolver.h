@@ -152,6 +152,7 @@ class Resolver {
   InstanceId next_instance_ = 1;
 
   std::set<RecordPtr, ByKey> records_;
+  compile::HookInfos last_infos_;  // of the policy or template that came last
   std::map<std::string, std::set<policy::Key>, std::less<>> bindings_of_;  // by template name
   std::unordered_map<WorkloadId, workload::WorkloadPtr> workloads_;
   RecordIndex record_index_;
@@ -204,6 +205,7 @@ class Resolver::Transaction {
   using UndoWorkload = std::pair<WorkloadId, workload::WorkloadPtr>;
   using Undo = std::variant<UndoRecord, UndoWorkload>;
 
+  [[nodiscard]] Result<Record> Make(const policy::Document& document);
   [[nodiscard]] Result<void> CheckHost(const Record& record) const;
   void Set(const policy::Key& key, std::optional<Record> record);
   /// Marks the workloads that `record` is about, or whose bindings use it.

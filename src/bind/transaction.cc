@@ -73,13 +73,19 @@ Resolver::Transaction::~Transaction() {
   }
 }
 
+Result<Record> Resolver::Transaction::Make(const policy::Document& document) {
+  auto record = MakeRecord(document, resolver_.sets_, resolver_.last_infos_);
+  if (record && record->spec) resolver_.last_infos_ = record->spec->infos;
+  return record;
+}
+
 Result<void> Resolver::Transaction::Add(const policy::Document& document) {
   if (const Record* old = resolver_.FindRecord(document.key())) {
     return Fail(ErrorCode::kExists, "policy/" + document.key().ToString(),
                 std::string("a ") + KindName(old->kind) + " of that name exists already",
                 "replace it, delete it first, or choose another name");
   }
-  GH_ASSIGN(Record record, MakeRecord(document, resolver_.sets_));
+  GH_ASSIGN(Record record, Make(document));
   GH_TRY(CheckHost(record));
   Set(document.key(), std::move(record));
   return {};
@@ -88,7 +94,7 @@ Result<void> Resolver::Transaction::Add(const policy::Document& document) {
 Result<void> Resolver::Transaction::Replace(const policy::Document& document) {
   const Record* old = resolver_.FindRecord(document.key());
   if (old == nullptr) return NoSuchPolicy(document.key());
-  GH_ASSIGN(Record record, MakeRecord(document, resolver_.sets_));
+  GH_ASSIGN(Record record, Make(document));
   if (record.kind == old->kind) {
     record.enabled = old->enabled;
     record.runtime_mode = old->runtime_mode;

@@ -157,6 +157,14 @@ class Lowering {
   LoweredSpec& spec_;
 };
 
+bool SameInfo(const HookInfo& a, const HookInfo& b) {
+  const auto same_argument = [](const policy::Argument& x, const policy::Argument& y) {
+    return x.index == y.index && x.type == y.type && x.label == y.label;
+  };
+  return a.kind == b.kind && a.call == b.call && a.message == b.message && a.tags == b.tags &&
+         std::ranges::equal(a.arguments, b.arguments, same_argument);
+}
+
 }  // namespace
 
 bool LoweredSpec::Enforces() const {
@@ -168,7 +176,7 @@ bool LoweredSpec::Enforces() const {
 }
 
 Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::Variable> variables,
-                             ValueSets& sets) {
+                             ValueSets& sets, const HookInfos& like) {
   if (spec.hooks.size() > UINT8_MAX) {
     return Fail(ErrorCode::kInvalid, "",
                 std::to_string(spec.hooks.size()) + " hooks, and at most " +
@@ -185,8 +193,11 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
   for (const policy::Hook& hook : spec.hooks) {
     GH_TRY(lowering.AddHook(hook));
     infos.push_back({hook.kind, hook.call, hook.message, hook.tags, hook.arguments});
+    for (policy::Argument& argument : infos.back().arguments) argument.position = {};
   }
-  lowered->infos = std::make_shared<const std::vector<HookInfo>>(std::move(infos));
+  lowered->infos = like && std::ranges::equal(*like, infos, SameInfo)
+                       ? like
+                       : std::make_shared<const std::vector<HookInfo>>(std::move(infos));
   return lowered;
 }
 

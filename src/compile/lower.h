@@ -17,7 +17,7 @@
 /// their values are ids in the string pool, so the parsed documents need not be kept.
 namespace gatehouse::compile {
 
-/// What events say about one hook of a policy, as written there.
+/// What events say about one hook of a policy, as written there. The arguments have no positions.
 struct HookInfo {
   policy::HookKind kind = policy::HookKind::kKprobe;
   std::string call;
@@ -60,9 +60,12 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 /// Errors (object: the hook's call): a hook that is not known, a filter on an argument that it
 /// lacks, more rules or filters than the ABI holds, two different Overrides or two different
 /// signals in one selector, a filter on an undeclared variable.
+///
+/// `like` (may be null) becomes the result's infos if it says the same: many policies of a node
+/// differ in their values alone.
 [[nodiscard]] Result<LoweredSpecPtr> Lower(const policy::Spec& spec,
                                            std::span<const policy::Variable> variables,
-                                           ValueSets& sets);
+                                           ValueSets& sets, const HookInfos& like = nullptr);
 
 /// The exact set of literal values, as Instantiate takes it.
 [[nodiscard]] ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets);

@@ -176,6 +176,22 @@ TEST_F(LowerTest, KeepsHooksAndSelectorsInOrderWithWhatEventsSay) {
   EXPECT_THAT((*lowered)->infos->at(1).tags, testing::ElementsAre("a", "b"));
 }
 
+TEST_F(LowerTest, SharesInfosThatSayTheSame) {
+  policy::Spec spec = MakeSpec(MakeHook({}));
+  spec.hooks[0].arguments[0].position = {3, 5};
+  const auto first = Lower(spec, {}, sets_);
+  ASSERT_TRUE(first) << first.error().Message();
+
+  spec.hooks[0].arguments[0].position = {4, 5};
+  spec.hooks[0].selectors = {MakeSelector({MakeFilter(Operator::kIn, {"/a"})}, {})};
+  EXPECT_EQ((*Lower(spec, {}, sets_, (*first)->infos))->infos, (*first)->infos);
+
+  spec.hooks[0].arguments[0].label = "program";
+  const auto other = Lower(spec, {}, sets_, (*first)->infos);
+  EXPECT_NE((*other)->infos, (*first)->infos);
+  EXPECT_EQ((*other)->infos->at(0).arguments.at(0).label, "program");
+}
+
 TEST_F(LowerTest, TheModeOfAnInstanceIsTheCallersChoice) {
   const auto lowered = TryLower(MakeSpec(MakeHook({})));
   ASSERT_TRUE(lowered);
