@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kAttempts = 400;
+constexpr int kAttempts = 128;
 constexpr int kFailedStatus = 200;  // + errno of execve
 
 /// What became of many attempts.

@@ -83,7 +83,7 @@ TEST_F(Cgroups, NestedWorkloadIsItsOwn) {
 // Its cgroup is untied before the image forgets it: nobody may come into its place meanwhile, or
 // later with what was its policy.
 TEST_F(Cgroups, WorkloadNeverHasThePoliciesOfOneBefore) {
-  constexpr int kRounds = 100;
+  constexpr int kRounds = 20;
   const std::string other = cgroup_.MakeChild("other");
   const uint64_t known = gatehouse().kernel().status().image.workloads;
   for (int round = 0; round < kRounds; ++round) {

@@ -3,6 +3,8 @@
 # Runs every kernel suite in a virtual machine with one backend: suite.sh lsm|fmod_ret|signal.
 # A suite that fails, or that skips a test, fails the whole.
 export GATEHOUSE_BACKEND="$1"
+# Emulated CPUs: each of the nine suites takes its part of the random cases and of the changes under fire.
+export GATEHOUSE_CASES=600 GATEHOUSE_FLIPS=100 GATEHOUSE_RUNS=1000
 status=0
 for suite in kernel_test bypass_test; do
   log=/tmp/$suite.log
