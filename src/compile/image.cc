@@ -13,9 +13,10 @@
 namespace gatehouse::compile {
 namespace {
 
-constexpr uint32_t kReservedWords = 8;  // word 0 publishes; no record lies at address 0
-constexpr uint32_t kGrowPages = 64;     // the arena grows by at least that much,
-constexpr uint32_t kGrowFraction = 8;   // and by this part of its size
+constexpr uint32_t kReservedWords = 8;          // word 0 publishes; no record lies at address 0
+constexpr uint32_t kRootWords = GH_PAGE_WORDS;  // up to here, roots: every operation reads one
+constexpr uint32_t kGrowPages = 64;             // the arena grows by at least that much,
+constexpr uint32_t kGrowFraction = 8;           // and by this part of its size
 constexpr uint32_t kMinStringSlots = 1024;
 constexpr uint32_t kMinDigests = 512;
 
@@ -74,7 +75,8 @@ Result<void> Image::GrowBy(uint32_t words) {
   const uint32_t need = RoundUp(words, GH_PAGE_WORDS) / GH_PAGE_WORDS + 1;
   const uint32_t pages = old_pages + std::max({need, kGrowPages, old_pages / kGrowFraction});
   GH_TRY(memory_.Grow(pages, counters));
-  const uint32_t begin = std::max(old_pages * GH_PAGE_WORDS, kReservedWords);
+  if (old_pages == 0) roots_.Free(kReservedWords, kRootWords - kReservedWords);
+  const uint32_t begin = std::max(old_pages * GH_PAGE_WORDS, kRootWords);
   free_.Free(begin, pages * GH_PAGE_WORDS - begin);
   return {};
 }
@@ -87,6 +89,20 @@ Result<Image::Block> Image::Allocate(uint32_t words, uint32_t alignment, uint32_
   }
   std::memset(At<void>(*address), 0, size_t{words} * GH_WORD_BYTES);
   return Block{*address, words};
+}
+
+/// In the page of word 0, unless changes come faster than grace periods: each further page that an
+/// operation touches is a miss of the TLB.
+Result<Image::Block> Image::AllocateRoot() {
+  constexpr uint32_t kWordsOfRoot = kWords<gh_root>;
+  if (const auto address = roots_.Allocate(kWordsOfRoot, kWordsOfRoot, 0)) {
+    return Block{*address, kWordsOfRoot};
+  }
+  return Allocate(kWordsOfRoot, kWordsOfRoot, 0);
+}
+
+void Image::Free(const Block& block) {
+  (block.address < kRootWords ? roots_ : free_).Free(block.address, block.words);
 }
 
 // ---- staging ------------------------------------------------------------------------------------
@@ -321,13 +337,13 @@ Image::Chunk Image::ReadChunk(uint32_t index) {
 }
 
 Result<void> Image::StageRoot(Stage& stage) {
-  GH_ASSIGN(stage.root, Allocate(kWords<gh_root>, kWords<gh_root>, 0));
+  GH_ASSIGN(stage.root, AllocateRoot());
   stage.blocks.push_back(stage.root);
   return {};
 }
 
 void Image::Rollback(Stage& stage) {
-  for (const Block& block : stage.blocks) free_.Free(block.address, block.words);
+  for (const Block& block : stage.blocks) Free(block);
   for (const bind::WorkloadId workload : stage.slots) ReleaseSlot(workload);
 }
 
@@ -484,7 +500,7 @@ void Image::Reclaim(uint64_t generation) {
   const auto end = std::ranges::find_if(
       retired_, [&](const Retired& retired) { return retired.generation > generation; });
   for (auto retired = retired_.begin(); retired != end; ++retired) {
-    for (const Block& block : retired->blocks) free_.Free(block.address, block.words);
+    for (const Block& block : retired->blocks) Free(block);
     for (const StringId id : retired->strings) {
       const auto idle = idle_since_.find(id);
       if (idle == idle_since_.end() || idle->second != retired->generation) continue;  // used since
@@ -550,7 +566,7 @@ Result<void> Image::FillStringSlots(std::span<const StringId> ids) {
     occupied_string_slots_ = 0;
     in_table_.assign(strings_.id_limit(), false);
     if (std::ranges::all_of(ids, [this](StringId id) { return InsertString(id); })) return {};
-    free_.Free(string_slots_.address, string_slots_.words);
+    Free(string_slots_);
   }
 }
 
@@ -564,10 +580,10 @@ Result<void> Image::RebuildStrings() {
   }
   const uint32_t digest_count =
       std::max(strings_.id_limit() + strings_.id_limit() / 4, kMinDigests);
-  GH_ASSIGN(const Block root, Allocate(kWords<gh_root>, kWords<gh_root>, 0));
+  GH_ASSIGN(const Block root, AllocateRoot());
   auto digests = Allocate(digest_count * kWords<gh_digest>, kWords<gh_digest>, 0);
   if (!digests) {
-    free_.Free(root.address, root.words);
+    Free(root);
     return tl::unexpected(std::move(digests).error());
   }
   const Block old_digests = std::exchange(digests_, *digests);
@@ -575,8 +591,8 @@ Result<void> Image::RebuildStrings() {
   const uint32_t old_occupied = occupied_string_slots_;
   std::vector<bool> old_in_table = in_table_;
   if (auto filled = FillStringSlots(ids); !filled) {
-    free_.Free(root.address, root.words);
-    free_.Free(digests_.address, digests_.words);
+    Free(root);
+    Free(digests_);
     digests_ = old_digests;
     string_slots_ = old_slots;
     occupied_string_slots_ = old_occupied;
@@ -642,7 +658,7 @@ ImageSizes Image::sizes() const {
   return ImageSizes{
       .generation = generation_,
       .arena_bytes = words * GH_WORD_BYTES,
-      .used_bytes = (words - free_.free_words()) * GH_WORD_BYTES,
+      .used_bytes = (words - free_.free_words() - roots_.free_words()) * GH_WORD_BYTES,
       .instances = instances_.size(),
       .groups = groups_.size(),
       .sets = sets_.size(),

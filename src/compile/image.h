@@ -126,6 +126,8 @@ class Image {
   };
 
   [[nodiscard]] Result<Block> Allocate(uint32_t words, uint32_t alignment, uint32_t within);
+  [[nodiscard]] Result<Block> AllocateRoot();
+  void Free(const Block& block);
   [[nodiscard]] Result<void> GrowBy(uint32_t words);
   template <typename T>
   [[nodiscard]] T* At(uint32_t address);
@@ -166,6 +168,7 @@ class Image {
   StringPool& strings_;
   const DigestKey key_;
   Extents free_;
+  Extents roots_;
   uint64_t generation_ = 0;
 
   std::unordered_map<bind::InstanceId, Instance> instances_;
