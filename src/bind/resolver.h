@@ -120,10 +120,10 @@ class Resolver {
   };
 
   struct ByKey {
-    using is_transparent = void;
-    static const policy::Key& KeyOf(const RecordPtr& record) { return record->key; }
-    static const policy::Key& KeyOf(const policy::Key& key) { return key; }
-    bool operator()(const auto& a, const auto& b) const { return KeyOf(a) < KeyOf(b); }
+    using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard's name
+    bool operator()(const RecordPtr& a, const RecordPtr& b) const { return a->key < b->key; }
+    bool operator()(const RecordPtr& a, const policy::Key& b) const { return a->key < b; }
+    bool operator()(const policy::Key& a, const RecordPtr& b) const { return a < b->key; }
   };
 
   /// Inputs: the only two ways in which they change, each its own inverse. Null removes.
