@@ -71,7 +71,6 @@ Result<void> DaemonProcess::Start(kernel::Backend backend) {
                                  kernel::BackendName(backend)};
   if (backend == kernel::Backend::kSignal) words.emplace_back("--deny-by-signal");
   std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 

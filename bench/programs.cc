@@ -16,6 +16,7 @@ asm(".section .rodata\n"
     "\"\n"
     "bench_tiny_end:\n"
     ".previous\n");
+// NOLINTNEXTLINE(readability-identifier-naming): symbols of the assembler
 extern "C" const char bench_tiny_begin[], bench_tiny_end[];
 
 namespace gatehouse::bench {
@@ -58,7 +59,7 @@ std::string Programs::MakeDeep(size_t length, size_t component, char tag) const 
   while (path.size() < length) {
     const size_t left = length - path.size() - 1;
     size_t take = std::min(left, component);
-    if (left - take == 1) take += take > 1 ? -1 : 1;  // no room for a slash and a name
+    if (left - take == 1) take = take > 1 ? take - 1 : take + 1;  // no room for a slash and a name
     path += "/" + std::string(take, 'd');
     if (path.size() < length && mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) Die(path);
   }

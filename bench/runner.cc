@@ -56,7 +56,7 @@ bool ReadAll(int fd, void* data, size_t size) {
 /// True if the program ran to its end. vfork: the address space is not copied.
 bool Execute(const char* program) {
   char* const argv[] = {const_cast<char*>(program), nullptr};
-  const pid_t child = vfork();
+  const pid_t child = vfork();  // NOLINT(bugprone-unsafe-functions): as shells do
   if (child == 0) {
     execv(program, argv);
     _exit(kDenied);

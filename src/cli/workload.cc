@@ -32,7 +32,10 @@ std::string LabelsOf(const v1::Workload& workload) {
   const std::map<std::string, std::string> sorted(workload.labels().begin(),
                                                   workload.labels().end());
   std::string text;
-  for (const auto& [key, value] : sorted) text += (text.empty() ? "" : ",") + key + "=" + value;
+  for (const auto& [key, value] : sorted) {
+    if (!text.empty()) text += ",";
+    text.append(key).append("=").append(value);
+  }
   return text;
 }
 

@@ -51,7 +51,7 @@ TEST_P(Way, Vfork) {
     return Try([&] {
       volatile int error = 0;
       char* arguments[] = {const_cast<char*>(program.c_str()), nullptr};
-      const pid_t child = vfork();
+      const pid_t child = vfork();  // NOLINT(bugprone-unsafe-functions): it is what is tried
       if (child == 0) {
         execv(arguments[0], arguments);
         error = errno;

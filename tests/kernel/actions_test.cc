@@ -259,7 +259,7 @@ TEST_F(PolicyEvents, EveryFieldOfTheEvent) {
       EXPECT_EQ(policy_event.action(), tetragon::KPROBE_ACTION_OVERRIDE);
       EXPECT_EQ(policy_event.message(), "not on the list");
       std::vector<std::string> tags{"exec", "list"};
-      if (!gatehouse().denies()) tags.push_back(event::kTagBySignal);
+      if (!gatehouse().denies()) tags.emplace_back(event::kTagBySignal);
       EXPECT_THAT(policy_event.tags(), ::testing::ElementsAreArray(tags));
       ASSERT_EQ(policy_event.args_size(), 1);
       EXPECT_EQ(policy_event.args(0).label(), "program");

@@ -316,7 +316,8 @@ bool Agrees(const Case& one, std::vector<Posted> posted) {
 TEST_F(Differential, KernelAgreesWithTheEvaluator) {
   const uint64_t seed = Setting("GATEHOUSE_SEED", std::random_device{}()),
                  cases_wanted = Setting("GATEHOUSE_CASES", 2000);
-  std::cout << "seed " << seed << " (GATEHOUSE_SEED=" << seed << " repeats this run)" << std::endl;
+  std::cout << "seed " << seed << " (GATEHOUSE_SEED=" << seed << " repeats this run)\n"
+            << std::flush;
   Random random(seed);
 
   std::vector<std::string> programs;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Each operator on each subject: a positive control, the outcome, the event.
 #include <gmock/gmock.h>
-
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <initializer_list>
 #include <ostream>
 
 #include "fixture.h"
@@ -197,8 +197,8 @@ class Values : public KernelTest {
 };
 
 TEST_F(Values, PathsOfAnyLength) {
-  for (const size_t length :
-       {64, 65, 66, 67, 68, 69, 70, 71, 72, 127, 128, 255, 256, 1023, 1024, 4094, 4095}) {
+  for (const size_t length : std::initializer_list<size_t>{64, 65, 66, 67, 68, 69, 70, 71, 72, 127,
+                                                           128, 255, 256, 1023, 1024, 4094, 4095}) {
     SCOPED_TRACE(length);
     const std::string program = programs_.AddOfLength(length);
     ASSERT_EQ(program.size(), length);
@@ -217,7 +217,8 @@ TEST_F(Values, PathsOfAnyLength) {
 
 TEST_F(Values, HeadsAndTailsOfAnyLength) {
   const std::string program = programs_.AddOfLength(600);
-  for (const size_t length : {1, 2, 3, 7, 8, 9, 15, 16, 17, 254, 255, 256, 257, 599, 600}) {
+  for (const size_t length :
+       std::initializer_list<size_t>{1, 2, 3, 7, 8, 9, 15, 16, 17, 254, 255, 256, 257, 599, 600}) {
     SCOPED_TRACE(length);
     std::string head = program.substr(0, length), tail = program.substr(program.size() - length);
     EXPECT_TRUE(Denies(Object("Prefix", {head}), program));

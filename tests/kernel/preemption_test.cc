@@ -44,7 +44,7 @@ TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
   workers.Wait();
 
   const uint64_t runs = kProcesses * rounds;
-  for (const size_t plan : {0, 1}) {
+  for (const size_t plan : {size_t{0}, size_t{1}}) {
     SCOPED_TRACE(plan == 0 ? "left" : "right");
     EXPECT_EQ(workers.tally(plan, 0).allowed, runs);
     const Tally& refused = workers.tally(plan, 1);
