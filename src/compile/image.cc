@@ -46,7 +46,7 @@ struct Image::Stage {
   std::unordered_map<const ValueSet*, StoredSet> sets;  // users: those of this stage
   GroupMap groups;
   std::vector<bind::WorkloadId> slots;  // of workloads that had none
-  std::map<uint32_t, Block> chunks;     // that change; no words: without any group
+  std::map<uint32_t, uint32_t> chunks;  // addresses of those that change; 0: without any group
   Block directory;                      // if there is one
   uint32_t host = 0;
   Block root;
@@ -75,7 +75,6 @@ Result<void> Image::GrowBy(uint32_t words) {
   const uint32_t need = RoundUp(words, GH_PAGE_WORDS) / GH_PAGE_WORDS + 1;
   const uint32_t pages = old_pages + std::max({need, kGrowPages, old_pages / kGrowFraction});
   GH_TRY(memory_.Grow(pages, counters));
-  if (old_pages == 0) roots_.Free(kReservedWords, kRootWords - kReservedWords);
   const uint32_t begin = std::max(old_pages * GH_PAGE_WORDS, kRootWords);
   free_.Free(begin, pages * GH_PAGE_WORDS - begin);
   return {};
@@ -312,11 +311,12 @@ Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
   }
   if (changed.empty()) return {};
   for (const auto& [index, contents] : changed) {
-    Block& block = stage.chunks[index];
+    uint32_t& chunk = stage.chunks[index];
     if (std::ranges::all_of(contents, [](uint32_t address) { return address == 0; })) continue;
-    GH_ASSIGN(block, Allocate(GH_CHUNK_SLOTS, 1, 0));
+    GH_ASSIGN(const Block block, Allocate(GH_CHUNK_SLOTS, 1, 0));
     stage.blocks.push_back(block);
     std::ranges::copy(contents, At<uint32_t>(block.address));
+    chunk = block.address;
   }
   const uint32_t n_chunks = std::max(root_contents_.n_chunks, changed.rbegin()->first + 1);
   GH_ASSIGN(stage.directory, Allocate(n_chunks, 1, 0));
@@ -324,14 +324,18 @@ Result<void> Image::StageTable(Stage& stage, const bind::Delta& delta) {
   auto* const directory = At<uint32_t>(stage.directory.address);
   std::fill_n(directory, n_chunks, 0);
   std::copy_n(At<uint32_t>(root_contents_.chunks), root_contents_.n_chunks, directory);
-  for (const auto& [index, block] : stage.chunks) directory[index] = block.address;
+  for (const auto& [index, chunk] : stage.chunks) directory[index] = chunk;
   return {};
+}
+
+uint32_t Image::ChunkAt(uint32_t index) {
+  return index < root_contents_.n_chunks ? At<uint32_t>(root_contents_.chunks)[index] : 0;
 }
 
 Image::Chunk Image::ReadChunk(uint32_t index) {
   Chunk chunk{};
-  if (const auto found = chunks_.find(index); found != chunks_.end()) {
-    std::copy_n(At<uint32_t>(found->second.address), chunk.size(), chunk.begin());
+  if (const uint32_t address = ChunkAt(index); address != 0) {
+    std::copy_n(At<uint32_t>(address), chunk.size(), chunk.begin());
   }
   return chunk;
 }
@@ -350,7 +354,8 @@ void Image::Rollback(Stage& stage) {
 // ---- publication --------------------------------------------------------------------------------
 
 Result<void> Image::Initialize() {
-  GH_TRY(GrowBy(kReservedWords));
+  GH_TRY(GrowBy(kRootWords));
+  roots_.Free(kReservedWords, kRootWords - kReservedWords);
   GH_TRY(RebuildStrings());
   return Apply({});
 }
@@ -406,20 +411,21 @@ void Image::RemoveInstance(bind::InstanceId id, Retired& retired) {
   instances_.erase(found);
 }
 
-void Image::CommitTable(Stage& stage, Retired& retired) {
-  if (stage.chunks.empty()) return;
-  if (directory_.words != 0) retired.blocks.push_back(directory_);
-  directory_ = stage.directory;
-  for (const auto& [index, block] : stage.chunks) {
-    if (const auto old = chunks_.find(index); old != chunks_.end()) {
-      retired.blocks.push_back(old->second);
-      chunks_.erase(old);
-    }
-    if (block.words != 0) chunks_.emplace(index, block);
+/// The chunks and the list of them that `stage` replaces.
+std::vector<Image::Block> Image::ReplacedChunks(const Stage& stage) {
+  std::vector<Block> replaced;
+  if (stage.chunks.empty()) return replaced;
+  for (const auto& [index, chunk] : stage.chunks) {
+    if (const uint32_t old = ChunkAt(index); old != 0) replaced.push_back({old, GH_CHUNK_SLOTS});
   }
+  if (root_contents_.n_chunks != 0) {
+    replaced.push_back({root_contents_.chunks, root_contents_.n_chunks});
+  }
+  return replaced;
 }
 
 void Image::Commit(Stage& stage, const bind::Delta& delta) {
+  const std::vector<Block> replaced = ReplacedChunks(stage);
   gh_root contents = root_contents_;
   contents.host = stage.host;
   if (!stage.chunks.empty()) {
@@ -429,7 +435,7 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
   Publish(stage.root, contents);
 
   Retired& retired = retired_.back();
-  CommitTable(stage, retired);
+  std::ranges::copy(replaced, std::back_inserter(retired.blocks));
   for (auto& [set, stored] : stage.sets) {
     StoredSet& kept = sets_[set];
     kept.block = stored.block;

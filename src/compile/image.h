@@ -117,8 +117,9 @@ class Image {
   };
   using GroupMap = std::map<GroupKey, Group>;
 
+  using Chunk = std::array<uint32_t, GH_CHUNK_SLOTS>;  // groups of workloads
+
   /// What an Apply has made but not yet published; given back if it fails.
-  using Chunk = std::array<uint32_t, GH_CHUNK_SLOTS>;
   struct Stage;
   struct Slot {
     uint32_t index = 0;
@@ -146,10 +147,12 @@ class Image {
   /// Slots for those workloads of the change that get a group and have none.
   void TakeSlots(Stage& stage, const bind::Delta& delta);
   [[nodiscard]] Result<void> StageTable(Stage& stage, const bind::Delta& delta);
+  /// Address of a chunk of the image in force, or 0.
+  [[nodiscard]] uint32_t ChunkAt(uint32_t index);
   [[nodiscard]] Chunk ReadChunk(uint32_t index);
+  [[nodiscard]] std::vector<Block> ReplacedChunks(const Stage& stage);
   [[nodiscard]] Result<void> StageRoot(Stage& stage);
   void Rollback(Stage& stage);
-  void CommitTable(Stage& stage, Retired& retired);
   void Commit(Stage& stage, const bind::Delta& delta);
   void RemoveInstance(bind::InstanceId id, Retired& retired);
   [[nodiscard]] std::optional<uint32_t> FindSlot(bind::WorkloadId workload) const;
@@ -183,8 +186,6 @@ class Image {
 
   Block root_;
   gh_root root_contents_{};
-  std::unordered_map<uint32_t, Block> chunks_;         // groups by workload slot; those with any
-  Block directory_;                                    // addresses of the chunks
   Block string_slots_;                                 // a power of two of words
   Block digests_;                                      // by string id
   std::vector<StringId> pending_strings_;              // interned, not in the table yet
