@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cgroups: to which workload a process belongs.
-#include <fcntl.h>
-#include <linux/sched.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <thread>
 
 #include "harness.h"
@@ -23,24 +19,7 @@ void Enter(const std::string& cgroup) {
 
 /// A child that is born in another cgroup.
 int InCgroup(const std::string& cgroup, const std::function<int()>& execute) {
-  int report[2];
-  Must(pipe2(report, O_CLOEXEC), "pipe");
-  clone_args arguments{};
-  arguments.flags = CLONE_INTO_CGROUP;
-  arguments.exit_signal = SIGCHLD;
-  arguments.cgroup = static_cast<uint64_t>(
-      Must(open(cgroup.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open a cgroup"));
-  const auto child = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof(arguments)));
-  Must(child, "clone3");
-  if (child == 0) {
-    const int error = Guarded(execute);
-    (void)!write(report[1], &error, sizeof(error));
-    _exit(kBrokenStatus);
-  }
-  close(report[1]);
-  int error = 0;
-  if (read(report[0], &error, sizeof(error)) == sizeof(error)) return error;
-  EndAs(child);
+  return InChild([&] { return kernel::testing::ForkInto(cgroup); }, execute);
 }
 
 TEST_P(Way, ChildCgroup) {

@@ -48,11 +48,7 @@ TEST_P(Way, MemfdListed) {
   Enforce({"/memfd:tool (deleted)"});
   const int file = Memfd("tool", other());
   const Attempt attempt = Try([&] { return ExecDescriptor(file); });
-  if (allow_list()) {
-    ExpectRuns(attempt, kEvilStatus, {"/memfd:tool (deleted)"});
-  } else {
-    ExpectStopped(attempt, {"/memfd:tool (deleted)"});
-  }
+  ExpectListed(attempt, kEvilStatus, {"/memfd:tool (deleted)"});
   close(file);
 }
 

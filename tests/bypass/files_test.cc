@@ -119,11 +119,7 @@ TEST_P(Way, DeletedMeetsListedName) {
   const int file = open(other().c_str(), O_RDONLY | O_CLOEXEC);
   fs::remove(other());
   const Attempt attempt = Try([&] { return ExecDescriptor(file); });
-  if (allow_list()) {
-    ExpectRuns(attempt, kEvilStatus, {other() + " (deleted)"});
-  } else {
-    ExpectStopped(attempt, {other() + " (deleted)"});
-  }
+  ExpectListed(attempt, kEvilStatus, {other() + " (deleted)"});
   close(file);
 }
 

@@ -265,6 +265,14 @@ void Way::ExpectRuns(const Attempt& attempt, int status, const std::vector<Seen>
   EXPECT_TRUE(attempt.denials.empty());
 }
 
+void Way::ExpectListed(const Attempt& attempt, int status, const std::vector<Seen>& seen) const {
+  if (allow_list()) {
+    ExpectRuns(attempt, status, seen);
+  } else {
+    ExpectStopped(attempt, seen);
+  }
+}
+
 void Way::ExpectUnlisted(const Attempt& attempt, int status, const std::vector<Seen>& seen) const {
   if (allow_list()) {
     ExpectStopped(attempt, seen);

@@ -164,6 +164,8 @@ class Way : public ::testing::TestWithParam<Policy> {
   /// The program, or one that stands in its place, ran and exited with `status`; nothing was
   /// denied.
   void ExpectRuns(const Attempt& attempt, int status, const std::vector<Seen>& seen) const;
+  /// What a list does with a path that it has: an allow-list lets it run, a deny-list stops it.
+  void ExpectListed(const Attempt& attempt, int status, const std::vector<Seen>& seen) const;
   /// What a list does with a path that no list has: an allow-list stops it, a deny-list lets it
   /// run.
   void ExpectUnlisted(const Attempt& attempt, int status, const std::vector<Seen>& seen) const;

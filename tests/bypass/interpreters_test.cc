@@ -32,11 +32,7 @@ TEST_P(Way, LoaderListed) {
   const std::string loader = fs::canonical(kLoader);
   Enforce({loader});
   const Attempt attempt = Try(kLoader, {"ld.so", other()});
-  if (allow_list()) {
-    ExpectRuns(attempt, kEvilStatus, {loader});
-  } else {
-    ExpectStopped(attempt, {loader});
-  }
+  ExpectListed(attempt, kEvilStatus, {loader});
 }
 
 TEST_P(Way, Script) {

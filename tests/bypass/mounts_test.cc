@@ -263,11 +263,7 @@ TEST_P(Way, ManyMounts) {
   };
   ExpectUnlisted(below_mounts("tool"), kEvilStatus, {deepest + "/tool"});
   Enforce({deepest + "/tool"});
-  if (allow_list()) {
-    ExpectRuns(below_mounts("tool"), kEvilStatus, {deepest + "/tool"});
-  } else {
-    ExpectStopped(below_mounts("tool"), {deepest + "/tool"});
-  }
+  ExpectListed(below_mounts("tool"), kEvilStatus, {deepest + "/tool"});
 }
 
 TEST_P(Way, TooManyMounts) {

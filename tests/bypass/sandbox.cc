@@ -78,12 +78,10 @@ void EndAs(pid_t child) {
   _exit(WEXITSTATUS(status));
 }
 
-int InChild(unsigned flags, const std::function<int()>& execute) {
+int InChild(const std::function<pid_t()>& fork_child, const std::function<int()>& execute) {
   int report[2];  // closed by a successful execve; carries errno otherwise
   Must(pipe2(report, O_CLOEXEC), "pipe");
-  const auto child =
-      static_cast<pid_t>(syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0));
-  Must(child, "clone");
+  const pid_t child = fork_child();
   if (child == 0) {
     const int error = Guarded(execute);
     (void)!write(report[1], &error, sizeof(error));
@@ -93,6 +91,14 @@ int InChild(unsigned flags, const std::function<int()>& execute) {
   int error = 0;
   if (read(report[0], &error, sizeof(error)) == sizeof(error)) return error;
   EndAs(child);
+}
+
+int InChild(unsigned flags, const std::function<int()>& execute) {
+  const auto fork_child = [flags] {
+    return static_cast<pid_t>(
+        Must(syscall(SYS_clone, flags | SIGCHLD, nullptr, nullptr, nullptr, 0), "clone"));
+  };
+  return InChild(fork_child, execute);
 }
 
 bool Write(const std::string& path, const std::string& text) {

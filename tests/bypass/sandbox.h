@@ -32,8 +32,11 @@ int Must(long result, const char* what);
 
 /// Waits for a child of this process and ends as it ended: with its exit status, or by its signal.
 [[noreturn]] void EndAs(pid_t child);
-/// Runs `execute` in a child, made with the flags of clone(2) (0: as fork), and ends as it ended;
-/// returns only if its execve failed: errno.
+/// Runs `execute` in the child that `fork_child` makes, and ends as it ended; returns only if its
+/// execve failed: errno.
+[[nodiscard]] int InChild(const std::function<pid_t()>& fork_child,
+                          const std::function<int()>& execute);
+/// The same, made with the flags of clone(2) (0: as fork).
 [[nodiscard]] int InChild(unsigned flags, const std::function<int()>& execute);
 
 /// Writes to a file that exists. False with errno.

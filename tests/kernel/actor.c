@@ -8,29 +8,9 @@
  *   actor exec FD PROGRAM [WORD]...  executes PROGRAM with the words; if that fails, writes errno
  * and the number of words from PROGRAM on to FD, as two ints, and exits with 127
  */
-#include <asm/unistd.h>
+#include "support/freestanding.h"
 
-static long Call3(long number, long a, long b, long c) {
-  long result;
-  __asm__ volatile("syscall"
-                   : "=a"(result)
-                   : "a"(number), "D"(a), "S"(b), "d"(c)
-                   : "rcx", "r11", "memory");
-  return result;
-}
-
-static int Number(const char* text) {
-  int number = 0;
-  for (; *text >= '0' && *text <= '9'; ++text) number = number * 10 + (*text - '0');
-  return number;
-}
-
-static int IsWord(const char* text, const char* word) {
-  while (*text != '\0' && *text == *word) ++text, ++word;
-  return *text == *word;
-}
-
-__attribute__((noreturn, used)) void Main(long* stack) {
+void Main(long* stack) {
   const long argc = stack[0];
   char** argv = (char**)(stack + 1);
   char** environment = argv + argc + 1;
@@ -46,5 +26,3 @@ __attribute__((noreturn, used)) void Main(long* stack) {
   }
   for (;;) Call3(__NR_exit_group, status, 0, 0);
 }
-
-__asm__(".globl _start\n_start:\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call Main\n");
