@@ -9,8 +9,9 @@
  * but for the hit counters. Records never straddle a page: each is aligned to its (power of two)
  * size.
  *
- *   root -> chunks[] -> by workload's slot: group -> gate (one per hook)
- *                gate -> policies[] -> rules[] -> filters[] -> set of string ids
+ *   root -> chunks[] -> by workload's slot: group -> gates[], one for each hook that it has rules on
+ *                gate -> inputs[]: what to read of the operation
+ *                gate -> policies[] -> rules[] -> filters[] -> set of string ids, or of ranges
  *        -> slots[], digests[]: string -> id
  */
 #ifndef GATEHOUSE_ABI_GATEHOUSE_H_
@@ -43,6 +44,9 @@ enum gh_limits {
   GH_NAME_MAX = 255,  /* one component, as NAME_MAX */
   GH_ARGS_MAX = 4096, /* bytes of argv kept in an exec event; more is cut and flagged */
   GH_POLICIES_PER_GATE_MAX = 4096,
+  GH_HOOKS_PER_GROUP_MAX = 1024, /* hooks on which one workload has rules */
+  GH_ARGUMENTS_MAX = 5,          /* arguments of a kernel function that policies can name */
+  GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
   GH_RULES_PER_POLICY_MAX = 64, /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
   GH_MATCHES_MAX = 256,       /* interned heads (or tails) of one value found at once */
@@ -65,18 +69,33 @@ struct gh_page {
   gh_u32 words[GH_PAGE_WORDS];
 };
 
-/* Hooks that a policy can name. Each has one program, whatever the number of policies. */
+/*
+ * A hook is a number that the agent gives to a place in the kernel; each has one program, whatever
+ * the number of policies. The first two are known to backend signal, which has one place for both.
+ */
 enum gh_hook {
   GH_HOOK_BPRM_CREDS_FOR_EXEC = 0, /* security_bprm_creds_for_exec: once for each execve */
   GH_HOOK_BPRM_CHECK = 1,          /* security_bprm_check: once for each binary format step */
-  GH_HOOK_COUNT
+  GH_HOOK_FIRST_FREE = 2,
+  GH_HOOK_MAX = 65535,
 };
 
-/* Values that a filter can look at. */
+/* What a filter looks at: an argument of the hook's function, by its index, or who acts. */
 enum gh_subject {
-  GH_SUBJECT_OBJECT = 0, /* the operation's object: here the path of bprm->file */
-  GH_SUBJECT_BINARY = 1, /* the path of the program that acts (current->mm->exe_file) */
+  GH_SUBJECT_ARGUMENT_0 = 0,
+  GH_SUBJECT_BINARY = GH_ARGUMENTS_MAX, /* the program that acts (current->mm->exe_file) */
   GH_SUBJECT_COUNT
+};
+
+/* How a subject's value is read. From GH_READ_STRING on it is a text. */
+enum gh_read {
+  GH_READ_NUMBER = 0, /* the argument itself */
+  GH_READ_STRING,     /* char *, kernel memory, up to its NUL */
+  GH_READ_FILE,       /* struct file *: its path */
+  GH_READ_PATH,       /* struct path * */
+  GH_READ_BINPRM,     /* struct linux_binprm *: the path of bprm->file */
+  GH_READ_BINARY,     /* no argument: the path of the acting program */
+  GH_READ_COUNT
 };
 
 /* How a filter's set is searched. */
@@ -84,6 +103,8 @@ enum gh_match {
   GH_MATCH_EXACT = 0,   /* ids of whole values */
   GH_MATCH_PREFIX = 1,  /* ids of heads of values */
   GH_MATCH_POSTFIX = 2, /* ids of tails of values, interned byte-reversed */
+  GH_MATCH_RANGE = 3,   /* ranges of numbers */
+  GH_MATCH_MASK = 4,    /* one range, whose `first` has a bit in common with the number */
 };
 
 enum gh_action {
@@ -118,18 +139,35 @@ GH_STATIC_ASSERT(sizeof(struct gh_digest) == 16, "gh_digest");
 
 /* A set of policies that applies to at least one workload: its gate on each hook. */
 struct gh_group {
-  gh_u32 gate[GH_HOOK_COUNT];
+  gh_u32 gates;   /* address of n_gates struct gh_gate, ascending by hook */
+  gh_u32 n_gates; /* at most GH_HOOKS_PER_GROUP_MAX */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_group) == 8, "gh_group");
 
 /* What one hook does for one group. */
 struct gh_gate {
-  gh_u32 policies;   /* address of n_policies words, each the address of a policy's first rule */
-  gh_u32 n_policies; /* at most GH_POLICIES_PER_GATE_MAX */
-  gh_u32 subjects;   /* bit per gh_subject that any filter reads or any event shows */
-  gh_u32 lengths;    /* address of struct gh_lengths[GH_SUBJECT_COUNT], or 0: no heads, no tails */
+  gh_u32 policies; /* address of n_policies words, each the address of a policy's first rule */
+  gh_u32 inputs;   /* address of n_inputs struct gh_input */
+  gh_u16 hook;
+  gh_u16 n_policies; /* at most GH_POLICIES_PER_GATE_MAX */
+  gh_u16 n_inputs;   /* at most GH_SUBJECT_COUNT, of them at most GH_TEXTS_MAX texts */
+  gh_u16 reserved;
 };
 GH_STATIC_ASSERT(sizeof(struct gh_gate) == 16, "gh_gate");
+
+enum gh_input_flags {
+  GH_INPUT_SIGNED = 1 << 0, /* a number that is extended by its sign */
+};
+
+/* A value that a filter of the gate looks at or that an event shows. */
+struct gh_input {
+  gh_u8 subject; /* enum gh_subject */
+  gh_u8 read;    /* enum gh_read */
+  gh_u8 bytes;   /* of a number: 1, 2, 4 or 8 */
+  gh_u8 flags;   /* enum gh_input_flags */
+  gh_u32 lengths; /* of a text: address of a struct gh_lengths, or 0: no heads, no tails */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_input) == 8, "gh_input");
 
 /* The lengths at which heads and tails of a value are digested: ascending, distinct, in bytes. */
 struct gh_lengths {
@@ -157,7 +195,8 @@ struct gh_rule {
   gh_u8 signal;     /* with GH_ACTION_SIGNAL */
   gh_u8 flags;      /* gh_rule_flags */
   gh_u8 hook_index; /* position of the hook in the policy, as written */
-  gh_u8 reserved[5];
+  gh_u8 shows;      /* bit per gh_subject that the policy's events tell */
+  gh_u8 reserved[4];
 };
 GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");
 
@@ -166,11 +205,23 @@ struct gh_filter {
   gh_u8 match;   /* enum gh_match */
   gh_u8 negated; /* 0 or 1 */
   gh_u8 reserved;
-  gh_u32 set; /* address of `count` ids, ascending; up to a page: within one, else page-aligned */
+  gh_u32 set; /* address of `count` ids or struct gh_range, ascending; up to a page: within one,
+                 else page-aligned */
   gh_u32 count;
   gh_u32 reserved2;
 };
 GH_STATIC_ASSERT(sizeof(struct gh_filter) == 16, "gh_filter");
+
+/*
+ * Numbers from `first` to `last`, both included. Those of a set neither overlap nor touch. Every
+ * number is 64 bits wide, a signed one extended by its sign, and compared without sign: so signed
+ * -1 to 1 is two ranges, and a set knows nothing of types.
+ */
+struct gh_range {
+  gh_u64 first;
+  gh_u64 last;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_range) == 16, "gh_range");
 
 /* ---- cgroups --------------------------------------------------------------------------------- */
 
@@ -199,6 +250,7 @@ enum gh_stat {
   GH_STAT_PATH_UNREACHABLE,   /* a path outside of the process's mount namespace: unreadable */
   GH_STAT_PATH_FAULT,         /* the kernel's memory could not be read: unreadable */
   GH_STAT_NO_BINARY,          /* a task without executable (kernel thread): unreadable */
+  GH_STAT_STRING_FAULT,       /* a string argument could not be read, or is too long: unreadable */
   GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
   GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
@@ -281,23 +333,31 @@ enum gh_unreadable {
   GH_UNREADABLE_TOO_MANY, /* matches, see GH_MATCHES_MAX */
 };
 
-/* Followed by object_len bytes of the object's path. One record for each policy that posts. */
+/* A value in an event, followed by `bytes` bytes: a text, or a number of 8 bytes. */
+struct gh_event_value {
+  gh_u8 subject;    /* enum gh_subject */
+  gh_u8 read;       /* enum gh_read */
+  gh_u8 unreadable; /* enum gh_unreadable: why there is no text */
+  gh_u8 reserved;
+  gh_u16 file_mode; /* st_mode, if it is the path of a file */
+  gh_u16 bytes;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_value) == 8, "gh_event_value");
+
+/* Followed by n_values values, unaligned. One record for each policy that posts. */
 struct gh_event_policy {
   struct gh_event_header header;
   struct gh_process process; /* the process that acts; with the hook it is before the execve */
   gh_u32 policy;             /* gh_rule.policy */
-  gh_u16 hook;               /* enum gh_hook */
-  gh_u16 rule;               /* gh_rule.index */
-  gh_u16 actions;            /* gh_rule.actions */
+  gh_u16 hook;
+  gh_u16 rule;    /* gh_rule.index */
+  gh_u16 actions; /* gh_rule.actions */
   gh_s16 error;
   gh_u8 signal;
   gh_u8 flags;      /* gh_policy_event_flags */
-  gh_u8 unreadable; /* enum gh_unreadable: why there is no object path */
   gh_u8 hook_index; /* gh_rule.hook_index */
-  gh_u16 file_mode; /* st_mode of the object */
-  gh_u16 reserved;
-  gh_u32 object_len;
+  gh_u8 n_values;
 };
-GH_STATIC_ASSERT(sizeof(struct gh_event_policy) == 104, "gh_event_policy");
+GH_STATIC_ASSERT(sizeof(struct gh_event_policy) == 96, "gh_event_policy");
 
 #endif /* GATEHOUSE_ABI_GATEHOUSE_H_ */

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
-#include "abi/gatehouse.h"
 #include "policy/model.h"
 #include "workload/registry.h"
 
@@ -23,11 +24,15 @@ struct Policy {
   std::optional<policy::Mode> mode;
 };
 
-/// An operation to be judged. A path that is absent cannot be read.
+/// A value of an operation: a text, a number (64 bits, extended by its sign), or nothing if it
+/// cannot be read.
+using Value = std::variant<std::monostate, std::string, uint64_t>;
+
+/// An operation to be judged. An argument that is absent cannot be read.
 struct Operation {
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
-  std::optional<std::string> object;  ///< the program that is executed
-  std::optional<std::string> binary;  ///< the program that executes it
+  policy::Site site;
+  std::map<uint32_t, Value> arguments;  ///< by index; a file's is its path
+  std::optional<std::string> binary;    ///< the program that acts
 };
 
 /// Whether a policy has a say about the workload.
@@ -75,7 +80,7 @@ struct PolicyVerdict {
   Standing standing = Standing::kNotAbout;
   std::string reason;  ///< a sentence for people: why it stands so
   policy::Mode mode = policy::Mode::kEnforce;
-  std::vector<HookVerdict> hooks;  ///< of the operation's hook; empty unless it applies
+  std::vector<HookVerdict> hooks;  ///< of the operation's site; empty unless it applies
 };
 
 /// Something a policy wants to be known.

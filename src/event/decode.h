@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -49,20 +51,36 @@ struct ExitRecord {
   uint32_t code = 0;  ///< status << 8 | signal, bit 7: with core dump
 };
 
+/// A value of the operation that was judged.
+struct ValueRecord {
+  gh_subject subject = GH_SUBJECT_ARGUMENT_0;
+  gh_read read = GH_READ_NUMBER;
+  gh_unreadable unreadable = GH_READABLE;
+  uint16_t file_mode = 0;  ///< st_mode, if it is a file's path
+  uint64_t number = 0;     ///< GH_READ_NUMBER: 64 bits, extended by its sign if it has one
+  std::string_view text = {};
+};
+
 struct PolicyRecord {
   uint64_t time_ns = 0;
   ProcessRecord process;
   bind::InstanceId instance = 0;
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  uint16_t hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;  ///< the agent's number for the site
   uint8_t hook_index = 0;
   uint16_t rule = 0;
   uint16_t actions = 0;  ///< gh_action bits
   int16_t error = 0;
   uint8_t signal = 0;
   uint8_t flags = 0;  ///< gh_policy_event_flags
-  gh_unreadable unreadable = GH_READABLE;
-  uint16_t file_mode = 0;  ///< st_mode
-  std::string_view object = {};
+  std::array<ValueRecord, GH_SUBJECT_COUNT> values = {};  ///< the first n_values
+  size_t n_values = 0;
+
+  /// Null if the event does not tell it.
+  [[nodiscard]] const ValueRecord* Find(uint32_t subject) const {
+    const auto end = values.begin() + static_cast<ptrdiff_t>(n_values);
+    const auto found = std::ranges::find(values.begin(), end, subject, &ValueRecord::subject);
+    return found == end ? nullptr : &*found;
+  }
 };
 
 using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;

@@ -24,7 +24,10 @@ struct NameRow {
 
 /// What values of a filter look like, and so which checks they get.
 enum class ValueKind {
-  kPath,  ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
+  kPath,        ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
+  kString,      ///< any text of at most GH_PATH_MAX - 1 bytes
+  kNumber,      ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
+  kCapability,  ///< as kNumber, or `CAP_SYS_ADMIN`
 };
 
 /// How an operator searches its values.
@@ -36,30 +39,17 @@ struct OperatorTraits {
 struct ArgumentTypeTraits {
   ValueKind values = ValueKind::kPath;
   std::span<const Operator> operators;  ///< that apply to it
+  gh_read read = GH_READ_NUMBER;
+  uint8_t bytes = 0;  ///< of a number
+  bool is_signed = false;
 };
 
-/// A parameter of a hook's kernel function that a policy can name.
-struct HookArgument {
-  uint32_t index = 0;
-  ArgumentType type = ArgumentType::kLinuxBinprm;
-  gh_subject subject = GH_SUBJECT_OBJECT;
-};
+/// The hooks of executions. Backend signal has one place for both.
+extern const Site kCredsForExec;  ///< lsmhooks bprm_creds_for_exec, once for each execve
+extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for each format step
 
-/// One hook of the kernel with its spelling in each section.
-struct HookRow {
-  gh_hook hook = GH_HOOK_COUNT;
-  std::string_view kprobe;  ///< `call` in kprobes
-  std::string_view lsm;     ///< `hook` in lsmhooks
-  std::span<const HookArgument> arguments;
-
-  [[nodiscard]] std::string_view Spelling(HookKind kind) const {
-    return kind == HookKind::kKprobe ? kprobe : lsm;
-  }
-};
-
-[[nodiscard]] std::span<const HookRow> Hooks();
-/// The hook written `call` in the section of `kind`; nullptr if there is none.
-[[nodiscard]] const HookRow* FindHook(HookKind kind, std::string_view call);
+/// The place that a hook names.
+[[nodiscard]] Site SiteOf(HookKind kind, std::string_view call);
 
 [[nodiscard]] std::span<const NameRow<Operator>> Operators();
 [[nodiscard]] OperatorTraits TraitsOf(Operator op);

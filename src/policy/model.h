@@ -61,6 +61,13 @@ enum class Operator {
   kNotPrefix,
   kPostfix,
   kNotPostfix,
+  kGreater,
+  kLess,
+  kMask,
+  kInRange,
+  kNotInRange,
+  kInMap,
+  kNotInMap,
 };
 
 enum class Subject { kArgument, kBinary };
@@ -100,7 +107,31 @@ struct Selector {
 /// The section that a hook was written in; decides the event type.
 enum class HookKind { kKprobe, kLsm };
 
-enum class ArgumentType { kLinuxBinprm };
+enum class ArgumentType {
+  kLinuxBinprm,
+  kFile,
+  kPath,
+  kString,
+  kInt8,
+  kUint8,
+  kInt16,
+  kUint16,
+  kInt32,
+  kUint32,
+  kInt64,
+  kUint64,
+  kSizeT,
+  kCapability,
+};
+
+/// A place in the kernel that a program can be attached to. Hooks of several spellings are one
+/// site: kprobes `security_bprm_check` and lsmhooks `bprm_check_security`.
+struct Site {
+  enum class Kind { kLsm, kFunction };
+  Kind kind = Kind::kLsm;
+  std::string name;  ///< of the LSM hook, without prefix; of the kernel's function
+  auto operator<=>(const Site&) const = default;
+};
 
 struct Argument {
   uint32_t index = 0;  ///< position among the kernel function's parameters, from 0
@@ -112,7 +143,7 @@ struct Argument {
 /// No selector means: Post always.
 struct Hook {
   HookKind kind = HookKind::kKprobe;
-  std::string call;  ///< as written: `security_bprm_check`, `bprm_check_security`
+  std::string call;  ///< as written: `security_bprm_check`, `bprm_check_security`; never empty
   std::vector<Argument> arguments;
   std::vector<Selector> selectors;
   std::string message;
