@@ -49,8 +49,8 @@ struct {
 
 static __always_inline void count(__u32 stat) {}
 
-static __always_inline struct value* value_of(__u32 index, __u32 subject) {
-  opaque(subject); /* there is one value only, but the argument has to be passed */
+static __always_inline struct value* value_of(__u32 index, __u32 slot) {
+  opaque(slot); /* there is one value only, but the argument has to be passed */
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   return scratch ? &scratch->value : 0;
 }
@@ -62,7 +62,7 @@ static __always_inline struct path_key* program_key(struct linux_binprm* bprm) {
   __u32 index = 0;
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (!scratch) return 0;
-  resolve_file(index, GH_SUBJECT_OBJECT, BPF_CORE_READ(bprm, file));
+  resolve_file(index, 0, BPF_CORE_READ(bprm, file));
   __u64 len = scratch->value.len, start = scratch->value.start;
   opaque(len);
   opaque(start);

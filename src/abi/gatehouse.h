@@ -98,6 +98,20 @@ enum gh_read {
   GH_READ_COUNT
 };
 
+/*
+ * Numbers that the agent writes into the instructions of a gate program before it loads it, each in
+ * the place of a move of GH_CONSTANT + n. Branches that they make dead are never verified, and no
+ * hook has a map of its own for them.
+ */
+enum gh_constant {
+  GH_CONSTANT_HOOK = 0,      /* gh_gate.hook */
+  GH_CONSTANT_ARGUMENTS = 1, /* bit per argument that can be read */
+  GH_CONSTANT_RETURN = 2,    /* position in the context of what was returned before */
+  GH_CONSTANT_COUNT
+};
+#define GH_CONSTANT 0x47480000
+enum gh_context { GH_PARAMETERS_MAX = 12 }; /* of a function with a trampoline, on any kernel */
+
 /* How a filter's set is searched. */
 enum gh_match {
   GH_MATCH_EXACT = 0,   /* ids of whole values */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
-#include <array>
 #include <cassert>
+#include <map>
 #include <utility>
 
 #include "bind/overlap.h"
@@ -267,11 +267,11 @@ const compile::Program& Resolver::Transaction::ProgramOf(InstanceId id) const {
 
 Result<void> Resolver::Transaction::CheckLimit(const workload::Workload* workload,
                                                const std::vector<InstanceId>& group) const {
-  std::array<uint32_t, GH_HOOK_COUNT> policies{};
+  std::map<policy::Site, uint32_t> policies;
   uint32_t most = 0;
   for (const InstanceId id : group) {
     for (const compile::HookProgram& hook : ProgramOf(id).hooks) {
-      most = std::max(most, ++policies[hook.hook]);
+      most = std::max(most, ++policies[*hook.site]);
     }
   }
   if (most <= GH_POLICIES_PER_GATE_MAX) return {};

@@ -80,9 +80,9 @@ __noinline int string_id(__u32 root_address, __u64 lo, __u64 hi) {
 }
 
 /* Absorbs at most LOOP_BLOCK whole words, up to word `end` of the text. */
-__noinline int sip_absorb(__u32 index, __u32 subject, __u32 direction, __u32 end) {
+__noinline int sip_absorb(__u32 index, __u32 slot, __u32 direction, __u32 end) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value* value = value_of(index, subject);
+  struct value* value = value_of(index, slot);
   if (!scratch || !value) return 0;
   __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
   __u32 word = scratch->sip_words;
@@ -105,13 +105,13 @@ __noinline int sip_absorb(__u32 index, __u32 subject, __u32 direction, __u32 end
 
 /* Digests on from where the last call of this pass stopped, up to `len` bytes; the id of that head.
  */
-__noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len) {
+__noinline int intern_at(__u32 index, __u32 slot, __u32 direction, __u32 len) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value* value = value_of(index, subject);
+  struct value* value = value_of(index, slot);
   if (!scratch || !value) return 0;
   __u32 words = len / 8;
   for (__u32 i = 0; i < GH_PATH_MAX / 8; i += LOOP_BLOCK)
-    if (scratch->sip_words < words) sip_absorb(index, subject, direction, words);
+    if (scratch->sip_words < words) sip_absorb(index, slot, direction, words);
 
   __u64 last = (__u64)len << 56;
   __u32 rest = len & 7;
@@ -130,8 +130,8 @@ __noinline int intern_at(__u32 index, __u32 subject, __u32 direction, __u32 len)
 }
 
 /* Notes that an interned string is a head (tail) of the value. */
-__noinline int add_match(__u32 index, __u32 subject, __u32 direction, __u32 id) {
-  struct value* value = value_of(index, subject);
+__noinline int add_match(__u32 index, __u32 slot, __u32 direction, __u32 id) {
+  struct value* value = value_of(index, slot);
   if (!value) return 0;
   __u64 n = direction == FORWARD ? value->n_heads : value->n_tails;
   opaque(n);
@@ -150,48 +150,47 @@ __noinline int add_match(__u32 index, __u32 subject, __u32 direction, __u32 id) 
 }
 
 /* Takes the pass on to the length at `address`: false if the text ends before. */
-__noinline int intern_next(__u32 index, __u32 subject, __u32 direction, __u32 address) {
-  struct value* value = value_of(index, subject);
+__noinline int intern_next(__u32 index, __u32 slot, __u32 direction, __u32 address) {
+  struct value* value = value_of(index, slot);
   __u32 len = word_at(address);
   if (!value || len > value->len) return 0;
-  __u32 id = intern_at(index, subject, direction, len);
-  if (id) add_match(index, subject, direction, id);
+  __u32 id = intern_at(index, slot, direction, len);
+  if (id) add_match(index, slot, direction, id);
   return 1;
 }
 
 /* Goes through at most LOOP_BLOCK lengths: false if the text or the list ended. */
-__noinline int intern_block(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n) {
+__noinline int intern_block(__u32 index, __u32 slot, __u32 direction, __u32 lengths, __u32 n) {
   for (__u32 i = 0; i < LOOP_BLOCK; i++)
-    if (i >= n || !intern_next(index, subject, direction, lengths + i)) return 0;
+    if (i >= n || !intern_next(index, slot, direction, lengths + i)) return 0;
   return 1;
 }
 
 /* One pass over the text in reading direction, stopping at each of `n` ascending lengths. */
-__noinline int intern_lengths(__u32 index, __u32 subject, __u32 direction, __u32 lengths, __u32 n) {
+__noinline int intern_lengths(__u32 index, __u32 slot, __u32 direction, __u32 lengths, __u32 n) {
   for (__u32 first = 0; first < GH_PATH_MAX; first += LOOP_BLOCK)
-    if (first >= n || !intern_block(index, subject, direction, lengths + first, n - first)) break;
+    if (first >= n || !intern_block(index, slot, direction, lengths + first, n - first)) break;
   return 0;
 }
 
-/* Finds out which interned strings values[subject] is, begins with, ends in. */
-static __always_inline int intern_value(__u32 index, __u32 subject, __u32 lengths_address) {
+/* Finds out which interned strings values[slot] is, begins with, ends in. */
+__noinline int intern_value(__u32 index, __u32 slot, __u32 lengths_address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value* value = value_of(index, subject);
+  struct value* value = value_of(index, slot);
   if (!scratch || !value) return 0;
   value->id = 0;
   value->n_heads = 0;
   value->n_tails = 0;
   if (value->unreadable) return 0;
 
-  struct gh_lengths* lengths =
-      lengths_address ? record_at(struct gh_lengths, lengths_address + subject * 4) : 0;
+  struct gh_lengths* lengths = record_at(struct gh_lengths, lengths_address);
   if (lengths && lengths->n_tails) {
     sip_start(scratch);
-    intern_lengths(index, subject, BACKWARD, lengths->tails, lengths->n_tails);
+    intern_lengths(index, slot, BACKWARD, lengths->tails, lengths->n_tails);
   }
   sip_start(scratch);
-  if (lengths) intern_lengths(index, subject, FORWARD, lengths->heads, lengths->n_heads);
-  value->id = intern_at(index, subject, FORWARD, value->len); /* goes on where the heads ended */
+  if (lengths) intern_lengths(index, slot, FORWARD, lengths->heads, lengths->n_heads);
+  value->id = intern_at(index, slot, FORWARD, value->len); /* goes on where the heads ended */
   return 0;
 }
 

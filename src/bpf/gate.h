@@ -2,7 +2,7 @@
 /*
  * The gate: what every operation passes on a hook, for all policies.
  *
- *   find the workload -> its group's gate on this hook (none: return) -> read the values, once
+ *   find the workload -> its group's gate on this hook (none: return) -> read the inputs, once
  *   -> judge policy by policy -> combine the verdicts, post the events
  *
  * Fail-open or fail-closed: a value that cannot be read is in no set, so an allow-list denies; an
@@ -11,9 +11,8 @@
 #ifndef GATEHOUSE_BPF_GATE_H_
 #define GATEHOUSE_BPF_GATE_H_
 
-#include "bpf/digest.h"
+#include "bpf/inputs.h"
 #include "bpf/judge.h"
-#include "bpf/path.h"
 #include "bpf/process.h"
 
 #define NSEC_PER_TICK 10000000ULL /* USER_HZ is 100 */
@@ -29,7 +28,35 @@ static __always_inline bool is_protected(struct task_struct* task) {
   return false;
 }
 
-/* Sends the event of one policy; the object's path stands in the scratch memory. */
+/* Appends the value of the input at `address` to the event that ends at `end`, if `shows` has it;
+ * returns the new end. */
+__noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_input* input = record_at(struct gh_input, address);
+  if (!scratch || !input) return end;
+  __u32 number = input->subject & (SUBJECTS - 1);
+  if (!(shows >> number & 1)) return end;
+  struct subject* subject = &scratch->subjects[number];
+  struct gh_event_value head = {.subject = number, .read = input->read};
+  __u64 at = end;
+  opaque(at);
+  if (at > sizeof(scratch->event) - GH_PATH_MAX - sizeof(head)) return end;
+  __u64 text = at + sizeof(head);
+  if (input->read == GH_READ_NUMBER) {
+    head.bytes = sizeof(subject->number);
+    bpf_probe_read_kernel(&scratch->event[text], sizeof(subject->number), &subject->number);
+  } else {
+    struct value* value = &scratch->values[subject->slot & (GH_TEXTS_MAX - 1)];
+    head.unreadable = value->unreadable;
+    head.file_mode = subject->file_mode;
+    head.bytes = append_text(scratch, text, value);
+  }
+  bpf_probe_read_kernel(&scratch->event[at], sizeof(head), &head);
+  ((struct gh_event_policy*)scratch->event)->n_values++;
+  return text + head.bytes;
+}
+
+/* Sends the event of one policy. */
 __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct gh_rule* rule = record_at(struct gh_rule, rule_address);
@@ -38,7 +65,6 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
     return 0;
   }
   struct gh_event_policy* event = (struct gh_event_policy*)scratch->event;
-  struct value* object = &scratch->values[GH_SUBJECT_OBJECT];
 
   __builtin_memset(event, 0, sizeof(*event));
   fill_process(&event->process);
@@ -50,17 +76,15 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
   event->signal = rule->signal;
   event->flags = flags;
   event->hook_index = rule->hook_index;
-  event->file_mode = scratch->file_mode;
-  event->unreadable = object->unreadable;
-
-  __u64 len = object->unreadable ? 0 : object->len, start = object->start;
-  opaque(len);
-  if (len >= GH_PATH_MAX || start > TEXT_END)
-    len = 0;
-  else if (bpf_probe_read_kernel(scratch->event + sizeof(*event), len, &object->bytes[start]))
-    len = 0;
-  event->object_len = len;
-  send_event(event, GH_EVENT_POLICY, sizeof(*event) + len, GH_STAT_EVENTS_LOST_POLICY);
+  __u32 end = sizeof(*event), shows = rule->shows, inputs = scratch->inputs;
+  for (__u32 i = 0; i < GH_SUBJECT_COUNT; i++) {
+    if (i >= scratch->n_inputs) break;
+    end = append_value(index, inputs + i * INPUT_WORDS, shows, end);
+  }
+  __u64 size = end;
+  opaque(size);
+  if (size <= sizeof(scratch->event))
+    send_event(event, GH_EVENT_POLICY, size, GH_STAT_EVENTS_LOST_POLICY);
   return 0;
 }
 
@@ -124,41 +148,6 @@ __noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 h
   return verdict;
 }
 
-/* The executable of the acting program, before the execve. */
-static __always_inline void resolve_binary(__u32 index) {
-  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
-  struct file* file = BPF_CORE_READ(task, mm, exe_file);
-  struct value* value = value_of(index, GH_SUBJECT_BINARY);
-  if (file && binary_is_known) {
-    resolve_file(index, GH_SUBJECT_BINARY, file);
-  } else if (value) {
-    value->unreadable = GH_UNREADABLE_NO_BINARY;
-    count(GH_STAT_NO_BINARY);
-  }
-}
-
-/* The operation passes a gate with policies: reads what they look at, then judges. */
-static __always_inline int pass_gate(__u32 hook, __u32 root, __u32 gate_address, __u64 file) {
-  struct gh_gate* gate = record_at(struct gh_gate, gate_address);
-  if (!gate) return 0;
-  __u32 index = scratch_claim();
-  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (scratch) {
-    struct file* object = (struct file*)file;
-    scratch->root = root;
-    scratch->file_mode = BPF_CORE_READ(object, f_inode, i_mode);
-    resolve_file(index, GH_SUBJECT_OBJECT, object);
-    intern_value(index, GH_SUBJECT_OBJECT, gate->lengths);
-    if (gate->subjects & (1 << GH_SUBJECT_BINARY)) {
-      resolve_binary(index);
-      intern_value(index, GH_SUBJECT_BINARY, gate->lengths);
-    }
-  }
-  int verdict = judge_gate(index, gate->policies, gate->n_policies, hook);
-  if (scratch) scratch_release(index);
-  return verdict;
-}
-
 /* The address of the group of a workload, or 0. */
 static __always_inline __u32 group_of(const struct gh_root* root, __u32 slot) {
   if (slot == 0) return root->host;
@@ -167,18 +156,46 @@ static __always_inline __u32 group_of(const struct gh_root* root, __u32 slot) {
   return chunk ? word_at(chunk + slot % GH_CHUNK_SLOTS) : 0;
 }
 
-/* The whole way, in the image at `root_address`, for the program that `bprm` is about to run: a
- * negative errno, or 0. */
-static __always_inline int gate(__u32 hook, __u32 root_address, struct linux_binprm* bprm) {
+#define GATE_WORDS (sizeof(struct gh_gate) / GH_WORD_BYTES)
+/* 2^10 gates are the most that a group has. */
+GH_STATIC_ASSERT(GH_HOOKS_PER_GROUP_MAX <= 1 << SEARCH_STEPS, "steps");
+
+/* Address of the gate of `hook` among the `n` at `address`, ascending by hook; or 0. */
+__noinline int gate_among(__u32 address, __u32 n, __u32 hook) {
+  if (!n) return 0;
+  for (int i = 0; i < SEARCH_STEPS && n > 1; i++) {
+    __u32 half = n / 2;
+    struct gh_gate* gate = record_at(struct gh_gate, address + half * GATE_WORDS);
+    if (!gate) return 0;
+    address += half * GATE_WORDS * is_at_most(gate->hook, hook);
+    n -= half;
+  }
+  struct gh_gate* gate = record_at(struct gh_gate, address);
+  return gate && gate->hook == hook ? address : 0;
+}
+
+/* Address of the gate that what the current process does on `hook` has to pass, in the image at
+ * `root_address`; 0: none. */
+static __always_inline __u32 find_gate(__u32 hook, __u32 root_address) {
   struct gh_cgroup* cgroup = current_cgroup();
   __u32 slot = cgroup ? cgroup->slot : 0;
   struct gh_root* root = record_at(struct gh_root, root_address);
   if (!root) return 0;
   struct gh_group* group = record_at(struct gh_group, group_of(root, slot));
-  if (!group || hook >= GH_HOOK_COUNT) return 0;
-  __u32 gate_address = group->gate[hook];
-  if (!gate_address) return 0;
-  return pass_gate(hook, root_address, gate_address, (__u64)BPF_CORE_READ(bprm, file));
+  return group ? gate_among(group->gates, group->n_gates, hook) : 0;
+}
+
+/* The operation passes the gate at `gate_address`: a negative errno, or 0. Its arguments stand in
+ * the scratch memory `index`, if there is any. */
+static __always_inline int pass_gate(__u32 index, __u32 hook, __u32 root, __u32 gate_address) {
+  struct gh_gate* gate = record_at(struct gh_gate, gate_address);
+  if (!gate) return 0;
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch) {
+    scratch->root = root;
+    read_inputs(scratch, index, gate);
+  }
+  return judge_gate(index, gate->policies, gate->n_policies, hook);
 }
 
 #endif /* GATEHOUSE_BPF_GATE_H_ */

@@ -2,13 +2,18 @@
 /*
  * All programs of the agent.
  *
- *   hook                       backend lsm        backend fmod_ret              backend signal
- *   bprm_creds_for_exec        lsm/…              security_bprm_creds_for_exec  sched_prepare_exec,
- * or bprm_check                 lsm/…              security_bprm_check           sched_process_exec
+ *   gate_lsm        LSM hooks                    returns an errno
+ *   gate_fmod_ret   security_* functions         returns an errno
+ *   gate_fentry     other functions              can send signals, and tell
+ *   gate_prepare    sched_prepare_exec,          backend signal: kills
+ *   gate_exec       or sched_process_exec
  *
- * Backend signal has one place for both hooks: just before the old program is given up (6.10 and
- * later, kernel commit 5c5fad46e48c), else just before the first instruction of the new one. There
- * the object is the binary that finally runs: of a script, its interpreter.
+ * The first three are loaded for each hook once more, with the hook's number and what its function
+ * looks like written into their instructions (see enum gh_constant); all share the maps.
+ *
+ * Backend signal has one place for both hooks of executions: just before the old program is given
+ * up (6.10 and later, kernel commit 5c5fad46e48c), else just before the first instruction of the
+ * new one. There the object is the binary that finally runs: of a script, its interpreter.
  *
  * Beside them: sched_process_exec and sched_process_exit for base events, cgroup_mkdir and
  * cgroup_release, by which cgroups below a workload belong to it. No program sleeps: each runs
@@ -20,6 +25,75 @@
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
+/* ---- hooks ----------------------------------------------------------------------------------- */
+
+/* A number that the loader writes here. */
+#define CONSTANT(n)                                                 \
+  ({                                                                \
+    __u64 constant;                                                 \
+    asm volatile("%0 = %1" : "=r"(constant) : "i"(GH_CONSTANT + n)); \
+    constant;                                                       \
+  })
+
+/* Word `n` of the context. In assembler: a compiler may join two loads into one from a computed
+ * place, which the verifier does not allow. */
+#define CONTEXT(context, n)                                                              \
+  ({                                                                                     \
+    __u64 word;                                                                          \
+    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word) : "r"(context), "i"((n)*8)); \
+    word;                                                                                \
+  })
+
+/* Keeps those arguments of the function that can be read. */
+static __always_inline void take_arguments(__u32 index, void* context) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  __u64 readable = CONSTANT(GH_CONSTANT_ARGUMENTS);
+  if (!scratch) return;
+#define TAKE(n) \
+  if (readable & 1 << (n)) scratch->arguments[n] = CONTEXT(context, n)
+  TAKE(0);
+  TAKE(1);
+  TAKE(2);
+  TAKE(3);
+  TAKE(4);
+#undef TAKE
+  GH_STATIC_ASSERT(GH_ARGUMENTS_MAX == 5, "each is taken");
+}
+
+/* Of programs before us on the same hook: what they returned. */
+static __always_inline int earlier_verdict(void* context) {
+  __u64 position = CONSTANT(GH_CONSTANT_RETURN);
+#define AT(n) \
+  if (position == (n)) return CONTEXT(context, n)
+  AT(0);
+  AT(1);
+  AT(2);
+  AT(3);
+  AT(4);
+  AT(5);
+  AT(6);
+  AT(7);
+  AT(8);
+  AT(9);
+  AT(10);
+  AT(11);
+  AT(12);
+#undef AT
+  GH_STATIC_ASSERT(GH_PARAMETERS_MAX == 12, "each place is looked at");
+  return 0;
+}
+
+static __always_inline int gate(void* context) {
+  __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
+  __u32 gate_address = find_gate(hook, root);
+  if (!gate_address) return 0;
+  __u32 index = scratch_claim();
+  take_arguments(index, context);
+  int verdict = pass_gate(index, hook, root, gate_address);
+  scratch_release(index);
+  return verdict;
+}
+
 /* The errno that is returned: of whoever denied before, or ours, in the range that LSM hooks may
  * return and that the verifier wants to see (kernel commit 5d99e198be27). */
 static __always_inline int answer(int ret, int verdict) {
@@ -29,44 +103,44 @@ static __always_inline int answer(int ret, int verdict) {
   return result;
 }
 
-/* ---- hooks ----------------------------------------------------------------------------------- */
-
-SEC("lsm/bprm_creds_for_exec") int BPF_PROG(lsm_creds, struct linux_binprm* bprm, int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, image_root(), bprm);
-  return answer(ret, verdict);
+SEC("lsm") int gate_lsm(void* context) {
+  int verdict = gate(context);
+  return answer(earlier_verdict(context), verdict);
 }
 
-SEC("lsm/bprm_check_security") int BPF_PROG(lsm_check, struct linux_binprm* bprm, int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CHECK, image_root(), bprm);
-  return answer(ret, verdict);
+SEC("fmod_ret") int gate_fmod_ret(void* context) {
+  int verdict = gate(context);
+  return answer(earlier_verdict(context), verdict);
 }
 
-SEC("fmod_ret/security_bprm_creds_for_exec") int BPF_PROG(fmod_creds, struct linux_binprm* bprm,
-                                                          int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CREDS_FOR_EXEC, image_root(), bprm);
-  return answer(ret, verdict);
-}
-
-SEC("fmod_ret/security_bprm_check") int BPF_PROG(fmod_check, struct linux_binprm* bprm, int ret) {
-  int verdict = gate(GH_HOOK_BPRM_CHECK, image_root(), bprm);
-  return answer(ret, verdict);
+SEC("fentry") int gate_fentry(void* context) {
+  gate(context);
+  return 0;
 }
 
 /* Both hooks in one place, judged by one image; of several errnos any one kills. */
 static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
   __u32 root = image_root();
   int verdict = 0;
-  for (__u32 hook = 0; hook < GH_HOOK_COUNT; hook++) verdict |= gate(hook, root, bprm);
+  for (__u32 hook = 0; hook < GH_HOOK_FIRST_FREE; hook++) {
+    __u32 gate_address = find_gate(hook, root);
+    if (!gate_address) continue;
+    __u32 index = scratch_claim();
+    struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+    if (scratch) scratch->arguments[0] = (__u64)bprm;
+    verdict |= pass_gate(index, hook, root, gate_address);
+    scratch_release(index);
+  }
   if (verdict) kill_current(SIGKILL);
   return 0;
 }
 
-SEC("tp_btf/sched_prepare_exec") int BPF_PROG(signal_prepare, struct task_struct* task,
+SEC("tp_btf/sched_prepare_exec") int BPF_PROG(gate_prepare, struct task_struct* task,
                                               struct linux_binprm* bprm) {
   return gate_by_signal(bprm);
 }
 
-SEC("tp_btf/sched_process_exec") int BPF_PROG(signal_exec, struct task_struct* task, int old_pid,
+SEC("tp_btf/sched_process_exec") int BPF_PROG(gate_exec, struct task_struct* task, int old_pid,
                                               struct linux_binprm* bprm) {
   return gate_by_signal(bprm);
 }
@@ -76,15 +150,6 @@ SEC("tp_btf/sched_process_exec") int BPF_PROG(signal_exec, struct task_struct* t
 static __always_inline bool wants_base_events(void) {
   if (base_events == 1) return current_cgroup() != 0;
   return base_events != 0;
-}
-
-/* Appends the text of a value at `at` in the event; returns its length. */
-static __always_inline __u64 append_text(struct scratch* scratch, __u64 at, struct value* value) {
-  __u64 len = value->unreadable ? 0 : value->len, start = value->start;
-  opaque(len);
-  opaque(at);
-  if (len >= GH_PATH_MAX || start > TEXT_END || at > sizeof(scratch->event) - GH_PATH_MAX) return 0;
-  return bpf_probe_read_kernel(&scratch->event[at], len, &value->bytes[start]) ? 0 : len;
 }
 
 /* Appends argv as the new program finds it on its stack: still resident, so no fault is expected.
@@ -114,12 +179,13 @@ __noinline int post_exec(__u32 index, __u64 file) {
   if (!scratch) return 0;
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   struct gh_event_exec* event = (struct gh_event_exec*)scratch->event;
-  struct value* binary = &scratch->values[GH_SUBJECT_OBJECT];
-  struct value* cwd = &scratch->values[GH_SUBJECT_BINARY];
+  enum { BINARY = 0, CWD = 1 }; /* slots */
+  struct value* binary = &scratch->values[BINARY];
+  struct value* cwd = &scratch->values[CWD];
   __u32 flags = 0;
 
-  resolve_file(index, GH_SUBJECT_OBJECT, (struct file*)file);
-  resolve_path(index, GH_SUBJECT_BINARY, (__u64)BPF_CORE_READ(task, fs, pwd.mnt),
+  resolve_file(index, BINARY, (struct file*)file);
+  resolve_path(index, CWD, (__u64)BPF_CORE_READ(task, fs, pwd.mnt),
                (__u64)BPF_CORE_READ(task, fs, pwd.dentry));
   if (binary->unreadable) flags |= GH_EXEC_BINARY_UNREADABLE;
   if (cwd->unreadable) flags |= GH_EXEC_CWD_UNREADABLE;

@@ -42,26 +42,68 @@ __noinline int set_has(__u32 address, __u32 n, __u32 id) {
   return page_has(page, begin, rest < GH_PAGE_WORDS ? rest : GH_PAGE_WORDS, id);
 }
 
+/* As is_at_most, for any two numbers of 64 bits: the borrow of b - a. */
+static __always_inline __u64 number_at_most(__u64 a, __u64 b) {
+  return (((~b & a) | (~(b ^ a) & (b - a))) >> 63) ^ 1;
+}
+
+#define RANGES_PER_PAGE (sizeof(struct gh_page) / sizeof(struct gh_range))
+#define RANGE_WORDS (sizeof(struct gh_range) / GH_WORD_BYTES)
+/* 2^8 ranges are a page. */
+#define RANGE_STEPS (SEARCH_STEPS + 8)
+GH_STATIC_ASSERT(RANGES_PER_PAGE <= 1 << 8, "steps");
+
+/* Whether one of the `n` ascending ranges at `address` holds `number`. */
+__noinline int ranges_have(__u32 address, __u32 n, __u64 number) {
+  if (!n) return 0;
+  for (int i = 0; i < RANGE_STEPS && n > 1; i++) { /* the last range that begins at or below it */
+    __u32 half = n / 2;
+    struct gh_range* range = record_at(struct gh_range, address + half * RANGE_WORDS);
+    if (!range) return 0;
+    address += half * RANGE_WORDS * number_at_most(range->first, number);
+    n -= half;
+  }
+  struct gh_range* range = record_at(struct gh_range, address);
+  return range && range->first <= number && number <= range->last;
+}
+
+/* Whether the number has a bit in common with the mask at `address`. */
+static __always_inline bool mask_has(__u32 address, __u64 number) {
+  struct gh_range* mask = record_at(struct gh_range, address);
+  return mask && mask->first & number;
+}
+
+/* Whether the text in `slot` is in the set of a filter, searched by `match`. */
+static __always_inline bool text_matches(__u32 index, __u32 slot, __u32 match, __u32 set, __u32 n) {
+  struct value* value = value_of(index, slot);
+  if (!value || value->unreadable) return 0;
+  if (match == GH_MATCH_EXACT) return value->id && set_has(set, n, value->id);
+  bool heads = match == GH_MATCH_PREFIX;
+  __u32 candidates = heads ? value->n_heads : value->n_tails;
+  for (__u32 i = 0; i < GH_MATCHES_MAX; i++) {
+    if (i >= candidates) break;
+    if (set_has(set, n, heads ? value->heads[i] : value->tails[i])) return 1;
+  }
+  return 0;
+}
+
 /* Whether one filter holds, negation included. An unreadable value is in no set. */
 __noinline int filter_holds(__u32 index, __u32 address) {
   struct gh_filter* filter = record_at(struct gh_filter, address);
   if (!filter) return 0;
-  __u32 set = filter->set, n = filter->count;
-  bool found = false;
-  struct value* value = value_of(index, filter->subject);
-  if (value && !value->unreadable) {
-    if (filter->match == GH_MATCH_EXACT) {
-      found = value->id && set_has(set, n, value->id);
-    } else {
-      bool heads = filter->match == GH_MATCH_PREFIX;
-      __u32 candidates = heads ? value->n_heads : value->n_tails;
-      for (__u32 i = 0; i < GH_MATCHES_MAX && !found; i++) {
-        if (i >= candidates) break;
-        found = set_has(set, n, heads ? value->heads[i] : value->tails[i]);
-      }
-    }
+  __u32 set = filter->set, n = filter->count, match = filter->match;
+  bool found = false, negated = filter->negated;
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch) {
+    struct subject* subject = &scratch->subjects[filter->subject & (SUBJECTS - 1)];
+    if (match == GH_MATCH_RANGE)
+      found = ranges_have(set, n, subject->number);
+    else if (match == GH_MATCH_MASK)
+      found = mask_has(set, subject->number);
+    else
+      found = text_matches(index, subject->slot, match, set, n);
   }
-  return found != !!filter->negated;
+  return found != negated;
 }
 
 /* Whether all filters of a rule hold. */

@@ -47,6 +47,7 @@ struct dentry {
   struct hlist_bl_node d_hash;
   struct dentry* d_parent;
   struct qstr d_name;
+  struct inode* d_inode;
 };
 
 struct vfsmount {

@@ -80,9 +80,9 @@ static __always_inline int walk_leaf(struct scratch* scratch, struct value* valu
 }
 
 /* One component or one mount further up. */
-__noinline int walk_step(__u32 index, __u32 subject) {
+__noinline int walk_step(__u32 index, __u32 slot) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value* value = value_of(index, subject);
+  struct value* value = value_of(index, slot);
   if (!scratch || !value) return WALK_FAILED;
 
   struct mount* mount = (struct mount*)scratch->walk_mount;
@@ -115,9 +115,9 @@ __noinline int walk_step(__u32 index, __u32 subject) {
   return result;
 }
 
-__noinline int walk_block(__u32 index, __u32 subject) {
+__noinline int walk_block(__u32 index, __u32 slot) {
   int result = WALK_ON;
-  for (__u32 i = 0; i < LOOP_BLOCK && result == WALK_ON; i++) result = walk_step(index, subject);
+  for (__u32 i = 0; i < LOOP_BLOCK && result == WALK_ON; i++) result = walk_step(index, slot);
   return result;
 }
 
@@ -132,11 +132,11 @@ static __always_inline void count_unreadable(__u32 unreadable) {
     count(GH_STAT_PATH_FAULT);
 }
 
-/* Resolves struct path (at `vfsmount`, `dentry`) into values[subject]: its text, or why it has
+/* Resolves struct path (at `vfsmount`, `dentry`) into values[slot]: its text, or why it has
  * none. */
-__noinline int resolve_path(__u32 index, __u32 subject, __u64 vfsmount, __u64 dentry) {
+__noinline int resolve_path(__u32 index, __u32 slot, __u64 vfsmount, __u64 dentry) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  struct value* value = value_of(index, subject);
+  struct value* value = value_of(index, slot);
   if (!scratch || !value) return WALK_FAILED;
   value->unreadable = GH_READABLE;
   value->start = TEXT_END;
@@ -148,7 +148,7 @@ __noinline int resolve_path(__u32 index, __u32 subject, __u64 vfsmount, __u64 de
   scratch->walk_leaf = 1;
   int result = mnt && dentry ? WALK_ON : walk_fails(value, GH_UNREADABLE_FAULT);
   for (__u32 i = 0; i < WALK_STEPS_MAX / LOOP_BLOCK && result == WALK_ON; i++)
-    result = walk_block(index, subject);
+    result = walk_block(index, slot);
   if (result == WALK_ON) result = walk_fails(value, GH_UNREADABLE_TOO_LONG);
   if (result == WALK_DONE && value->start == TEXT_END) { /* the root directory itself */
     value->start = TEXT_END - 1;
@@ -159,8 +159,8 @@ __noinline int resolve_path(__u32 index, __u32 subject, __u64 vfsmount, __u64 de
   return result;
 }
 
-static __always_inline int resolve_file(__u32 index, __u32 subject, struct file* file) {
-  return resolve_path(index, subject, (__u64)BPF_CORE_READ(file, f_path.mnt),
+static __always_inline int resolve_file(__u32 index, __u32 slot, struct file* file) {
+  return resolve_path(index, slot, (__u64)BPF_CORE_READ(file, f_path.mnt),
                       (__u64)BPF_CORE_READ(file, f_path.dentry));
 }
 

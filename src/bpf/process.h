@@ -56,6 +56,15 @@ static __always_inline void fill_process(struct gh_process* process) {
   process->workload = cgroup ? cgroup->workload : 0;
 }
 
+/* Copies the text of a value to `at` in the event; returns its length. */
+static __always_inline __u64 append_text(struct scratch* scratch, __u64 at, struct value* value) {
+  __u64 len = value->unreadable ? 0 : value->len, start = value->start;
+  opaque(len);
+  opaque(at);
+  if (len >= GH_PATH_MAX || start > TEXT_END || at > sizeof(scratch->event) - GH_PATH_MAX) return 0;
+  return bpf_probe_read_kernel(&scratch->event[at], len, &value->bytes[start]) ? 0 : len;
+}
+
 /* Completes the header and hands the record over; a full ring buffer loses it and counts. */
 static __always_inline void send_event(void* event, __u32 type, __u64 size, __u32 lost_stat) {
   struct gh_event_header* header = event;

@@ -62,7 +62,7 @@ struct {
   __type(value, __u64);
 } stats SEC(".maps");
 
-/* A value of the operation, and what of it is interned. */
+/* A text of the operation, and what of it is interned. */
 struct value {
   __u32 unreadable; /* enum gh_unreadable */
   __u32 start;      /* the text is bytes[start] to bytes[TEXT_END - 1] */
@@ -77,22 +77,47 @@ struct value {
   __u8 bytes[8 + GH_PATH_MAX + GH_NAME_MAX + 1];
 };
 
+/* Of an event, all but its texts. */
+#define EVENT_HEADERS 256
+GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_policy) +
+                                      GH_SUBJECT_COUNT * (sizeof(struct gh_event_value) + 8),
+                 "EVENT_HEADERS");
+GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_exec), "EVENT_HEADERS");
+
 #define TEXT_BEGIN 8u
 #define TEXT_END (8u + GH_PATH_MAX)
+
+/* What a subject (enum gh_subject) of the operation is: a number, or one of the texts. */
+struct subject {
+  __u64 number;
+  __u32 slot; /* of scratch.values */
+  __u16 file_mode;
+  __u16 reserved;
+};
+
+/* One more than GH_SUBJECT_COUNT can be, so that a mask bounds an index. */
+#define SUBJECTS 8
 
 struct scratch {
   __u32 claims; /* 1: taken by whoever saw its own addition make it 1 */
   __u32 root;   /* the image that this operation is judged by */
+  __u32 inputs; /* of the gate: what has been read */
+  __u32 n_inputs;
+  __u32 n_texts; /* slots in use */
   __u64 walk_mount;
   __u64 walk_dentry;
   __u32 walk_leaf; /* the walk has not left the leaf yet */
-  __u32 reserved;
   __u64 sip[4];
   __u32 sip_words; /* words absorbed */
-  __u32 file_mode;
-  struct value values[GH_SUBJECT_COUNT];
-  __u8 event[sizeof(struct gh_event_exec) + 3 * GH_PATH_MAX]; /* binary, args, cwd */
+  __u32 reserved;
+  __u64 arguments[SUBJECTS]; /* as the hook's function was given them */
+  struct subject subjects[SUBJECTS];
+  struct value values[GH_TEXTS_MAX];
+  __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };
+
+GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS, "subjects");
+GH_STATIC_ASSERT((GH_TEXTS_MAX & (GH_TEXTS_MAX - 1)) == 0, "a mask bounds an index");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -186,11 +211,9 @@ static __always_inline void scratch_release(__u32 index) {
   if (scratch) atomic_add(&scratch->claims, -1);
 }
 
-static __always_inline struct value* value_of(__u32 index, __u32 subject) {
+static __always_inline struct value* value_of(__u32 index, __u32 slot) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (!scratch) return 0;
-  return subject == GH_SUBJECT_OBJECT ? &scratch->values[GH_SUBJECT_OBJECT]
-                                      : &scratch->values[GH_SUBJECT_BINARY];
+  return scratch ? &scratch->values[slot & (GH_TEXTS_MAX - 1)] : 0;
 }
 
 #endif /* GATEHOUSE_BPF_STATE_H_ */

@@ -10,6 +10,8 @@
 #include <string>
 #include <utility>
 
+#include "policy/catalog.h"
+
 namespace gatehouse::compile {
 namespace {
 
@@ -53,7 +55,26 @@ struct Image::Stage {
 };
 
 Image::Image(Memory& memory, StringPool& strings, const DigestKey& key)
-    : memory_(memory), strings_(strings), key_(key) {}
+    : memory_(memory),
+      strings_(strings),
+      key_(key),
+      hook_of_{{policy::kCredsForExec, GH_HOOK_BPRM_CREDS_FOR_EXEC},
+               {policy::kBprmCheck, GH_HOOK_BPRM_CHECK}},
+      on_hook_(GH_HOOK_FIRST_FREE) {}
+
+Result<uint16_t> Image::NumberOf(const policy::Site& site) {
+  if (const auto found = hook_of_.find(site); found != hook_of_.end()) return found->second;
+  if (on_hook_.size() > GH_HOOK_MAX) {
+    return Fail(ErrorCode::kRefused, site.name,
+                "policies have named " + std::to_string(on_hook_.size()) +
+                    " hooks since the agent started, and there are no more numbers",
+                "restart gatehoused");
+  }
+  const auto number = static_cast<uint16_t>(on_hook_.size());
+  on_hook_.push_back(0);
+  hook_of_.emplace(site, number);
+  return number;
+}
 
 template <typename T>
 T* Image::At(uint32_t address) {
@@ -107,8 +128,7 @@ void Image::Free(const Block& block) {
 // ---- staging ------------------------------------------------------------------------------------
 
 Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
-  const std::span<const StringId> ids = set.ids();
-  if (ids.empty()) return 0;
+  if (set.size() == 0) return 0;
   if (const auto stored = sets_.find(&set); stored != sets_.end()) {
     StoredSet& user = stage.sets[&set];
     user.block = stored->second.block;
@@ -117,16 +137,19 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   }
   StoredSet& stored = stage.sets[&set];
   if (stored.users++ > 0) return stored.block.address;
-  const auto words = static_cast<uint32_t>(ids.size());
+  const auto words = static_cast<uint32_t>(
+      (set.ids().size_bytes() + set.ranges().size_bytes()) / GH_WORD_BYTES);
   const bool small = words <= GH_PAGE_WORDS;
-  auto block = Allocate(words, small ? 1 : GH_PAGE_WORDS, small ? GH_PAGE_WORDS : 0);
+  const uint32_t member_words = set.ranges().empty() ? 1 : kWords<gh_range>;
+  auto block = Allocate(words, small ? member_words : GH_PAGE_WORDS, small ? GH_PAGE_WORDS : 0);
   if (!block) {
     stage.sets.erase(&set);
     return tl::unexpected(std::move(block).error());
   }
   stage.blocks.push_back(*block);
   stored.block = *block;
-  std::ranges::copy(ids, At<uint32_t>(block->address));
+  std::ranges::copy(set.ids(), At<uint32_t>(block->address));
+  std::ranges::copy(set.ranges(), At<gh_range>(block->address));
   return block->address;
 }
 
@@ -135,12 +158,12 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
   std::vector<gh_filter> filters;
   for (const Filter& filter : rule.filters) {
     GH_ASSIGN(const uint32_t set, StageSet(stage, *filter.set));
-    filters.push_back(gh_filter{.subject = static_cast<uint8_t>(filter.subject),
+    filters.push_back(gh_filter{.subject = filter.subject,
                                 .match = static_cast<uint8_t>(filter.match),
                                 .negated = filter.negated,
                                 .reserved = 0,
                                 .set = set,
-                                .count = static_cast<uint32_t>(filter.set->ids().size()),
+                                .count = static_cast<uint32_t>(filter.set->size()),
                                 .reserved2 = 0});
   }
   const auto words = static_cast<uint32_t>(filters.size()) * kWords<gh_filter>;
@@ -154,6 +177,7 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
 Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const ProgramPtr& program) {
   Instance instance{.program = program, .hooks = {}, .blocks = {}};
   for (const HookProgram& hook : program->hooks) {
+    GH_ASSIGN(const uint16_t number, NumberOf(*hook.site));
     std::vector<gh_rule> rules;
     for (const Rule& rule : hook.rules) {
       GH_ASSIGN(const uint32_t filters, StageFilters(stage, instance, rule));
@@ -168,6 +192,7 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .signal = rule.signal,
           .flags = static_cast<uint8_t>(program->monitor ? GH_RULE_MONITOR : 0),
           .hook_index = hook.hook_index,
+          .shows = hook.shows,
           .reserved = {},
       });
     }
@@ -177,103 +202,129 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
     stage.blocks.push_back(block);
     instance.blocks.push_back(block);
     std::ranges::copy(rules, At<gh_rule>(block.address));
-    instance.hooks.push_back(StoredHook{hook.hook, block.address, &hook});
+    instance.hooks.push_back(StoredHook{number, block.address, &hook});
   }
   stage.instances.emplace(id, std::move(instance));
   return {};
 }
 
-Result<uint32_t> Image::StageList(Stage& stage, Group& group, std::span<const uint32_t> list) {
+template <typename T>
+Result<uint32_t> Image::StageList(Stage& stage, Group& group, std::span<const T> list) {
   if (list.empty()) return 0;
-  GH_ASSIGN(const Block block, Allocate(static_cast<uint32_t>(list.size()), 1, 0));
+  GH_ASSIGN(const Block block,
+            Allocate(static_cast<uint32_t>(list.size()) * kWords<T>, kWords<T>, 0));
   stage.blocks.push_back(block);
   group.blocks.push_back(block);
-  std::ranges::copy(list, At<uint32_t>(block.address));
+  std::ranges::copy(list, At<T>(block.address));
   return block.address;
 }
 
-Result<uint32_t> Image::StageLengths(Stage& stage, Group& group,
+Result<uint32_t> Image::StageLengths(Stage& stage, Group& group, uint8_t subject,
                                      std::span<const StoredHook* const> policies) {
-  std::array<std::set<uint32_t>, GH_SUBJECT_COUNT> heads, tails;
+  std::set<uint32_t> heads, tails;
   for (const StoredHook* policy : policies) {
     for (const Rule& rule : policy->program->rules) {
       for (const Filter& filter : rule.filters) {
-        if (filter.match == GH_MATCH_EXACT) continue;
+        if (filter.subject != subject) continue;
+        if (filter.match != GH_MATCH_PREFIX && filter.match != GH_MATCH_POSTFIX) continue;
         auto& lengths = filter.match == GH_MATCH_PREFIX ? heads : tails;
         for (const StringId id : filter.set->ids()) {
-          lengths.at(filter.subject).insert(static_cast<uint32_t>(strings_.Text(id).size()));
+          lengths.insert(static_cast<uint32_t>(strings_.Text(id).size()));
         }
       }
     }
   }
-  const auto none = [](const auto& lengths) { return lengths.empty(); };
-  if (std::ranges::all_of(heads, none) && std::ranges::all_of(tails, none)) return 0;
-
-  std::array<gh_lengths, GH_SUBJECT_COUNT> records{};
-  for (size_t subject = 0; subject < GH_SUBJECT_COUNT; ++subject) {
-    const std::vector<uint32_t> head_list(heads[subject].begin(), heads[subject].end());
-    const std::vector<uint32_t> tail_list(tails[subject].begin(), tails[subject].end());
-    GH_ASSIGN(records[subject].heads, StageList(stage, group, head_list));
-    GH_ASSIGN(records[subject].tails, StageList(stage, group, tail_list));
-    records[subject].n_heads = static_cast<uint32_t>(head_list.size());
-    records[subject].n_tails = static_cast<uint32_t>(tail_list.size());
-  }
-  GH_ASSIGN(const Block block,
-            Allocate(kWords<gh_lengths> * GH_SUBJECT_COUNT, kWords<gh_lengths>, 0));
-  stage.blocks.push_back(block);
-  group.blocks.push_back(block);
-  std::ranges::copy(records, At<gh_lengths>(block.address));
-  return block.address;
+  if (heads.empty() && tails.empty()) return 0;
+  const std::vector<uint32_t> head_list(heads.begin(), heads.end());
+  const std::vector<uint32_t> tail_list(tails.begin(), tails.end());
+  gh_lengths lengths{};
+  GH_ASSIGN(lengths.heads, StageList<uint32_t>(stage, group, head_list));
+  GH_ASSIGN(lengths.tails, StageList<uint32_t>(stage, group, tail_list));
+  lengths.n_heads = static_cast<uint32_t>(head_list.size());
+  lengths.n_tails = static_cast<uint32_t>(tail_list.size());
+  return StageList<gh_lengths>(stage, group, {&lengths, 1});
 }
 
-Result<uint32_t> Image::StageGate(Stage& stage, Group& group, gh_hook hook,
-                                  std::span<const StoredHook* const> policies) {
-  if (policies.empty()) return 0;
+/// What the policies look at together, ascending by subject.
+Result<std::vector<Input>> Image::InputsOf(std::span<const StoredHook* const> policies) {
+  std::map<uint8_t, Input> inputs;
+  for (const StoredHook* policy : policies) {
+    for (const Input& input : policy->program->inputs) {
+      const auto [known, is_new] = inputs.emplace(input.subject, input);
+      if (is_new || known->second == input) continue;
+      return Fail(ErrorCode::kRefused, policy->program->site->name,
+                  "policies of one workload read argument " + std::to_string(input.subject) +
+                      " as values of different types",
+                  "give it the same type in all of them");
+    }
+  }
+  std::vector<Input> list;
+  size_t texts = 0;
+  for (const auto& [subject, input] : inputs) {
+    list.push_back(input);
+    if (input.read != GH_READ_NUMBER) ++texts;
+  }
+  if (texts <= GH_TEXTS_MAX) return list;
+  return Fail(ErrorCode::kRefused, policies.front()->program->site->name,
+              "the policies of one workload look at " + std::to_string(texts) +
+                  " texts of one operation, and at most " + std::to_string(int{GH_TEXTS_MAX}) +
+                  " are possible",
+              "declare fewer arguments in args");
+}
+
+Result<gh_gate> Image::StageGate(Stage& stage, Group& group, uint16_t hook,
+                                 std::span<const StoredHook* const> policies) {
   if (policies.size() > GH_POLICIES_PER_GATE_MAX) {
-    return Fail(ErrorCode::kRefused, "image",
-                std::to_string(policies.size()) + " policies on hook " + std::to_string(hook) +
-                    " of one workload; the limit is " + std::to_string(GH_POLICIES_PER_GATE_MAX),
+    return Fail(ErrorCode::kRefused, policies.front()->program->site->name,
+                std::to_string(policies.size()) +
+                    " policies on one hook of one workload; the limit is " +
+                    std::to_string(int{GH_POLICIES_PER_GATE_MAX}),
                 "narrow the policies' selectors");
   }
   std::vector<uint32_t> first_rules;
-  uint32_t subjects = 1u << GH_SUBJECT_OBJECT;  // events show it, whether or not a filter reads it
-  for (const StoredHook* policy : policies) {
-    first_rules.push_back(policy->first_rule);
-    for (const Rule& rule : policy->program->rules) {
-      for (const Filter& filter : rule.filters) subjects |= 1u << filter.subject;
-    }
+  for (const StoredHook* policy : policies) first_rules.push_back(policy->first_rule);
+  GH_ASSIGN(const std::vector<Input> inputs, InputsOf(policies));
+  std::vector<gh_input> records;
+  for (const Input& input : inputs) {
+    GH_ASSIGN(const uint32_t lengths, StageLengths(stage, group, input.subject, policies));
+    records.push_back({.subject = input.subject,
+                       .read = static_cast<uint8_t>(input.read),
+                       .bytes = input.bytes,
+                       .flags = static_cast<uint8_t>(input.is_signed ? GH_INPUT_SIGNED : 0),
+                       .lengths = lengths});
   }
-  GH_ASSIGN(const uint32_t list, StageList(stage, group, first_rules));
-  GH_ASSIGN(const uint32_t lengths, StageLengths(stage, group, policies));
-  GH_ASSIGN(const Block block, Allocate(kWords<gh_gate>, kWords<gh_gate>, 0));
-  stage.blocks.push_back(block);
-  group.blocks.push_back(block);
-  *At<gh_gate>(block.address) = gh_gate{.policies = list,
-                                        .n_policies = static_cast<uint32_t>(policies.size()),
-                                        .subjects = subjects,
-                                        .lengths = lengths};
-  return block.address;
+  gh_gate gate{};
+  GH_ASSIGN(gate.policies, StageList<uint32_t>(stage, group, first_rules));
+  GH_ASSIGN(gate.inputs, StageList<gh_input>(stage, group, records));
+  gate.hook = hook;
+  gate.n_policies = static_cast<uint16_t>(first_rules.size());
+  gate.n_inputs = static_cast<uint16_t>(records.size());
+  return gate;
 }
 
 Result<void> Image::StageGroup(Stage& stage, const GroupKey& key) {
   if (key.empty() || groups_.contains(key) || stage.groups.contains(key)) return {};
-  std::array<std::vector<const StoredHook*>, GH_HOOK_COUNT> policies;
+  std::map<uint16_t, std::vector<const StoredHook*>> policies;  // by hook
   for (const bind::InstanceId id : key) {
     const auto staged = stage.instances.find(id);
     const Instance& instance = staged != stage.instances.end() ? staged->second : instances_.at(id);
-    for (const StoredHook& hook : instance.hooks) policies.at(hook.hook).push_back(&hook);
+    for (const StoredHook& hook : instance.hooks) policies[hook.hook].push_back(&hook);
+  }
+  if (policies.size() > GH_HOOKS_PER_GROUP_MAX) {
+    return Fail(ErrorCode::kRefused, "image",
+                std::to_string(policies.size()) + " hooks for one workload; the limit is " +
+                    std::to_string(int{GH_HOOKS_PER_GROUP_MAX}),
+                "narrow the policies' selectors");
   }
   Group group;
-  gh_group contents{};
-  for (uint32_t hook = 0; hook < GH_HOOK_COUNT; ++hook) {
-    GH_ASSIGN(contents.gate[hook],
-              StageGate(stage, group, static_cast<gh_hook>(hook), policies[hook]));
+  std::vector<gh_gate> gates;
+  for (const auto& [hook, list] : policies) {
+    GH_ASSIGN(gates.emplace_back(), StageGate(stage, group, hook, list));
   }
-  GH_ASSIGN(const Block block, Allocate(kWords<gh_group>, kWords<gh_group>, 0));
-  stage.blocks.push_back(block);
-  group.blocks.push_back(block);
-  group.address = block.address;
-  *At<gh_group>(block.address) = contents;
+  gh_group contents{};
+  GH_ASSIGN(contents.gates, StageList<gh_gate>(stage, group, gates));
+  contents.n_gates = static_cast<uint32_t>(gates.size());
+  GH_ASSIGN(group.address, StageList<gh_group>(stage, group, {&contents, 1}));
   stage.groups.emplace(key, std::move(group));
   return {};
 }

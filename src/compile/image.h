@@ -16,6 +16,7 @@
 #include "compile/memory.h"
 #include "compile/program.h"
 #include "compile/strings.h"
+#include "policy/model.h"
 
 namespace gatehouse::compile {
 
@@ -75,8 +76,13 @@ class Image {
   [[nodiscard]] bool HasRetired() const { return !retired_.empty(); }
   [[nodiscard]] uint64_t generation() const { return generation_; }
 
-  /// Number of instances in force on `hook`.
-  [[nodiscard]] uint64_t InstancesOn(gh_hook hook) const { return on_hook_.at(hook); }
+  /// The site's number in the image, given out at the first mention and for ever. Errors: there are
+  /// no more numbers.
+  [[nodiscard]] Result<uint16_t> NumberOf(const policy::Site& site);
+  /// Number of instances in force on the hook with that number.
+  [[nodiscard]] uint64_t InstancesOn(uint16_t hook) const {
+    return hook < on_hook_.size() ? on_hook_[hook] : 0;
+  }
   [[nodiscard]] std::vector<RuleCount> Counts(bind::InstanceId instance) const;
   /// Bytes of the instance's own records, and of its sets and their strings in equal shares with
   /// the others that use them.
@@ -94,7 +100,7 @@ class Image {
   };
   /// One hook of one instance.
   struct StoredHook {
-    gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+    uint16_t hook = 0;
     uint32_t first_rule = 0;
     const HookProgram* program = nullptr;  // in Instance::program
   };
@@ -138,12 +144,15 @@ class Image {
   [[nodiscard]] Result<uint32_t> StageFilters(Stage& stage, Instance& instance, const Rule& rule);
   [[nodiscard]] Result<uint32_t> StageSet(Stage& stage, const ValueSet& set);
   [[nodiscard]] Result<void> StageGroup(Stage& stage, const GroupKey& key);
-  [[nodiscard]] Result<uint32_t> StageGate(Stage& stage, Group& group, gh_hook hook,
-                                           std::span<const StoredHook* const> policies);
-  [[nodiscard]] Result<uint32_t> StageLengths(Stage& stage, Group& group,
+  [[nodiscard]] static Result<std::vector<Input>> InputsOf(
+      std::span<const StoredHook* const> policies);
+  [[nodiscard]] Result<gh_gate> StageGate(Stage& stage, Group& group, uint16_t hook,
+                                          std::span<const StoredHook* const> policies);
+  [[nodiscard]] Result<uint32_t> StageLengths(Stage& stage, Group& group, uint8_t subject,
                                               std::span<const StoredHook* const> policies);
-  [[nodiscard]] Result<uint32_t> StageList(Stage& stage, Group& group,
-                                           std::span<const uint32_t> list);
+  /// Writes records one after the other: the address of the first; 0 if there is none.
+  template <typename T>
+  [[nodiscard]] Result<uint32_t> StageList(Stage& stage, Group& group, std::span<const T> list);
   /// Slots for those workloads of the change that get a group and have none.
   void TakeSlots(Stage& stage, const bind::Delta& delta);
   [[nodiscard]] Result<void> StageTable(Stage& stage, const bind::Delta& delta);
@@ -177,7 +186,8 @@ class Image {
   std::unordered_map<bind::InstanceId, Instance> instances_;
   std::unordered_map<const ValueSet*, StoredSet> sets_;
   GroupMap groups_;
-  std::array<uint64_t, GH_HOOK_COUNT> on_hook_{};
+  std::map<policy::Site, uint16_t> hook_of_;
+  std::vector<uint64_t> on_hook_;  // instances, by number of the hook
 
   std::unordered_map<bind::WorkloadId, Slot> slot_of_;
   std::vector<uint32_t> free_slots_;

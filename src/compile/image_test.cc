@@ -62,12 +62,21 @@ class Reader {
     const uint32_t chunk = words_[root.chunks + slot / GH_CHUNK_SLOTS];
     return chunk == 0 ? 0 : words_[chunk + slot % GH_CHUNK_SLOTS];
   }
-  [[nodiscard]] const gh_gate* Gate(uint32_t slot, gh_hook hook) const {
-    const auto* group = At<gh_group>(GroupOf(root(), slot));
-    return group == nullptr ? nullptr : At<gh_gate>(group->gate[hook]);
+  [[nodiscard]] const gh_gate* GateOf(const gh_group* group, uint16_t hook) const {
+    if (group == nullptr) return nullptr;
+    const std::span gates(At<gh_gate>(group->gates), group->n_gates);
+    EXPECT_TRUE(std::ranges::is_sorted(gates, std::less_equal{}, &gh_gate::hook));
+    const auto gate = std::ranges::find(gates, hook, &gh_gate::hook);
+    return gate == gates.end() ? nullptr : &*gate;
+  }
+  [[nodiscard]] const gh_gate* Gate(uint32_t slot, uint16_t hook) const {
+    return GateOf(At<gh_group>(GroupOf(root(), slot)), hook);
+  }
+  [[nodiscard]] std::span<const gh_input> Inputs(const gh_gate& gate) const {
+    return {At<gh_input>(gate.inputs), gate.n_inputs};
   }
   /// The policies whose first rule's first filter (exact) holds for `path`.
-  [[nodiscard]] std::vector<uint32_t> Matching(uint32_t slot, gh_hook hook,
+  [[nodiscard]] std::vector<uint32_t> Matching(uint32_t slot, uint16_t hook,
                                                std::string_view path) const {
     std::vector<uint32_t> policies;
     const gh_gate* gate = Gate(slot, hook);
@@ -91,11 +100,26 @@ class ImageTest : public ::testing::Test {
   ProgramPtr AllowList(const std::vector<std::string>& values, gh_match match = GH_MATCH_EXACT) {
     Rule rule;
     const std::vector<std::string_view> views(values.begin(), values.end());
-    rule.filters.push_back(Filter{GH_SUBJECT_OBJECT, match, true, sets_.Make(match, views)});
+    rule.filters.push_back(Filter{GH_SUBJECT_ARGUMENT_0, match, true, sets_.Make(match, views)});
     rule.actions = GH_ACTION_OVERRIDE;
     rule.error = -1;
     auto program = std::make_shared<Program>();
-    program->hooks.push_back(HookProgram{GH_HOOK_BPRM_CREDS_FOR_EXEC, 0, {rule}});
+    program->hooks.push_back(On(policy::kCredsForExec, {GH_SUBJECT_ARGUMENT_0, GH_READ_BINPRM}));
+    program->hooks.back().rules = {rule};
+    return program;
+  }
+  /// One rule that posts, on a hook with one input.
+  static HookProgram On(const policy::Site& site, Input input) {
+    HookProgram hook;
+    hook.site = std::make_shared<const policy::Site>(site);
+    hook.inputs = {input};
+    hook.shows = static_cast<uint8_t>(1U << input.subject);
+    hook.rules.emplace_back().actions = GH_ACTION_POST;
+    return hook;
+  }
+  static ProgramPtr Program(std::vector<HookProgram> hooks) {
+    auto program = std::make_shared<compile::Program>();
+    program->hooks = std::move(hooks);
     return program;
   }
   [[nodiscard]] Reader Read() { return {memory_.words(), key_}; }
@@ -175,7 +199,7 @@ TEST_F(ImageTest, WhatWasReplacedIsUsedAgainOnlyAfterReclaim) {
   const Reader old(memory_.words(), key_);
   const auto* root = old.At<gh_root>(old_root);
   const auto* group = old.At<gh_group>(old.GroupOf(*root, image_.SlotOf(1)));
-  const auto* gate = old.At<gh_gate>(group->gate[GH_HOOK_BPRM_CREDS_FOR_EXEC]);
+  const auto* gate = old.GateOf(group, GH_HOOK_BPRM_CREDS_FOR_EXEC);
   EXPECT_EQ(old.At<gh_rule>(memory_.words()[gate->policies])->policy, 1u);
   EXPECT_NE(old.IdOf("/a"), 0u);
 
@@ -232,14 +256,71 @@ TEST_F(ImageTest, LengthsOfHeadsAndTailsAreThoseOfTheGroupsPolicies) {
                             .groups = {{1, {1, 2}}, {2, {3}}}}));
   const Reader reader = Read();
   const gh_gate* gate = reader.Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
-  const auto* lengths = reader.At<gh_lengths>(gate->lengths);
+  const auto* lengths = reader.At<gh_lengths>(reader.Inputs(*gate)[0].lengths);
   ASSERT_NE(lengths, nullptr);
-  ASSERT_EQ(lengths[GH_SUBJECT_OBJECT].n_heads, 2u);
-  EXPECT_EQ(memory_.words()[lengths[GH_SUBJECT_OBJECT].heads], 5u);
-  EXPECT_EQ(memory_.words()[lengths[GH_SUBJECT_OBJECT].heads + 1], 6u);
-  ASSERT_EQ(lengths[GH_SUBJECT_OBJECT].n_tails, 1u);
-  EXPECT_EQ(lengths[GH_SUBJECT_BINARY].n_heads, 0u);
-  EXPECT_EQ(reader.Gate(image_.SlotOf(2), GH_HOOK_BPRM_CREDS_FOR_EXEC)->lengths, 0u);
+  ASSERT_EQ(lengths->n_heads, 2u);
+  EXPECT_EQ(memory_.words()[lengths->heads], 5u);
+  EXPECT_EQ(memory_.words()[lengths->heads + 1], 6u);
+  ASSERT_EQ(lengths->n_tails, 1u);
+  gate = reader.Gate(image_.SlotOf(2), GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  EXPECT_EQ(reader.Inputs(*gate)[0].lengths, 0u);
+}
+
+const policy::Site kFileOpen{policy::Site::Kind::kLsm, "file_open"};
+const policy::Site kCapable{policy::Site::Kind::kFunction, "security_capable"};
+constexpr Input kFile{GH_SUBJECT_ARGUMENT_0, GH_READ_FILE};
+constexpr Input kNumber{2, GH_READ_NUMBER, 4, true};
+
+TEST_F(ImageTest, AGroupHasAGateForEachHookOfItsPolicies) {
+  ASSERT_TRUE(image_.Apply({.added = {{1, Program({On(kCapable, kNumber), On(kFileOpen, kFile)})},
+                                      {2, AllowList({"/a"})},
+                                      {3, Program({On(kFileOpen, kFile)})}},
+                            .removed = {},
+                            .groups = {{1, {1, 2, 3}}, {2, {2}}}}));
+  const uint16_t open = *image_.NumberOf(kFileOpen), capable = *image_.NumberOf(kCapable);
+  const Reader reader = Read();
+  EXPECT_EQ(reader.Gate(image_.SlotOf(1), open)->n_policies, 2);
+  EXPECT_EQ(reader.Gate(image_.SlotOf(1), capable)->n_policies, 1);
+  EXPECT_EQ(reader.Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC)->n_policies, 1);
+  EXPECT_EQ(reader.Gate(image_.SlotOf(2), open), nullptr);
+  const gh_input& input = reader.Inputs(*reader.Gate(image_.SlotOf(1), capable))[0];
+  EXPECT_EQ(input.subject, 2);
+  EXPECT_EQ(input.read, GH_READ_NUMBER);
+  EXPECT_EQ(input.bytes, 4);
+  EXPECT_EQ(input.flags, GH_INPUT_SIGNED);
+  EXPECT_EQ(image_.InstancesOn(open), 2u);
+  ASSERT_TRUE(image_.Apply({.added = {}, .removed = {1, 3}, .groups = {{1, {2}}}}));
+  EXPECT_EQ(image_.InstancesOn(open), 0u);
+  EXPECT_EQ(*image_.NumberOf(kFileOpen), open);
+}
+
+TEST_F(ImageTest, RefusesTwoReadingsOfOneArgument) {
+  const auto refused = image_.Apply(
+      {.added = {{1, Program({On(kFileOpen, kFile)})},
+                 {2, Program({On(kFileOpen, {GH_SUBJECT_ARGUMENT_0, GH_READ_STRING})})}},
+       .removed = {},
+       .groups = {{1, {1, 2}}}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().object, "file_open");
+  EXPECT_TRUE(refused.error().cause.contains("argument 0")) << refused.error().cause;
+  EXPECT_EQ(image_.sizes().instances, 0u);
+}
+
+TEST_F(ImageTest, RangesLieAsTheyAreSearched) {
+  HookProgram hook = On(kCapable, kNumber);
+  hook.rules[0].filters = {
+      {2, GH_MATCH_RANGE, false, sets_.MakeNumbers(GH_MATCH_RANGE, {{7, 9}, {1, 2}})}};
+  ASSERT_TRUE(
+      image_.Apply({.added = {{1, Program({hook})}}, .removed = {}, .groups = {{1, {1}}}}));
+  const Reader reader = Read();
+  const gh_gate* gate = reader.Gate(image_.SlotOf(1), *image_.NumberOf(kCapable));
+  const auto* filter =
+      reader.At<gh_filter>(reader.At<gh_rule>(memory_.words()[gate->policies])->filters);
+  ASSERT_EQ(filter->count, 2u);
+  EXPECT_EQ(filter->set % (sizeof(gh_range) / GH_WORD_BYTES), 0u);
+  const auto* ranges = reader.At<gh_range>(filter->set);
+  EXPECT_EQ(ranges[0].first, 1u);
+  EXPECT_EQ(ranges[1].last, 9u);
 }
 
 TEST_F(ImageTest, GrowthIsToldWhereTheCountersAre) {

@@ -7,23 +7,53 @@
 #include <utility>
 
 #include "policy/catalog.h"
+#include "policy/format.h"
+#include "policy/numbers.h"
 
 namespace gatehouse::compile {
 namespace {
 
-constexpr size_t kSetValuesMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_WORDS;
-
-ValueSetPtr MakeSet(gh_match match, const policy::Values& values, ValueSets& sets) {
-  const std::vector<std::string_view> texts(values.literals.begin(), values.literals.end());
-  return sets.Make(match, texts);
-}
+constexpr size_t kSetIdsMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_WORDS;
+constexpr size_t kSetRangesMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_BYTES / sizeof(gh_range);
 
 Result<void> CheckSize(const ValueSet& set, const std::string& object) {
-  if (set.ids().size() <= kSetValuesMax) return {};
+  const size_t most = set.ranges().empty() ? kSetIdsMax : kSetRangesMax;
+  if (set.size() <= most) return {};
   return Fail(ErrorCode::kInvalid, object,
-              "a filter compares with " + std::to_string(set.ids().size()) +
-                  " values, and at most " + std::to_string(kSetValuesMax) + " are possible",
-              "use Prefix or Postfix, or split the values over several selectors");
+              "a filter compares with " + std::to_string(set.size()) + " values, and at most " +
+                  std::to_string(most) + " are possible",
+              "use Prefix, Postfix or ranges, or split the values over several selectors");
+}
+
+/// What a filter on an argument of `type` compares with.
+Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
+                            std::span<const std::string_view> texts, ValueSets& sets,
+                            const std::string& object) {
+  const policy::ValueKind kind = policy::TraitsOf(type).values;
+  const gh_match match = policy::TraitsOf(op, kind).match;
+  ValueSetPtr set;
+  if (policy::IsNumber(kind)) {
+    std::vector<gh_range> ranges;
+    for (const std::string_view text : texts) {
+      const auto of_value = policy::RangesOf(type, op, text);
+      if (!of_value) {
+        return Fail(ErrorCode::kInvalid, object,
+                    "\"" + std::string(text) + "\" is no value of type " +
+                        std::string(policy::NameOf(type)),
+                    "write a number that fits into it");
+      }
+      ranges.insert(ranges.end(), of_value->begin(), of_value->end());
+    }
+    set = sets.MakeNumbers(match, std::move(ranges));
+  } else {
+    set = sets.Make(match, texts);
+  }
+  GH_TRY(CheckSize(*set, object));
+  return set;
+}
+
+std::vector<std::string_view> Views(std::span<const std::string> texts) {
+  return {texts.begin(), texts.end()};
 }
 
 /// Lowers one spec, hook by hook.
@@ -33,10 +63,6 @@ class Lowering {
       : variables_(variables), sets_(sets), spec_(spec) {}
 
   Result<void> AddHook(const policy::Hook& hook) {
-    const policy::HookRow* row = policy::FindHook(hook.kind, hook.call);
-    if (row == nullptr) {
-      return Fail(ErrorCode::kUnsupported, hook.call, "this hook is not known");
-    }
     if (hook.selectors.size() > GH_RULES_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   std::to_string(hook.selectors.size()) + " selectors, and at most " +
@@ -45,19 +71,41 @@ class Lowering {
     }
     const auto hook_index = static_cast<uint8_t>(spec_.hooks.size());
     HookProgram& lowered = spec_.hooks.emplace_back();
-    lowered.hook = row->hook;
+    lowered.site = std::make_shared<const policy::Site>(policy::SiteOf(hook.kind, hook.call));
     lowered.hook_index = hook_index;
+    AddInputs(hook, lowered);
     lowered.rules.reserve(std::max<size_t>(hook.selectors.size(), 1));
     for (const policy::Selector& selector : hook.selectors) {
-      GH_TRY(AddRule(hook, *row, selector, lowered));
+      GH_TRY(AddRule(hook, selector, lowered));
     }
     if (hook.selectors.empty()) lowered.rules.emplace_back().actions = GH_ACTION_POST;
     return {};
   }
 
  private:
-  Result<void> AddRule(const policy::Hook& hook, const policy::HookRow& row,
-                       const policy::Selector& selector, HookProgram& lowered) {
+  /// What the hook's arguments and filters look at.
+  static void AddInputs(const policy::Hook& hook, HookProgram& lowered) {
+    for (const policy::Argument& argument : hook.arguments) {
+      const policy::ArgumentTypeTraits traits = policy::TraitsOf(argument.type);
+      lowered.inputs.push_back({.subject = static_cast<uint8_t>(argument.index),
+                                .read = traits.read,
+                                .bytes = traits.bytes,
+                                .is_signed = traits.is_signed});
+      lowered.shows |= static_cast<uint8_t>(1U << argument.index);
+    }
+    const auto on_binary = [](const policy::Selector& selector) {
+      return std::ranges::any_of(selector.filters, [](const policy::Filter& filter) {
+        return filter.subject == policy::Subject::kBinary;
+      });
+    };
+    if (std::ranges::any_of(hook.selectors, on_binary)) {
+      lowered.inputs.push_back({.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY});
+    }
+    std::ranges::sort(lowered.inputs);
+  }
+
+  Result<void> AddRule(const policy::Hook& hook, const policy::Selector& selector,
+                       HookProgram& lowered) {
     if (selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   "a selector with " + std::to_string(selector.filters.size()) +
@@ -69,12 +117,7 @@ class Lowering {
     rule.index = static_cast<uint16_t>(lowered.rules.size() - 1);
     rule.filters.reserve(selector.filters.size());
     for (const policy::Filter& filter : selector.filters) {
-      Filter& target = rule.filters.emplace_back();
-      GH_TRY(LowerFilter(hook, row, filter, target));
-      if (target.set) continue;
-      GH_ASSIGN(const uint32_t variable, FindVariable(hook, *filter.values.variable));
-      spec_.blanks.push_back({lowered.hook_index, rule.index,
-                              static_cast<uint32_t>(rule.filters.size() - 1), variable});
+      GH_TRY(AddFilter(hook, filter, lowered.hook_index, rule));
     }
     rule.actions = GH_ACTION_POST;
     for (const policy::Action& action : selector.actions) GH_TRY(AddAction(hook, action, rule));
@@ -84,16 +127,37 @@ class Lowering {
     return {};
   }
 
-  /// All but the set of a variable.
-  Result<void> LowerFilter(const policy::Hook& hook, const policy::HookRow& row,
-                           const policy::Filter& filter, Filter& lowered) {
-    GH_ASSIGN(lowered.subject, SubjectOf(hook, row, filter));
-    const policy::OperatorTraits traits = policy::TraitsOf(filter.op);
+  /// A filter that compares with a variable stays without set.
+  Result<void> AddFilter(const policy::Hook& hook, const policy::Filter& filter,
+                         uint32_t hook_index, Rule& rule) {
+    Filter& lowered = rule.filters.emplace_back();
+    lowered.subject = GH_SUBJECT_BINARY;
+    policy::ArgumentType type = policy::ArgumentType::kFile;  // of a binary's path
+    if (filter.subject == policy::Subject::kArgument) {
+      if (filter.argument >= hook.arguments.size()) {
+        return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument without declaration",
+                    "name one of the arguments in the hook's args");
+      }
+      const policy::Argument& argument = hook.arguments[filter.argument];
+      lowered.subject = static_cast<uint8_t>(argument.index);
+      type = argument.type;
+    }
+    const auto traits = policy::TraitsOf(filter.op, policy::TraitsOf(type).values);
     lowered.match = traits.match;
     lowered.negated = traits.negated;
-    if (filter.values.variable) return {};
-    lowered.set = MakeSet(lowered.match, filter.values, sets_);
-    return CheckSize(*lowered.set, hook.call);
+    if (filter.values.variable) {
+      GH_ASSIGN(const uint32_t variable, FindVariable(hook, *filter.values.variable));
+      spec_.blanks.push_back({.hook = hook_index,
+                              .rule = rule.index,
+                              .filter = static_cast<uint32_t>(rule.filters.size() - 1),
+                              .variable = variable,
+                              .type = type,
+                              .op = filter.op});
+      return {};
+    }
+    GH_ASSIGN(lowered.set,
+              MakeSet(type, filter.op, Views(filter.values.literals), sets_, hook.call));
+    return {};
   }
 
   Result<uint32_t> FindVariable(const policy::Hook& hook, const std::string& name) const {
@@ -102,19 +166,6 @@ class Lowering {
     }
     return Fail(ErrorCode::kInvalid, hook.call, "variable \"" + name + "\" is not declared",
                 "declare it in the template's variables");
-  }
-
-  static Result<gh_subject> SubjectOf(const policy::Hook& hook, const policy::HookRow& row,
-                                      const policy::Filter& filter) {
-    if (filter.subject == policy::Subject::kBinary) return GH_SUBJECT_BINARY;
-    if (filter.argument < hook.arguments.size()) {
-      const policy::Argument& argument = hook.arguments[filter.argument];
-      for (const policy::HookArgument& known : row.arguments) {
-        if (known.index == argument.index && known.type == argument.type) return known.subject;
-      }
-    }
-    return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument that the hook lacks",
-                "name one of the arguments of the hook");
   }
 
   static bool HasAction(const policy::Selector& selector, policy::ActionKind kind) {
@@ -202,7 +253,7 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
 }
 
 ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets) {
-  return MakeSet(GH_MATCH_EXACT, values, sets);
+  return sets.Make(GH_MATCH_EXACT, Views(values.literals));
 }
 
 Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec, std::span<const ValueSetPtr> values,
@@ -221,8 +272,9 @@ Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec, std::span<const Value
   program->monitor = mode == policy::Mode::kMonitor;
   for (const Blank& blank : spec->blanks) {
     Filter& filter = program->hooks[blank.hook].rules[blank.rule].filters[blank.filter];
-    filter.set = sets.Convert(*values[blank.variable], filter.match);
-    GH_TRY(CheckSize(*filter.set, "variable " + spec->variables[blank.variable]));
+    const std::vector<std::string_view> texts = sets.Views(*values[blank.variable]);
+    GH_ASSIGN(filter.set, MakeSet(blank.type, blank.op, texts, sets,
+                                  "variable " + spec->variables[blank.variable]));
   }
   return program;
 }

@@ -36,6 +36,8 @@ struct Blank {
   uint32_t rule = 0;      ///< index into HookProgram::rules
   uint32_t filter = 0;    ///< index into Rule::filters, whose set is null
   uint32_t variable = 0;  ///< index into LoweredSpec::variables
+  policy::ArgumentType type = policy::ArgumentType::kLinuxBinprm;  ///< of what it looks at
+  policy::Operator op = policy::Operator::kEqual;
 };
 
 /// The spec of a policy or a template: the program in the mode as written, with blanks in the place
@@ -57,9 +59,9 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 
 /// Lowers `spec`, whose filters may refer to `variables`. A hook without selectors becomes one rule
 /// without filters that posts. A selector posts unless it says NoPost, whatever else it does.
-/// Errors (object: the hook's call): a hook that is not known, a filter on an argument that it
-/// lacks, more rules or filters than the ABI holds, two different Overrides or two different
-/// signals in one selector, a filter on an undeclared variable.
+/// Errors (object: the hook's call): a filter on an argument that is not declared, more rules or
+/// filters than the ABI holds, a value that is none of its argument's type, two different Overrides
+/// or two different signals in one selector, a filter on an undeclared variable.
 ///
 /// `like` (may be null) becomes the result's infos if it says the same: many policies of a node
 /// differ in their values alone.
@@ -72,7 +74,8 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 
 /// `spec` with `values` in the place of its variables: exact sets, one for each of spec->variables
 /// in that order. What needs no change is `spec` itself. Errors: a number of values other than that
-/// of variables, a null one, a set of more values than the ABI holds.
+/// of variables, a null one, a value that is none of the argument's type, a set of more values than
+/// the ABI holds.
 [[nodiscard]] Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec,
                                              std::span<const ValueSetPtr> values, policy::Mode mode,
                                              ValueSets& sets);

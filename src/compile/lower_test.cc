@@ -87,7 +87,7 @@ TEST_F(LowerTest, AHookWithoutSelectorsPostsAlways) {
   const auto program = Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_);
   ASSERT_TRUE(program);
   const HookProgram& hook = (*program)->hooks.at(0);
-  EXPECT_EQ(hook.hook, GH_HOOK_BPRM_CHECK);
+  EXPECT_EQ(*hook.site, policy::kBprmCheck);
   ASSERT_EQ(hook.rules.size(), 1u);
   EXPECT_TRUE(hook.rules[0].filters.empty());
   EXPECT_EQ(hook.rules[0].actions, GH_ACTION_POST);
@@ -142,7 +142,7 @@ TEST_F(LowerTest, EachOperatorIsAMatchAndANegation) {
   for (const auto& expected : cases) {
     const Rule rule = OnlyRule(MakeSelector({MakeFilter(expected.op, {"/bin/ls"})}, {}));
     const Filter& filter = rule.filters.at(0);
-    EXPECT_EQ(filter.subject, GH_SUBJECT_OBJECT);
+    EXPECT_EQ(filter.subject, GH_SUBJECT_ARGUMENT_0);
     EXPECT_EQ(filter.match, expected.match);
     EXPECT_EQ(filter.negated, expected.negated);
     EXPECT_EQ(filter.set->match(), expected.match);

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
 #include "abi/gatehouse.h"
 #include "compile/strings.h"
+#include "policy/model.h"
 
 namespace gatehouse::compile {
 
 /// One comparison, ready for the kernel.
 struct Filter {
-  gh_subject subject = GH_SUBJECT_OBJECT;
+  uint8_t subject = GH_SUBJECT_ARGUMENT_0;  ///< enum gh_subject
   gh_match match = GH_MATCH_EXACT;
   bool negated = false;
   ValueSetPtr set;
@@ -27,11 +30,30 @@ struct Rule {
   uint8_t signal = 0;    ///< with GH_ACTION_SIGNAL
 };
 
+/// A value that rules look at or that events tell: see struct gh_input.
+struct Input {
+  uint8_t subject = GH_SUBJECT_ARGUMENT_0;
+  gh_read read = GH_READ_NUMBER;
+  uint8_t bytes = 0;       ///< of a number
+  bool is_signed = false;  ///< of a number
+  auto operator<=>(const Input&) const = default;
+};
+
+using SitePtr = std::shared_ptr<const policy::Site>;
+
 /// What a policy does on one hook; the first rule that matches acts.
 struct HookProgram {
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  SitePtr site;            ///< never null
   uint8_t hook_index = 0;  ///< position of the hook in the policy, as written
+  uint8_t shows = 0;       ///< bit per subject that events tell
+  std::vector<Input> inputs;  ///< ascending by subject
   std::vector<Rule> rules;
+
+  /// True if any rule denies with an errno.
+  [[nodiscard]] bool Overrides() const {
+    return std::ranges::any_of(
+        rules, [](const Rule& rule) { return (rule.actions & GH_ACTION_OVERRIDE) != 0; });
+  }
 };
 
 /// A policy with all its values, independent of workloads. Immutable, shared.

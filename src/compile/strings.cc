@@ -29,8 +29,11 @@ void DropCovered(std::vector<std::string_view>& texts) {
   texts.resize(kept);
 }
 
-uint64_t ContentHash(gh_match match, std::span<const StringId> ids) {
-  return XXH3_64bits_withSeed(ids.data(), ids.size_bytes(), match);
+uint64_t ContentHash(gh_match match, const SetContent& content) {
+  const std::span ids(content.ids);
+  const std::span ranges(content.ranges);
+  return XXH3_64bits_withSeed(ids.data(), ids.size_bytes(),
+                              XXH3_64bits_withSeed(ranges.data(), ranges.size_bytes(), match));
 }
 
 }  // namespace
@@ -94,13 +97,28 @@ bool StringPool::Erase(StringId id) {
   return true;
 }
 
-ValueSet::ValueSet(StringPool& pool, gh_match match, std::vector<StringId> ids)
-    : pool_(pool), match_(match), ids_(std::move(ids)) {
-  for (const StringId id : ids_) pool_.Retain(id);
+void Normalize(std::vector<gh_range>& ranges) {
+  std::ranges::sort(ranges, {}, &gh_range::first);
+  std::vector<gh_range> joined;
+  for (const gh_range& range : ranges) {
+    const bool apart =
+        joined.empty() || (range.first > joined.back().last && range.first - joined.back().last > 1);
+    if (apart) {
+      joined.push_back(range);
+    } else {
+      joined.back().last = std::max(joined.back().last, range.last);
+    }
+  }
+  ranges = std::move(joined);
+}
+
+ValueSet::ValueSet(StringPool& pool, gh_match match, SetContent content)
+    : pool_(pool), match_(match), content_(std::move(content)) {
+  for (const StringId id : content_.ids) pool_.Retain(id);
 }
 
 ValueSet::~ValueSet() {
-  for (const StringId id : ids_) pool_.Release(id);
+  for (const StringId id : content_.ids) pool_.Release(id);
 }
 
 ValueSetPtr ValueSets::Make(gh_match match, std::span<const std::string_view> values) {
@@ -115,15 +133,19 @@ ValueSetPtr ValueSets::Make(gh_match match, std::span<const std::string_view> va
   std::vector<StringId> ids;
   ids.reserve(texts.size());
   for (const std::string_view text : texts) ids.push_back(pool_.Intern(text));
-  return Intern(match, std::move(ids));
+  return InternIds(match, std::move(ids));
 }
 
-ValueSetPtr ValueSets::Convert(const ValueSet& exact, gh_match match) {
-  assert(exact.match() == GH_MATCH_EXACT);
-  std::vector<std::string_view> texts;
-  texts.reserve(exact.ids().size());
-  for (const StringId id : exact.ids()) texts.push_back(pool_.Text(id));
-  return Make(match, texts);
+ValueSetPtr ValueSets::MakeNumbers(gh_match match, std::vector<gh_range> ranges) {
+  if (match == GH_MATCH_MASK) {
+    gh_range mask{};
+    for (const gh_range& range : ranges) mask.first |= range.first;
+    mask.last = mask.first;
+    ranges = {mask};
+  } else {
+    Normalize(ranges);
+  }
+  return Intern(match, {.ranges = std::move(ranges)});
 }
 
 ValueSetPtr ValueSets::Union(std::span<const ValueSetPtr> exact) {
@@ -133,7 +155,15 @@ ValueSetPtr ValueSets::Union(std::span<const ValueSetPtr> exact) {
     ids.insert(ids.end(), set->ids().begin(), set->ids().end());
   }
   for (const StringId id : ids) pool_.Retain(id);
-  return Intern(GH_MATCH_EXACT, std::move(ids));
+  return InternIds(GH_MATCH_EXACT, std::move(ids));
+}
+
+std::vector<std::string_view> ValueSets::Views(const ValueSet& exact) const {
+  assert(exact.match() == GH_MATCH_EXACT);
+  std::vector<std::string_view> texts;
+  texts.reserve(exact.ids().size());
+  for (const StringId id : exact.ids()) texts.push_back(pool_.Text(id));
+  return texts;
 }
 
 std::vector<std::string> ValueSets::Texts(const ValueSet& set) const {
@@ -146,27 +176,34 @@ std::vector<std::string> ValueSets::Texts(const ValueSet& set) const {
   return texts;
 }
 
-ValueSetPtr ValueSets::Intern(gh_match match, std::vector<StringId> ids) {
+ValueSetPtr ValueSets::InternIds(gh_match match, std::vector<StringId> ids) {
   const std::vector<StringId> references = ids;
   SortDistinct(ids);
   ids.shrink_to_fit();
-  const uint64_t hash = ContentHash(match, ids);
-
-  ValueSetPtr set;
-  const auto [first, last] = by_content_.equal_range(hash);
-  for (auto candidate = first; candidate != last && !set; ++candidate) {
-    const ValueSetPtr other = candidate->second.lock();
-    if (other && other->match() == match && std::ranges::equal(other->ids(), ids)) set = other;
-  }
-  if (!set) {
-    if (by_content_.size() >= sweep_at_) {
-      std::erase_if(by_content_, [](const auto& entry) { return entry.second.expired(); });
-      sweep_at_ = std::max(sweep_at_, 2 * by_content_.size());
-    }
-    set = std::make_shared<const ValueSet>(pool_, match, std::move(ids));
-    by_content_.emplace(hash, set);
-  }
+  ValueSetPtr set = Intern(match, {.ids = std::move(ids)});
   for (const StringId id : references) pool_.Release(id);
+  return set;
+}
+
+ValueSetPtr ValueSets::Intern(gh_match match, SetContent content) {
+  const auto same = [](const gh_range& a, const gh_range& b) {
+    return a.first == b.first && a.last == b.last;
+  };
+  const uint64_t hash = ContentHash(match, content);
+  const auto [first, last] = by_content_.equal_range(hash);
+  for (auto candidate = first; candidate != last; ++candidate) {
+    const ValueSetPtr other = candidate->second.lock();
+    if (other && other->match() == match && std::ranges::equal(other->ids(), content.ids) &&
+        std::ranges::equal(other->ranges(), content.ranges, same)) {
+      return other;
+    }
+  }
+  if (by_content_.size() >= sweep_at_) {
+    std::erase_if(by_content_, [](const auto& entry) { return entry.second.expired(); });
+    sweep_at_ = std::max(sweep_at_, 2 * by_content_.size());
+  }
+  auto set = std::make_shared<const ValueSet>(pool_, match, std::move(content));
+  by_content_.emplace(hash, set);
   return set;
 }
 

@@ -14,6 +14,9 @@
 
 namespace gatehouse::compile {
 
+/// Sorts, and joins ranges that overlap or touch.
+void Normalize(std::vector<gh_range>& ranges);
+
 /// Number of an interned string, the same in the agent and in the kernel; 0 is no string.
 using StringId = uint32_t;
 
@@ -57,24 +60,34 @@ class StringPool {
   std::vector<StringId> idle_;
 };
 
-/// An immutable set of interned strings, as one filter searches it. Holds a reference on each: the
+/// What a set consists of: interned strings, or ranges of numbers; the other list is empty.
+struct SetContent {
+  std::vector<StringId> ids = {};     ///< ascending, distinct
+  std::vector<gh_range> ranges = {};  ///< ascending, neither overlapping nor touching
+};
+
+/// An immutable set of values, as one filter searches it. Holds a reference on each string: the
 /// pool must outlive it. Made by ValueSets.
 class ValueSet {
  public:
-  /// `ids`: ascending, distinct; the set takes references of its own.
-  ValueSet(StringPool& pool, gh_match match, std::vector<StringId> ids);
+  /// The set takes references of its own.
+  ValueSet(StringPool& pool, gh_match match, SetContent content);
   ~ValueSet();
   ValueSet(const ValueSet&) = delete;
   ValueSet& operator=(const ValueSet&) = delete;
 
   [[nodiscard]] gh_match match() const { return match_; }
   /// Ascending, distinct. With GH_MATCH_POSTFIX they name byte-reversed strings.
-  [[nodiscard]] std::span<const StringId> ids() const { return ids_; }
+  [[nodiscard]] std::span<const StringId> ids() const { return content_.ids; }
+  /// With GH_MATCH_RANGE. With GH_MATCH_MASK one, whose `first` is the mask.
+  [[nodiscard]] std::span<const gh_range> ranges() const { return content_.ranges; }
+  /// Members: ids or ranges.
+  [[nodiscard]] size_t size() const { return content_.ids.size() + content_.ranges.size(); }
 
  private:
   StringPool& pool_;
   gh_match match_;
-  std::vector<StringId> ids_;
+  SetContent content_;
 };
 
 using ValueSetPtr = std::shared_ptr<const ValueSet>;
@@ -88,16 +101,21 @@ class ValueSets {
   /// The set of `values` for searching by `match`. Prefixes (postfixes) that another one of the set
   /// covers are dropped, so that a value has at most one of them as its head (tail).
   [[nodiscard]] ValueSetPtr Make(gh_match match, std::span<const std::string_view> values);
-  /// The same values, searched in another way. From an exact set only: the others have lost values.
-  [[nodiscard]] ValueSetPtr Convert(const ValueSet& exact, gh_match match);
+  /// The numbers in any of `ranges`, which may overlap; with GH_MATCH_MASK: the masks in their
+  /// `first` together.
+  [[nodiscard]] ValueSetPtr MakeNumbers(gh_match match, std::vector<gh_range> ranges);
   /// The union of exact sets.
   [[nodiscard]] ValueSetPtr Union(std::span<const ValueSetPtr> exact);
+  /// The strings of an exact set, in no order; they stay as long as the set.
+  [[nodiscard]] std::vector<std::string_view> Views(const ValueSet& exact) const;
   /// The strings of a set as they were written, in no order.
   [[nodiscard]] std::vector<std::string> Texts(const ValueSet& set) const;
 
  private:
   /// Drops duplicates; takes over one reference for each of `ids`.
-  [[nodiscard]] ValueSetPtr Intern(gh_match match, std::vector<StringId> ids);
+  [[nodiscard]] ValueSetPtr InternIds(gh_match match, std::vector<StringId> ids);
+  /// The set with that content that is there, or a new one.
+  [[nodiscard]] ValueSetPtr Intern(gh_match match, SetContent content);
 
   StringPool& pool_;
   size_t sweep_at_ = 64;  // entries of by_content_ at which those of dead sets are dropped

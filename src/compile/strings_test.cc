@@ -145,13 +145,47 @@ TEST_F(ValueSetsTest, ExactSetsKeepPrefixesOfEachOther) {
   EXPECT_THAT(Make(GH_MATCH_EXACT, {"/usr", "/usr/bin"}), UnorderedElementsAre("/usr", "/usr/bin"));
 }
 
-TEST_F(ValueSetsTest, ConvertsAnExactSet) {
+TEST_F(ValueSetsTest, AnExactSetHasAllThatTheOthersAreMadeFrom) {
   const auto exact = sets_.Make(GH_MATCH_EXACT, Views{"/usr", "/usr/bin", "/opt"});
-  EXPECT_EQ(sets_.Convert(*exact, GH_MATCH_EXACT), exact);
-  EXPECT_THAT(sets_.Texts(*sets_.Convert(*exact, GH_MATCH_PREFIX)),
+  const Views views = sets_.Views(*exact);
+  EXPECT_THAT(views, UnorderedElementsAre("/usr", "/usr/bin", "/opt"));
+  EXPECT_EQ(sets_.Make(GH_MATCH_EXACT, views), exact);
+  EXPECT_THAT(sets_.Texts(*sets_.Make(GH_MATCH_PREFIX, views)),
               UnorderedElementsAre("/usr", "/opt"));
-  EXPECT_THAT(sets_.Texts(*sets_.Convert(*exact, GH_MATCH_POSTFIX)),
+  EXPECT_THAT(sets_.Texts(*sets_.Make(GH_MATCH_POSTFIX, views)),
               UnorderedElementsAre("/usr", "/usr/bin", "/opt"));
+}
+
+std::vector<std::pair<uint64_t, uint64_t>> Pairs(const ValueSet& set) {
+  std::vector<std::pair<uint64_t, uint64_t>> pairs;
+  for (const gh_range& range : set.ranges()) pairs.emplace_back(range.first, range.last);
+  return pairs;
+}
+
+TEST_F(ValueSetsTest, RangesThatOverlapOrTouchAreOne) {
+  const auto set = sets_.MakeNumbers(
+      GH_MATCH_RANGE, {{10, 20}, {0, 3}, {21, 30}, {15, 16}, {40, 40}, {2, 5}, {32, 32}});
+  EXPECT_THAT(Pairs(*set),
+              ElementsAre(Pair(0, 5), Pair(10, 30), Pair(32, 32), Pair(40, 40)));
+  EXPECT_EQ(set->size(), 4U);
+}
+
+TEST_F(ValueSetsTest, RangesReachTheEndsOfNumbers) {
+  const auto set = sets_.MakeNumbers(
+      GH_MATCH_RANGE, {{UINT64_MAX, UINT64_MAX}, {0, 0}, {UINT64_MAX - 5, UINT64_MAX - 1}});
+  EXPECT_THAT(Pairs(*set), ElementsAre(Pair(0, 0), Pair(UINT64_MAX - 5, UINT64_MAX)));
+}
+
+TEST_F(ValueSetsTest, MasksAreOne) {
+  const auto set = sets_.MakeNumbers(GH_MATCH_MASK, {{1, 1}, {4, 4}, {0x10, 0x10}});
+  EXPECT_THAT(Pairs(*set), ElementsAre(Pair(0x15, 0x15)));
+}
+
+TEST_F(ValueSetsTest, EqualNumbersAreOneSet) {
+  const auto a = sets_.MakeNumbers(GH_MATCH_RANGE, {{1, 2}, {3, 4}});
+  EXPECT_EQ(sets_.MakeNumbers(GH_MATCH_RANGE, {{1, 4}}), a);
+  EXPECT_NE(sets_.MakeNumbers(GH_MATCH_RANGE, {{1, 5}}), a);
+  EXPECT_NE(sets_.MakeNumbers(GH_MATCH_MASK, {{1, 4}}), a);
 }
 
 TEST_F(ValueSetsTest, UnionIsTheSetOfAllValues) {

@@ -70,9 +70,7 @@ class Explainer {
       : explanation_(explanation), backend_(backend) {}
 
   void Fill(const daemon::HookExplanation& hook, v1::HookExplanation* out) const {
-    for (const policy::HookRow& row : policy::Hooks()) {
-      if (row.hook == hook.hook) out->set_hook(std::string(row.lsm));
-    }
+    out->set_hook(hook.site.name);
     const eval::Verdict& verdict = hook.verdict;
     v1::Verdict* into = out->mutable_verdict();
     into->set_allowed(verdict.error == 0 && !Kills(verdict));

@@ -9,6 +9,7 @@
 
 #include "control/convert.h"
 #include "control/status.h"
+#include "policy/catalog.h"
 
 namespace gatehouse::control {
 namespace {
@@ -25,15 +26,16 @@ policy::Key KeyOf(const v1::PolicyRef& reference) {
   return {reference.name(), reference.namespace_()};
 }
 
-Result<std::optional<gh_hook>> HookOf(const std::string& name) {
+/// A hook of executions, in either spelling.
+Result<std::optional<policy::Site>> SiteOf(const std::string& name) {
   if (name.empty()) return std::nullopt;
-  std::string known;
-  for (const policy::HookRow& row : policy::Hooks()) {
-    if (name == row.lsm || name == row.kprobe) return row.hook;
-    known += (known.empty() ? "" : ", ") + std::string(row.lsm);
+  for (const policy::Site& site : {policy::kCredsForExec, policy::kBprmCheck}) {
+    for (const auto kind : {policy::HookKind::kLsm, policy::HookKind::kKprobe}) {
+      if (policy::SiteOf(kind, name) == site) return site;
+    }
   }
-  return Fail(ErrorCode::kInvalid, "hook \"" + name + "\"", "is not known",
-              "choose one of " + known);
+  return Fail(ErrorCode::kInvalid, "hook \"" + name + "\"", "is no hook of executions",
+              "choose " + policy::kCredsForExec.name + " or " + policy::kBprmCheck.name);
 }
 
 void FillAgent(const Services& services, v1::Agent* out) {
@@ -136,7 +138,7 @@ grpc::Status GatehouseService::Explain(grpc::ServerContext*, const v1::ExplainRe
         "exec_path \"" + request->exec_path() +
             "\": is not absolute; give the path of the program as the kernel resolves it");
   }
-  const auto hook = HookOf(request->hook());
+  const auto hook = SiteOf(request->hook());
   if (!hook) return ToStatus(hook.error());
   std::optional<std::string> binary;
   if (!request->binary_path().empty()) binary = request->binary_path();

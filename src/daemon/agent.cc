@@ -109,29 +109,20 @@ Result<void> Agent::Admit(const policy::Document& document) const {
   GH_ASSIGN(const bind::Record record, bind::MakeRecord(document, sets_));
   if (!record.spec) return {};  // a binding: its template was held against the kernel
   const std::string object = "policy/" + record.key.ToString();
-  const auto refuse = [&object](Error error) {
-    error.object = object + ": " + error.object;
-    return tl::unexpected(std::move(error));
-  };
   for (const compile::HookProgram& hook : record.spec->hooks) {
-    if (auto supported = kernel_.SupportsHook(hook.hook); !supported) {
-      return refuse(std::move(supported).error());
+    if (auto supported = kernel_.Supports(hook); !supported) {
+      Error error = std::move(supported).error();
+      error.object = object + ": " + error.object;
+      return tl::unexpected(std::move(error));
     }
-    for (const compile::Rule& rule : hook.rules) {
-      if ((rule.actions & GH_ACTION_OVERRIDE) != 0 && !options_.deny_by_signal &&
-          kernel_.backend() == kernel::Backend::kSignal) {
-        return Fail(
-            ErrorCode::kUnsupported, object + ": " + record.spec->infos->at(hook.hook_index).call,
-            "Override needs a backend that can return an errno, and here there is only "
-            "signal (`gatehouse status` says why)",
-            "use Sigkill, or start gatehoused with --deny-by-signal, which carries Override "
-            "out as SIGKILL");
-      }
-      for (const compile::Filter& filter : rule.filters) {
-        if (auto supported = kernel_.SupportsSubject(hook.hook, filter.subject); !supported) {
-          return refuse(std::move(supported).error());
-        }
-      }
+    if (hook.Overrides() && !options_.deny_by_signal &&
+        kernel_.backend() == kernel::Backend::kSignal) {
+      return Fail(ErrorCode::kUnsupported,
+                  object + ": " + record.spec->infos->at(hook.hook_index).call,
+                  "Override needs a backend that can return an errno, and here there is only "
+                  "signal (`gatehouse status` says why)",
+                  "use Sigkill, or start gatehoused with --deny-by-signal, which carries Override "
+                  "out as SIGKILL");
     }
   }
   return {};

@@ -106,7 +106,7 @@ struct WorkloadView {
 
 /// What would happen on one hook, and why.
 struct HookExplanation {
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  policy::Site site;
   eval::Verdict verdict;
 };
 
@@ -189,7 +189,7 @@ class Agent {
   /// none: all that the kernel has. Error: no such workload.
   [[nodiscard]] Result<Explanation> Explain(std::string_view workload, const std::string& exec_path,
                                             const std::optional<std::string>& binary_path,
-                                            std::optional<gh_hook> hook) const;
+                                            const std::optional<policy::Site>& site) const;
   [[nodiscard]] kernel::Status KernelStatus() const;
   [[nodiscard]] kernel::Backend backend() const { return kernel_.backend(); }
   [[nodiscard]] AgentCounts Counts() const;

@@ -139,7 +139,7 @@ std::vector<bind::PolicyStatus> Agent::RelevantTo(bind::WorkloadId id) const {
 
 Result<Explanation> Agent::Explain(std::string_view name, const std::string& exec_path,
                                    const std::optional<std::string>& binary_path,
-                                   std::optional<gh_hook> hook) const {
+                                   const std::optional<policy::Site>& site) const {
   Explanation explanation;
   struct Source {
     std::string text;
@@ -180,11 +180,12 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
                         .enabled = source.enabled,
                         .mode = source.mode});
   }
-  for (const policy::HookRow& row : policy::Hooks()) {
-    if (hook && row.hook != *hook) continue;
-    explanation.hooks.push_back(
-        {row.hook, eval::Evaluate(policies, explanation.view.workload.get(),
-                                  {.hook = row.hook, .object = exec_path, .binary = binary_path})});
+  for (const policy::Site& of_exec : {policy::kCredsForExec, policy::kBprmCheck}) {
+    if (site && of_exec != *site) continue;
+    explanation.hooks.push_back({of_exec, eval::Evaluate(policies, explanation.view.workload.get(),
+                                                         {.site = of_exec,
+                                                          .arguments = {{0, exec_path}},
+                                                          .binary = binary_path})});
   }
   return explanation;
 }

@@ -221,10 +221,10 @@ TEST_F(AgentTest, OverrideIsTakenWithDenyBySignal) {
 TEST_F(AgentTest, WhatTheKernelCannotServeIsRefusedWithItsReason) {
   Agent& agent = Make();
   AddWorkload("/cg/a");
-  kernel_->RefuseHook(GH_HOOK_BPRM_CHECK, {ErrorCode::kUnsupported, "bprm_check_security",
+  kernel_->RefuseHook(policy::kBprmCheck, {ErrorCode::kUnsupported, "bprm_check_security",
                                            "this backend has no such place", "use another"});
   kernel_->RefuseSubject(
-      GH_HOOK_BPRM_CREDS_FOR_EXEC, GH_SUBJECT_BINARY,
+      GH_SUBJECT_BINARY,
       {ErrorCode::kUnsupported, "bprm_creds_for_exec", "no matchBinaries", "drop it"});
   const auto hook = agent.AddPolicies(PolicyText{.call = "security_bprm_check"}.ToString(), "", {});
   EXPECT_FALSE(hook.applied);
@@ -559,14 +559,14 @@ TEST_F(AgentTest, ExplainsWithWhatTheWorkloadHas) {
                   kSeparator + TemplateText() + kSeparator + BindingText("b", "/usr/bin/true"),
               "", {})
           .applied);
-  const auto denied = agent.Explain("/cg/a", "/usr/bin/curl", {}, GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  const auto denied = agent.Explain("/cg/a", "/usr/bin/curl", {}, policy::kCredsForExec);
   ASSERT_TRUE(denied) << denied.error().Message();
   ASSERT_EQ(denied->hooks.size(), 1u);
   EXPECT_THAT(denied->hooks[0].verdict.signals, ElementsAre(SIGKILL));
   EXPECT_EQ(denied->hooks[0].verdict.posts.size(), 2u);  // web and allow(b), not db
   const auto allowed = agent.Explain("/cg/a", "/usr/bin/true", {}, {});
   ASSERT_TRUE(allowed);
-  EXPECT_EQ(allowed->hooks.size(), static_cast<size_t>(GH_HOOK_COUNT));
+  EXPECT_EQ(allowed->hooks.size(), 2U);
   EXPECT_THAT(allowed->hooks[0].verdict.signals, IsEmpty());
   const auto host = agent.Explain("host", "/usr/bin/curl", {}, {});
   ASSERT_TRUE(host);

@@ -21,14 +21,14 @@ Result<void> Take(std::optional<Error>& failure) {
 
 }  // namespace
 
-void FakeKernel::RefuseHook(gh_hook hook, Error reason) {
+void FakeKernel::RefuseHook(const policy::Site& site, Error reason) {
   const std::lock_guard lock(mutex_);
-  refused_hooks_.insert_or_assign(hook, std::move(reason));
+  refused_hooks_.insert_or_assign(site, std::move(reason));
 }
 
-void FakeKernel::RefuseSubject(gh_hook hook, gh_subject subject, Error reason) {
+void FakeKernel::RefuseSubject(gh_subject subject, Error reason) {
   const std::lock_guard lock(mutex_);
-  refused_subjects_.insert_or_assign({hook, subject}, std::move(reason));
+  refused_subjects_.insert_or_assign(subject, std::move(reason));
 }
 
 void FakeKernel::FailNextApply(Error reason) {
@@ -87,18 +87,16 @@ std::vector<std::string> FakeKernel::violations() const {
   return violations_;
 }
 
-Result<void> FakeKernel::SupportsHook(gh_hook hook) const {
+Result<void> FakeKernel::Supports(const compile::HookProgram& hook) const {
   const std::lock_guard lock(mutex_);
-  const auto refused = refused_hooks_.find(hook);
-  if (refused == refused_hooks_.end()) return {};
-  return tl::unexpected(refused->second);
-}
-
-Result<void> FakeKernel::SupportsSubject(gh_hook hook, gh_subject subject) const {
-  const std::lock_guard lock(mutex_);
-  const auto refused = refused_subjects_.find({hook, subject});
-  if (refused == refused_subjects_.end()) return {};
-  return tl::unexpected(refused->second);
+  if (const auto refused = refused_hooks_.find(*hook.site); refused != refused_hooks_.end()) {
+    return tl::unexpected(refused->second);
+  }
+  for (const compile::Input& input : hook.inputs) {
+    const auto refused = refused_subjects_.find(input.subject);
+    if (refused != refused_subjects_.end()) return tl::unexpected(refused->second);
+  }
+  return {};
 }
 
 void FakeKernel::Check(const bind::Delta& delta) {

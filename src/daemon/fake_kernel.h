@@ -21,8 +21,9 @@ class FakeKernel final : public kernel::Kernel {
   explicit FakeKernel(kernel::Backend backend = kernel::Backend::kLsm) : backend_(backend) {}
 
   // ---- what a test arranges ----
-  void RefuseHook(gh_hook hook, Error reason);
-  void RefuseSubject(gh_hook hook, gh_subject subject, Error reason);
+  void RefuseHook(const policy::Site& site, Error reason);
+  /// Of whichever hook.
+  void RefuseSubject(gh_subject subject, Error reason);
   /// The next Apply fails with `reason` and changes nothing.
   void FailNextApply(Error reason);
   /// The next Track fails with `reason` and ties nothing.
@@ -44,8 +45,7 @@ class FakeKernel final : public kernel::Kernel {
 
   // ---- kernel::Kernel ----
   [[nodiscard]] kernel::Backend backend() const override { return backend_; }
-  [[nodiscard]] Result<void> SupportsHook(gh_hook hook) const override;
-  [[nodiscard]] Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const override;
+  [[nodiscard]] Result<void> Supports(const compile::HookProgram& hook) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -62,8 +62,8 @@ class FakeKernel final : public kernel::Kernel {
   const kernel::Backend backend_;
   mutable std::mutex mutex_;
   std::condition_variable event_arrived_;
-  std::map<gh_hook, Error> refused_hooks_;
-  std::map<std::pair<gh_hook, gh_subject>, Error> refused_subjects_;
+  std::map<policy::Site, Error> refused_hooks_;
+  std::map<uint8_t, Error> refused_subjects_;
   std::optional<Error> next_apply_;
   std::optional<Error> next_track_;
   std::map<bind::InstanceId, compile::ProgramPtr> instances_;

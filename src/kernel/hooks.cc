@@ -2,95 +2,152 @@
 #include "kernel/hooks.h"
 
 #include <bpf/bpf.h>
+#include <linux/bpf.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
+#include "kernel/libbpf_log.h"
+
 namespace gatehouse::kernel {
+namespace {
 
-const char* HookName(gh_hook hook) {
-  switch (hook) {
-    case GH_HOOK_BPRM_CREDS_FOR_EXEC:
-      return "bprm_creds_for_exec";
-    case GH_HOOK_BPRM_CHECK:
-      return "bprm_check";
-    case GH_HOOK_COUNT:
-      break;
+using Constants = std::array<int32_t, GH_CONSTANT_COUNT>;
+
+/// Writes what is special about one hook into the program's instructions: see enum gh_constant.
+Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
+  const bpf_insn* const first = bpf_program__insns(program);
+  std::vector<bpf_insn> code(first, first + bpf_program__insn_cnt(program));
+  for (bpf_insn& instruction : code) {
+    const uint32_t constant = static_cast<uint32_t>(instruction.imm) - GH_CONSTANT;
+    if (instruction.code == (BPF_ALU64 | BPF_MOV | BPF_K) && constant < constants.size()) {
+      instruction.imm = constants.at(constant);
+    }
   }
-  return "";
+  const int error = bpf_program__set_insns(program, code.data(), code.size());
+  if (error != 0) return FailErrno("bpf", "cannot specialise a program", -error);
+  return {};
 }
 
-Hooks::Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare, bool reattaches)
-    : reattaches_(reattaches) {
-  auto& programs = skeleton.progs;
-  for (bpf_program* program :
-       {programs.lsm_creds, programs.lsm_check, programs.fmod_creds, programs.fmod_check,
-        programs.signal_prepare, programs.signal_exec}) {
-    bpf_program__set_autoload(program, false);
-  }
-  const auto add = [this](bpf_program* program, std::vector<gh_hook> hooks) {
-    bpf_program__set_autoload(program, true);
-    gates_.push_back(Gate{program, std::move(hooks), nullptr});
-  };
-  switch (backend) {
-    case Backend::kLsm:
-      add(programs.lsm_creds, {GH_HOOK_BPRM_CREDS_FOR_EXEC});
-      add(programs.lsm_check, {GH_HOOK_BPRM_CHECK});
-      break;
-    case Backend::kFmodRet:
-      add(programs.fmod_creds, {GH_HOOK_BPRM_CREDS_FOR_EXEC});
-      add(programs.fmod_check, {GH_HOOK_BPRM_CHECK});
-      break;
-    case Backend::kSignal:
-      add(has_prepare ? programs.signal_prepare : programs.signal_exec,
-          {GH_HOOK_BPRM_CREDS_FOR_EXEC, GH_HOOK_BPRM_CHECK});
-      break;
+void LoadOnly(gatehouse_bpf& skeleton, bpf_program* program) {
+  bpf_program* each = nullptr;
+  bpf_object__for_each_program(each, skeleton.obj) {
+    bpf_program__set_autoload(each, each == program);
   }
 }
 
-Hooks::Gate& Hooks::GateOf(gh_hook hook) {
-  return *std::ranges::find_if(gates_, [hook](const Gate& gate) {
-    return std::ranges::find(gate.hooks, hook) != gate.hooks.end();
-  });
+bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) {
+  switch (way) {
+    case Way::kLsm:
+      return skeleton.progs.gate_lsm;
+    case Way::kFmodRet:
+      return skeleton.progs.gate_fmod_ret;
+    case Way::kFentry:
+      return skeleton.progs.gate_fentry;
+    case Way::kSignal:
+      return HasPrepareExec() ? skeleton.progs.gate_prepare : skeleton.progs.gate_exec;
+  }
+  __builtin_unreachable();
 }
 
-Result<void> Hooks::Attach(gh_hook hook) {
-  Gate& gate = GateOf(hook);
-  if (gate.link) return {};
-  gate.link.reset(bpf_program__attach(gate.program));
-  if (!gate.link) {
-    return FailErrno(std::string("hook/") + HookName(hook),
-                     "cannot attach " + std::string(bpf_program__section_name(gate.program)),
-                     errno);
+}  // namespace
+
+bool HasPrepareExec() {
+  const std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
+  return types && btf__find_by_name_kind(types.get(), "btf_trace_sched_prepare_exec",
+                                         BTF_KIND_TYPEDEF) > 0;
+}
+
+/// One set of maps for all programs, the configuration in .rodata among them.
+Result<void> Hooks::ShareMaps(gatehouse_bpf& skeleton) const {
+  bpf_map* own = nullptr;
+  bpf_object__for_each_map(own, skeleton.obj) {
+    const bpf_map* theirs = bpf_object__find_map_by_name(shared_.obj, bpf_map__name(own));
+    const int error = theirs == nullptr ? -ENOENT : bpf_map__reuse_fd(own, bpf_map__fd(theirs));
+    if (error != 0) {
+      return FailErrno(std::string("map/") + bpf_map__name(own), "cannot be shared", -error);
+    }
   }
   return {};
 }
 
-void Hooks::DetachUnused(const std::vector<uint64_t>& in_use) {
+Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t number) const {
+  auto gate = std::make_shared<Gate>();
+  const LibbpfLog log;
+  gate->skeleton.reset(gatehouse_bpf::open());
+  if (!gate->skeleton) return FailErrno("bpf", "cannot open the programs", errno);
+  gate->program = ProgramFor(*gate->skeleton, plan.way);
+  LoadOnly(*gate->skeleton, gate->program);
+  GH_TRY(ShareMaps(*gate->skeleton));
+  if (plan.way != Way::kSignal) {
+    const int32_t no_return = GH_PARAMETERS_MAX + 1;
+    GH_TRY(WriteConstants(
+        gate->program,
+        {number, static_cast<int32_t>(plan.readable),
+         plan.overrides ? static_cast<int32_t>(plan.parameters) : no_return}));
+    const int error = bpf_program__set_attach_target(gate->program, 0, plan.target.c_str());
+    if (error != 0) {
+      return FailErrno("hook/" + plan.target, "the kernel has no place to attach to", -error,
+                       log.Tail());
+    }
+  }
+  if (const int error = gatehouse_bpf::load(gate->skeleton.get()); error != 0) {
+    Error refused = FailErrno("hook/" + plan.target, "the kernel refuses the program", -error)
+                        .value();
+    if (const std::string said = log.Tail(); !said.empty()) refused.cause += "\n" + said;
+    return tl::unexpected(std::move(refused));
+  }
+  return gate;
+}
+
+Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
+  if (hooks_.contains(number)) return {};
+  GH_ASSIGN(const Plan plan, sites_.Find(site));
+  if (plan.way == Way::kSignal && !hooks_.empty()) {
+    hooks_.emplace(number, Hook{site, hooks_.begin()->second.gate});
+    return {};
+  }
+  GH_ASSIGN(auto gate, LoadGate(plan, number));
+  hooks_.emplace(number, Hook{site, std::move(gate)});
+  return {};
+}
+
+Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
+  GH_TRY(Load(site, number));
+  Gate& gate = *hooks_.at(number).gate;
+  if (gate.link) return {};
+  gate.link.reset(bpf_program__attach(gate.program));
+  if (gate.link) return {};
+  return FailErrno("hook/" + site.name,
+                   std::string("cannot attach ") + bpf_program__name(gate.program), errno);
+}
+
+void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {
   if (!reattaches_) return;
-  for (Gate& gate : gates_) {
-    const auto unused = [&](gh_hook hook) { return in_use.at(hook) == 0; };
-    if (gate.link && std::ranges::all_of(gate.hooks, unused)) gate.link.reset();
+  for (const auto& [number, hook] : hooks_) {
+    const auto needed = [&, gate = hook.gate](const auto& other) {
+      return other.second.gate == gate && policies(other.first) != 0;
+    };
+    if (hook.gate->link && std::ranges::none_of(hooks_, needed)) hook.gate->link.reset();
   }
 }
 
-std::vector<HookStatus> Hooks::status(const std::vector<uint64_t>& in_use) const {
+std::vector<HookStatus> Hooks::status(const std::function<uint64_t(uint16_t)>& policies) const {
   std::vector<HookStatus> result;
-  for (const Gate& gate : gates_) {
+  for (const auto& [number, hook] : hooks_) {
     bpf_prog_info info{};
     uint32_t size = sizeof(info);
-    bpf_obj_get_info_by_fd(bpf_program__fd(gate.program), &info, &size);
-    for (const gh_hook hook : gate.hooks) {
-      result.push_back(HookStatus{
-          .name = HookName(hook),
-          .program = bpf_program__name(gate.program),
-          .program_id = info.id,
-          .attached = gate.link != nullptr,
-          .policies = in_use.at(hook),
-          .run_count = info.run_cnt,
-          .run_time_ns = info.run_time_ns,
-      });
-    }
+    bpf_obj_get_info_by_fd(bpf_program__fd(hook.gate->program), &info, &size);
+    result.push_back(HookStatus{
+        .name = hook.site.name,
+        .program = bpf_program__name(hook.gate->program),
+        .program_id = info.id,
+        .attached = hook.gate->link != nullptr,
+        .policies = policies(number),
+        .run_count = info.run_cnt,
+        .run_time_ns = info.run_time_ns,
+    });
   }
   return result;
 }

@@ -4,14 +4,16 @@
 #include <bpf/libbpf.h>
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
-#include <string>
 #include <vector>
 
-#include "abi/gatehouse.h"
 #include "base/result.h"
 #include "bpf/gatehouse.skel.h"
+#include "kernel/fd.h"
 #include "kernel/kernel.h"
+#include "kernel/sites.h"
 
 namespace gatehouse::kernel {
 
@@ -20,36 +22,53 @@ struct LinkDeleter {
 };
 using Link = std::unique_ptr<bpf_link, LinkDeleter>;
 
-/// The name of a hook, without the prefix of the section it is written in.
-[[nodiscard]] const char* HookName(gh_hook hook);
+struct SkeletonDeleter {
+  void operator()(gatehouse_bpf* skeleton) const { gatehouse_bpf::destroy(skeleton); }
+};
+using Skeleton = std::unique_ptr<gatehouse_bpf, SkeletonDeleter>;
 
-/// The gate programs of one backend: loaded from the beginning, attached while a policy needs them.
+/// The gate programs: one for each hook, loaded when the first policy names it, attached while a
+/// policy is on it. All use the maps of one skeleton, which is loaded before the first of them.
 /// Not thread-safe.
 class Hooks {
  public:
-  /// Chooses the programs of `backend` to be loaded, and no other gate program. `has_prepare`: the
-  /// kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). `reattaches`: see
-  /// BackendProbe.
-  Hooks(gatehouse_bpf& skeleton, Backend backend, bool has_prepare, bool reattaches);
+  /// `shared` outlives the hooks. `reattaches`: see BackendProbe.
+  Hooks(gatehouse_bpf& shared, Sites sites, bool reattaches)
+      : shared_(shared), sites_(std::move(sites)), reattaches_(reattaches) {}
 
-  /// Attaches the program of `hook`, if it is not.
-  [[nodiscard]] Result<void> Attach(gh_hook hook);
-  /// Detaches every program that serves only hooks with `in_use[hook] == 0`; where it could not be
-  /// attached again it stays, and finds nothing to do.
-  void DetachUnused(const std::vector<uint64_t>& in_use);
-  /// By hook; program ids and run statistics from the kernel.
-  [[nodiscard]] std::vector<HookStatus> status(const std::vector<uint64_t>& in_use) const;
+  [[nodiscard]] const Sites& sites() const { return sites_; }
+  /// Loads the program of a hook, if it is not. Errors: those of Sites::Find; the kernel refuses
+  /// it, with the verifier's last words.
+  [[nodiscard]] Result<void> Load(const policy::Site& site, uint16_t number);
+  /// The same, and attaches it.
+  [[nodiscard]] Result<void> Attach(const policy::Site& site, uint16_t number);
+  /// Detaches every program without a policy on its hooks; where it could not be attached again it
+  /// stays, and finds nothing to do. `policies`: how many a hook has.
+  void DetachUnused(const std::function<uint64_t(uint16_t)>& policies);
+  /// By number; program ids and run statistics from the kernel.
+  [[nodiscard]] std::vector<HookStatus> status(
+      const std::function<uint64_t(uint16_t)>& policies) const;
 
  private:
   struct Gate {
+    Skeleton skeleton;  ///< null: the program is one of the shared skeleton
     bpf_program* program = nullptr;
-    std::vector<gh_hook> hooks;
     Link link;
   };
-  [[nodiscard]] Gate& GateOf(gh_hook hook);
+  struct Hook {
+    policy::Site site;
+    std::shared_ptr<Gate> gate;  ///< backend signal has one for both hooks
+  };
+  [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number) const;
+  [[nodiscard]] Result<void> ShareMaps(gatehouse_bpf& skeleton) const;
 
-  const bool reattaches_;
-  std::vector<Gate> gates_;
+  gatehouse_bpf& shared_;
+  Sites sites_;
+  bool reattaches_;
+  std::map<uint16_t, Hook> hooks_;
 };
+
+/// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c).
+[[nodiscard]] bool HasPrepareExec();
 
 }  // namespace gatehouse::kernel

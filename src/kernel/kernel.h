@@ -56,7 +56,7 @@ struct RuleHits {
 };
 
 struct HookStatus {
-  std::string name;     ///< `bprm_creds_for_exec`
+  std::string name;     ///< `bprm_creds_for_exec`, `security_file_open`
   std::string program;  ///< name of the BPF program
   uint32_t program_id = 0;
   bool attached = false;
@@ -94,15 +94,14 @@ class Kernel {
   virtual ~Kernel() = default;
 
   [[nodiscard]] virtual Backend backend() const = 0;
-  /// True if a policy may name `hook` here; else the reason, for the refusal.
-  [[nodiscard]] virtual Result<void> SupportsHook(gh_hook hook) const = 0;
-  /// False if the acting program's path cannot be known on `hook` with this backend
-  /// (matchBinaries).
-  [[nodiscard]] virtual Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const = 0;
+  /// Nothing, or why this kernel and backend cannot do on the hook what a policy asks for: there is
+  /// no such hook, an argument is of another type, Override is not possible, the acting program
+  /// cannot be known (matchBinaries). Loads nothing.
+  [[nodiscard]] virtual Result<void> Supports(const compile::HookProgram& hook) const = 0;
 
   /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
-  /// the old image stands, complete. Loads no program, except that a hook is attached when its
-  /// first policy comes and detached after the last.
+  /// the old image stands, complete. Loads no program, except that a hook's is loaded and attached
+  /// when its first policy comes; it is detached after the last.
   [[nodiscard]] virtual Result<void> Apply(const bind::Delta& delta) = 0;
 
   /// Ties a cgroup and all its descendants, present and future, to `workload`; returns the cgroup

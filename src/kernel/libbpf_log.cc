@@ -24,18 +24,15 @@ int Print(libbpf_print_level level, const char* format, va_list arguments) {
 
 }  // namespace
 
-LibbpfLog::LibbpfLog() {
-  capture = new std::string;
+LibbpfLog::LibbpfLog() : outer_(capture) {
+  capture = &text_;
   libbpf_set_print(Print);
 }
 
-LibbpfLog::~LibbpfLog() {
-  delete capture;
-  capture = nullptr;
-}
+LibbpfLog::~LibbpfLog() { capture = outer_; }
 
 std::string LibbpfLog::Tail(size_t lines) const {
-  std::string_view text = *capture;
+  std::string_view text = text_;
   while (text.ends_with('\n')) text.remove_suffix(1);
   size_t begin = text.size();
   size_t kept = 0;

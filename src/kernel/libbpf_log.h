@@ -5,8 +5,8 @@
 
 namespace gatehouse::kernel {
 
-/// Collects what libbpf and the verifier say while it lives, instead of letting it go to stderr.
-/// libbpf has one print function for the process: captures must not overlap between threads.
+/// Collects what libbpf and the verifier say in this thread while it lives, instead of letting it
+/// go to stderr. Of several, the innermost collects.
 class LibbpfLog {
  public:
   LibbpfLog();
@@ -16,6 +16,10 @@ class LibbpfLog {
 
   /// The last `lines` lines, preceded by how many were left out.
   [[nodiscard]] std::string Tail(size_t lines = 12) const;
+
+ private:
+  std::string text_;
+  std::string* const outer_;
 };
 
 }  // namespace gatehouse::kernel

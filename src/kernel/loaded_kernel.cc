@@ -12,18 +12,13 @@
 
 #include "kernel/libbpf_log.h"
 #include "kernel/protected.h"
+#include "policy/catalog.h"
 
 namespace gatehouse::kernel {
 namespace {
 
 constexpr uint32_t kSpareScratchSlots =
     32;  // beyond one for each possible CPU: tasks preempted inside
-
-bool KernelHasPrepareExec() {
-  const std::unique_ptr<btf, decltype(&btf__free)> kernel_btf(btf__load_vmlinux_btf(), &btf__free);
-  return kernel_btf && btf__find_by_name_kind(kernel_btf.get(), "btf_trace_sched_prepare_exec",
-                                              BTF_KIND_TYPEDEF) > 0;
-}
 
 uint64_t MapMemlock(int fd) {
   std::ifstream info("/proc/self/fdinfo/" + std::to_string(fd));
@@ -44,23 +39,22 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
     "events_lost_exec", "events_lost_exit",  "events_lost_policy", "scratch_exhausted",
     "path_too_long",    "path_unreachable",  "path_fault",         "no_binary",
-    "matches_overflow", "cgroups_untracked", "protected",          "signal_failed",
+    "string_fault",     "matches_overflow",  "cgroups_untracked",  "protected",
+    "signal_failed",
 };
 
-bool Reattaches(const std::vector<BackendProbe>& probes, Backend backend) {
-  const auto found = std::ranges::find(probes, backend, &BackendProbe::backend);
-  return found != probes.end() && found->reattaches;
+const BackendProbe& ProbeOf(const std::vector<BackendProbe>& probes, Backend backend) {
+  return *std::ranges::find(probes, backend, &BackendProbe::backend);
 }
 
 }  // namespace
 
-LoadedKernel::LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare,
-                           std::vector<BackendProbe> probes)
+LoadedKernel::LoadedKernel(Skeleton skeleton, Backend backend, std::vector<BackendProbe> probes,
+                           Sites sites)
     : skeleton_(std::move(skeleton)),
       backend_(backend),
-      has_prepare_(has_prepare),
       probes_(std::move(probes)),
-      hooks_(*skeleton_, backend, has_prepare, Reattaches(probes_, backend)) {}
+      hooks_(*skeleton_, std::move(sites), ProbeOf(probes_, backend).reattaches) {}
 
 Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& options,
                                                            compile::StringPool& strings,
@@ -71,8 +65,10 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   if (!skeleton) {
     return FailErrno("bpf", "cannot open the programs", errno, log.Tail());
   }
+  GH_ASSIGN(Sites sites, Sites::Read(backend, ProbeOf(probes, Backend::kFmodRet).available,
+                                     backend != Backend::kSignal || HasPrepareExec()));
   std::unique_ptr<LoadedKernel> kernel(
-      new LoadedKernel(std::move(skeleton), backend, KernelHasPrepareExec(), std::move(probes)));
+      new LoadedKernel(std::move(skeleton), backend, std::move(probes), std::move(sites)));
 
   compile::DigestKey key{};
   if (getrandom(key.data(), sizeof(key), 0) != sizeof(key)) {
@@ -84,6 +80,7 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
     return tl::unexpected(std::move(error));
   }
   GH_TRY(kernel->StartImage(strings, key));
+  GH_TRY(kernel->LoadGates());
   std::string root = options.cgroup_root;
   if (root.empty()) {
     GH_ASSIGN(root, FindCgroupRoot());
@@ -104,17 +101,20 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   constants.scratch_slots = static_cast<uint32_t>(cpus) + kSpareScratchSlots;
   constants.base_events = static_cast<uint32_t>(options.base_events);
   constants.deny_with_signal = backend_ == Backend::kSignal;
-  constants.binary_is_known = backend_ != Backend::kSignal || has_prepare_;
+  constants.binary_is_known = backend_ != Backend::kSignal || HasPrepareExec();
   std::ranges::copy(protected_tasks, constants.protected_tasks);
 
   auto& maps = skeleton_->maps;
   bpf_map__set_max_entries(maps.scratch_pool, constants.scratch_slots);
   bpf_map__set_max_entries(maps.cgroups, options.max_cgroups);
   bpf_map__set_max_entries(maps.events, options.ring_bytes);
+  auto& programs = skeleton_->progs;
+  std::vector<bpf_program*> unused{programs.gate_lsm, programs.gate_fmod_ret, programs.gate_fentry,
+                                   programs.gate_prepare, programs.gate_exec};
   if (options.base_events == BaseEvents::kOff) {
-    bpf_program__set_autoload(skeleton_->progs.process_exec, false);
-    bpf_program__set_autoload(skeleton_->progs.process_exit, false);
+    unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }
+  for (bpf_program* program : unused) bpf_program__set_autoload(program, false);
   if (const int error = gatehouse_bpf::load(skeleton_.get()); error != 0) {
     return FailErrno("bpf", "the kernel refuses the programs", -error);
   }
@@ -129,6 +129,13 @@ Result<void> LoadedKernel::StartImage(compile::StringPool& strings, const compil
   GH_ASSIGN(grace_map_, CreateArenaMap("grace", 1));
   grace_ = std::make_unique<GraceThread>(image_fd, grace_map_.get());
   return {};
+}
+
+/// The gates of executions are loaded before there is a policy: a kernel that refuses them shall
+/// say so at the start.
+Result<void> LoadedKernel::LoadGates() {
+  GH_TRY(hooks_.Load(policy::kCredsForExec, GH_HOOK_BPRM_CREDS_FOR_EXEC));
+  return hooks_.Load(policy::kBprmCheck, GH_HOOK_BPRM_CHECK);
 }
 
 Result<void> LoadedKernel::AttachAlways(const Options& options) {
@@ -153,39 +160,30 @@ Result<void> LoadedKernel::AttachAlways(const Options& options) {
 // ---- what policies may use
 // -------------------------------------------------------------------------
 
-Result<void> LoadedKernel::SupportsHook(gh_hook hook) const {
-  if (hook < GH_HOOK_COUNT) return {};
-  return Fail(ErrorCode::kUnsupported, "hook/" + std::to_string(hook), "there is no such hook");
-}
-
-Result<void> LoadedKernel::SupportsSubject(gh_hook hook, gh_subject subject) const {
-  if (subject != GH_SUBJECT_BINARY || backend_ != Backend::kSignal || has_prepare_) return {};
-  return Fail(ErrorCode::kUnsupported, std::string("hook/") + HookName(hook),
-              "matchBinaries: backend signal does not know on this kernel which program executes",
-              "use backend lsm or fmod_ret, or kernel 6.10 or later");
+Result<void> LoadedKernel::Supports(const compile::HookProgram& hook) const {
+  return hooks_.sites().Check(hook);
 }
 
 // ---- changes
 // -----------------------------------------------------------------------------------------
 
-std::vector<uint64_t> LoadedKernel::InUse() const {
-  std::vector<uint64_t> in_use(GH_HOOK_COUNT);
-  for (uint32_t hook = 0; hook < GH_HOOK_COUNT; ++hook) {
-    in_use[hook] = image_->InstancesOn(static_cast<gh_hook>(hook));
-  }
-  return in_use;
+std::function<uint64_t(uint16_t)> LoadedKernel::PoliciesOn() const {
+  return [this](uint16_t hook) { return image_->InstancesOn(hook); };
 }
 
 Result<void> LoadedKernel::Apply(const bind::Delta& delta) {
   image_->Reclaim(grace_->done());
   const auto apply = [&]() -> Result<void> {
     for (const auto& [id, program] : delta.added) {
-      for (const compile::HookProgram& hook : program->hooks) GH_TRY(hooks_.Attach(hook.hook));
+      for (const compile::HookProgram& hook : program->hooks) {
+        GH_ASSIGN(const uint16_t number, image_->NumberOf(*hook.site));
+        GH_TRY(hooks_.Attach(*hook.site, number));
+      }
     }
     return image_->Apply(delta);
   };
   auto applied = apply();
-  hooks_.DetachUnused(InUse());
+  hooks_.DetachUnused(PoliciesOn());
   grace_->Request(image_->generation());
   return applied;
 }
@@ -221,7 +219,7 @@ Status LoadedKernel::status() const {
   Status status;
   status.backend = backend_;
   status.probes = probes_;
-  status.hooks = hooks_.status(InUse());
+  status.hooks = hooks_.status(PoliciesOn());
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) AddMap(status.maps, bpf_map__fd(map));
   AddMap(status.maps, arena_->map_fd());

@@ -17,11 +17,6 @@
 
 namespace gatehouse::kernel {
 
-struct SkeletonDeleter {
-  void operator()(gatehouse_bpf* skeleton) const { gatehouse_bpf::destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<gatehouse_bpf, SkeletonDeleter>;
-
 struct RingDeleter {
   void operator()(ring_buffer* ring) const { ring_buffer__free(ring); }
 };
@@ -29,15 +24,14 @@ struct RingDeleter {
 /// The real Kernel: the skeleton's programs and maps on the running kernel.
 class LoadedKernel : public Kernel {
  public:
-  /// In order: open, choose programs, set what is constant, load, make the arena, publish the empty
-  /// image, attach what does not depend on policies.
+  /// In order: open, set what is constant, load, make the arena, publish the empty image, load the
+  /// programs for executions, attach what does not depend on policies.
   [[nodiscard]] static Result<std::unique_ptr<LoadedKernel>> Create(
       const Options& options, compile::StringPool& strings, std::vector<BackendProbe> probes,
       Backend backend);
 
   [[nodiscard]] Backend backend() const override { return backend_; }
-  [[nodiscard]] Result<void> SupportsHook(gh_hook hook) const override;
-  [[nodiscard]] Result<void> SupportsSubject(gh_hook hook, gh_subject subject) const override;
+  [[nodiscard]] Result<void> Supports(const compile::HookProgram& hook) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -49,19 +43,18 @@ class LoadedKernel : public Kernel {
       const std::function<void(std::span<const std::byte>)>& sink) override;
 
  private:
-  LoadedKernel(Skeleton skeleton, Backend backend, bool has_prepare,
-               std::vector<BackendProbe> probes);
+  LoadedKernel(Skeleton skeleton, Backend backend, std::vector<BackendProbe> probes, Sites sites);
 
   [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key);
   [[nodiscard]] Result<void> StartImage(compile::StringPool& strings,
                                         const compile::DigestKey& key);
+  [[nodiscard]] Result<void> LoadGates();
   [[nodiscard]] Result<void> AttachAlways(const Options& options);
-  [[nodiscard]] std::vector<uint64_t> InUse() const;
+  [[nodiscard]] std::function<uint64_t(uint16_t)> PoliciesOn() const;
   static int OnEvent(void* context, void* data, size_t size);
 
   Skeleton skeleton_;
   const Backend backend_;
-  const bool has_prepare_;
   const std::vector<BackendProbe> probes_;
   Hooks hooks_;
   std::vector<Link> links_;  // of programs that are always attached

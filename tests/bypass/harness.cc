@@ -17,6 +17,8 @@
 #include <optional>
 #include <ostream>
 
+#include "event/decode.h"
+
 namespace gatehouse::bypass {
 namespace {
 
@@ -47,29 +49,35 @@ std::optional<kernel::Backend> BackendFromEnvironment() {
   Die("GATEHOUSE_BACKEND is lsm, fmod_ret or signal, not " + std::string(wanted));
 }
 
-compile::ProgramPtr OneRule(gh_hook hook, compile::Rule rule) {
+compile::ProgramPtr OneRule(const policy::Site& site, compile::Rule rule) {
   auto program = std::make_shared<compile::Program>();
-  program->hooks.push_back({.hook = hook, .hook_index = 0, .rules = {std::move(rule)}});
+  compile::HookProgram& hook = program->hooks.emplace_back();
+  hook.site = std::make_shared<const policy::Site>(site);
+  hook.inputs = {{.subject = GH_SUBJECT_ARGUMENT_0, .read = GH_READ_BINPRM}};
+  hook.shows = 1U << GH_SUBJECT_ARGUMENT_0;
+  hook.rules = {std::move(rule)};
   return program;
 }
 
-Denial Decode(const gh_event_policy& event, const std::byte* text) {
-  Seen object(std::string(reinterpret_cast<const char*>(text), event.object_len));
-  object.unreadable = static_cast<gh_unreadable>(event.unreadable);
-  return Denial{std::move(object), event.hook, event.error, event.flags};
+Denial ToDenial(const event::PolicyRecord& record) {
+  const event::ValueRecord* value = record.Find(GH_SUBJECT_ARGUMENT_0);
+  if (value == nullptr) Die("an event without the program");
+  Seen object{std::string(value->text)};
+  object.unreadable = value->unreadable;
+  return Denial{std::move(object), record.hook, record.error, record.flags};
 }
 
 }  // namespace
 
 std::vector<Policy> Policies() {
-  return {{GH_HOOK_BPRM_CREDS_FOR_EXEC, List::kAllow},
-          {GH_HOOK_BPRM_CREDS_FOR_EXEC, List::kDeny},
-          {GH_HOOK_BPRM_CHECK, List::kAllow},
-          {GH_HOOK_BPRM_CHECK, List::kDeny}};
+  return {{policy::kCredsForExec, List::kAllow},
+          {policy::kCredsForExec, List::kDeny},
+          {policy::kBprmCheck, List::kAllow},
+          {policy::kBprmCheck, List::kDeny}};
 }
 
 std::string PolicyName(const Policy& policy) {
-  return std::string(policy.hook == GH_HOOK_BPRM_CHECK ? "check" : "creds") +
+  return std::string(policy.site == policy::kBprmCheck ? "check" : "creds") +
          (policy.list == List::kAllow ? "_allow_list" : "_deny_list");
 }
 
@@ -123,9 +131,9 @@ compile::ProgramPtr Gate::Compile(const Policy& policy, const std::vector<std::s
   rule.actions = GH_ACTION_POST | GH_ACTION_OVERRIDE;
   rule.error = -EPERM;
   const std::vector<std::string_view> values(paths.begin(), paths.end());
-  rule.filters.push_back({GH_SUBJECT_OBJECT, GH_MATCH_EXACT, policy.list == List::kAllow,
+  rule.filters.push_back({GH_SUBJECT_ARGUMENT_0, GH_MATCH_EXACT, policy.list == List::kAllow,
                           sets_.Make(GH_MATCH_EXACT, values)});
-  return OneRule(policy.hook, std::move(rule));
+  return OneRule(policy.site, std::move(rule));
 }
 
 void Gate::Enforce(const Policy& policy, const std::vector<std::string>& paths,
@@ -140,7 +148,7 @@ void Gate::Enforce(const Policy& policy, const std::vector<std::string>& paths,
     workload_ = kWorkload;
     Need(kernel_->Track(workload_, workload), "track");
   }
-  delta.added = {{witness_, OneRule(policy.hook, post)}, {policy_, Compile(policy, paths)}};
+  delta.added = {{witness_, OneRule(policy.site, post)}, {policy_, Compile(policy, paths)}};
   delta.groups = {{workload_, {witness_, policy_}}};
   Need(kernel_->Apply(delta), "apply");
 }
@@ -157,16 +165,15 @@ Attempt Gate::Events(const std::string& fence_path, const std::function<void()>&
   Attempt attempt;
   bool complete = false;
   const auto take = [&](std::span<const std::byte> record) {
-    gh_event_policy event;
-    if (record.size() < sizeof(event)) return;
-    std::memcpy(&event, record.data(), sizeof(event));
-    if (event.header.type != GH_EVENT_POLICY) return;
-    Denial denial = Decode(event, record.data() + sizeof(event));
+    const event::Record decoded = Need(event::Decode(record), "decode");
+    const auto* event = std::get_if<event::PolicyRecord>(&decoded);
+    if (event == nullptr) return;
+    Denial denial = ToDenial(*event);
     if (denial.object.path == fence_path) {
-      complete = complete || event.policy == witness_;
-    } else if (event.policy == witness_) {
+      complete = complete || event->instance == witness_;
+    } else if (event->instance == witness_) {
       attempt.seen.push_back(std::move(denial.object));
-    } else if (event.policy == policy_) {
+    } else if (event->instance == policy_) {
       attempt.denials.push_back(std::move(denial));
     }
   };
@@ -240,7 +247,7 @@ Attempt Way::Try(const std::string& program, std::vector<std::string> arguments)
 
 std::vector<Seen> Way::Steps(std::vector<Seen> files) const {
   if (by_signal()) return {files.back()};
-  if (hook() == GH_HOOK_BPRM_CREDS_FOR_EXEC) return {files.front()};
+  if (once()) return {files.front()};
   return files;
 }
 
@@ -248,7 +255,7 @@ void Way::ExpectDenial(const Attempt& attempt, const Seen& object) const {
   ASSERT_EQ(attempt.denials.size(), 1U);
   const Denial& denial = attempt.denials.front();
   EXPECT_EQ(denial.object, object);
-  EXPECT_EQ(denial.hook, hook());
+  EXPECT_EQ(denial.hook, once() ? GH_HOOK_BPRM_CREDS_FOR_EXEC : GH_HOOK_BPRM_CHECK);
   EXPECT_EQ(denial.error, -EPERM);
   EXPECT_EQ(denial.flags, by_signal() ? GH_POLICY_BY_SIGNAL : 0);
 }

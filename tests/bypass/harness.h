@@ -12,6 +12,7 @@
 #include "compile/strings.h"
 #include "kernel/kernel.h"
 #include "kernel/testing/workload.h"
+#include "policy/catalog.h"
 #include "sandbox.h"
 
 /// The corpus of ways around a policy. Each test is one way, named as in docs/bypasses.md, and runs
@@ -29,7 +30,7 @@ enum class List { kAllow, kDeny };
 
 /// One policy: on which hook, and whether it lists what may run or what may not.
 struct Policy {
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  policy::Site site = policy::kCredsForExec;
   List list = List::kAllow;
 };
 [[nodiscard]] std::vector<Policy> Policies();
@@ -79,7 +80,7 @@ std::ostream& operator<<(std::ostream& out, const Seen& seen);
 /// An event of the policy that denies.
 struct Denial {
   Seen object;
-  uint16_t hook = 0;
+  uint16_t hook = 0;  ///< enum gh_hook
   int16_t error = 0;
   uint8_t flags = 0;
 };
@@ -133,7 +134,8 @@ class Way : public ::testing::TestWithParam<Policy> {
 
   [[nodiscard]] bool allow_list() const { return GetParam().list == List::kAllow; }
   [[nodiscard]] bool by_signal() const { return gate_->by_signal(); }
-  [[nodiscard]] gh_hook hook() const { return GetParam().hook; }
+  /// Whether the hook is once for each execve, or once for each format step.
+  [[nodiscard]] bool once() const { return GetParam().site == policy::kCredsForExec; }
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::string Path(const std::string& name) const { return directory_ + "/" + name; }
   [[nodiscard]] std::string allowed() const { return Path("allowed"); }

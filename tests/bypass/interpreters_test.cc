@@ -52,7 +52,7 @@ TEST_P(Way, ScriptInterpreter) {
   WriteFile(Path("script"), Shebang(other()), 0755);
   Enforce({allow_list() ? Path("script") : other()});
   const Attempt attempt = Try(Path("script"));
-  if (!by_signal() && hook() == GH_HOOK_BPRM_CREDS_FOR_EXEC) {
+  if (!by_signal() && once()) {
     ExpectRuns(attempt, kEvilStatus, {Path("script")});
   } else {
     ExpectStopped(attempt, Steps({Path("script"), other()}));
@@ -76,7 +76,7 @@ TEST_P(Way, ScriptChain) {
   WriteFile(Path("script"), Shebang(Path("middle")), 0755);
   Enforce(allow_list() ? std::vector{Path("script"), allowed()} : std::vector{Path("middle")});
   const Attempt attempt = Try(Path("script"));
-  if (!by_signal() && hook() == GH_HOOK_BPRM_CHECK) {
+  if (!by_signal() && !once()) {
     ExpectStopped(attempt, {Path("script"), Path("middle")});
   } else {
     ExpectRuns(attempt, kGoodStatus, Steps({Path("script"), Path("middle"), allowed()}));

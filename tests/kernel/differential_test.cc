@@ -184,7 +184,7 @@ std::string NameOf(const eval::Post& post) {
 
 class Differential : public KernelTest {
  protected:
-  std::vector<Posted> PostsOf(const eval::Verdict& verdict, gh_hook hook, const std::string& object,
+  std::vector<Posted> PostsOf(const eval::Verdict& verdict, uint16_t hook, const std::string& object,
                               bind::WorkloadId workload) const {
     std::vector<Posted> posted;
     for (const eval::Post& post : verdict.posts) {
@@ -215,12 +215,11 @@ class Differential : public KernelTest {
   /// Both hooks for one program of the chain; true if the program may run.
   bool Judge(const workload::Workload& workload, const std::string& object,
              const std::string& binary, Expectation& expected) const {
-    const auto judge = [&](gh_hook hook) {
+    const auto judge = [&](const policy::Site& site) {
       return eval::Evaluate(policies_, &workload,
-                            {.hook = hook, .object = object, .binary = binary});
+                            {.site = site, .arguments = {{0, object}}, .binary = binary});
     };
-    const eval::Verdict creds = judge(GH_HOOK_BPRM_CREDS_FOR_EXEC),
-                        check = judge(GH_HOOK_BPRM_CHECK);
+    const eval::Verdict creds = judge(policy::kCredsForExec), check = judge(policy::kBprmCheck);
     const auto creds_posts = PostsOf(creds, GH_HOOK_BPRM_CREDS_FOR_EXEC, object, workload.id),
                check_posts = PostsOf(check, GH_HOOK_BPRM_CHECK, object, workload.id);
     expected.posted.insert(expected.posted.end(), creds_posts.begin(), creds_posts.end());

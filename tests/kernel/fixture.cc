@@ -10,6 +10,7 @@
 
 #include "daemon/event_pipeline.h"
 #include "kernel/cgroup_tree.h"
+#include "policy/catalog.h"
 #include "policy/parse.h"
 
 namespace gatehouse::test {
@@ -63,16 +64,18 @@ std::ostream& operator<<(std::ostream& out, const Posted& posted) {
 
 Posted ToPosted(const Event& event) {
   const event::PolicyRecord& record = *event.AsPolicy();
+  const event::ValueRecord* const found = record.Find(GH_SUBJECT_ARGUMENT_0);
+  const event::ValueRecord object = found == nullptr ? event::ValueRecord{} : *found;
   return {.pid = static_cast<pid_t>(record.process.key.pid),
           .policy = event.policy,
-          .object = std::string(record.object),
+          .object = std::string(object.text),
           .hook = record.hook,
           .selector = record.rule,
           .actions = record.actions,
           .error = record.error,
           .signal = record.signal,
           .flags = record.flags,
-          .unreadable = record.unreadable,
+          .unreadable = object.unreadable,
           .workload = record.process.workload};
 }
 
@@ -97,20 +100,20 @@ Gatehouse::Gatehouse(kernel::Options options)
   (void)Must(kernel_->Track(kMarkerWorkload, marker_.path()));
 }
 
+bool Gatehouse::KnowsBinary() const {
+  compile::HookProgram hook;
+  hook.site = std::make_shared<const policy::Site>(policy::kCredsForExec);
+  hook.inputs = {{.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY}};
+  return kernel_->Supports(hook).has_value();
+}
+
 Result<void> Gatehouse::Change(
     const std::function<Result<void>(bind::Resolver::Transaction&)>& change) {
   auto transaction = resolver_.Begin();
   GH_TRY(change(transaction));
   GH_ASSIGN(const bind::Delta delta, transaction.Stage());
   for (const auto& [id, program] : delta.added) {
-    for (const compile::HookProgram& hook : program->hooks) {
-      GH_TRY(kernel_->SupportsHook(hook.hook));
-      for (const compile::Rule& rule : hook.rules) {
-        for (const compile::Filter& filter : rule.filters) {
-          GH_TRY(kernel_->SupportsSubject(hook.hook, filter.subject));
-        }
-      }
-    }
+    for (const compile::HookProgram& hook : program->hooks) GH_TRY(kernel_->Supports(hook));
   }
   GH_TRY(kernel_->Apply(delta));
   transaction.Commit();

@@ -61,7 +61,7 @@ struct Posted {
   pid_t pid = 0;
   std::string policy;
   std::string object;
-  gh_hook hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
+  uint16_t hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
   uint16_t selector = 0;
   uint16_t actions = GH_ACTION_POST;
   int error = 0;
@@ -101,9 +101,7 @@ class Gatehouse {
   /// gh_policy_event_flags of an Override in mode enforce.
   [[nodiscard]] int DenialFlags() const { return denies() ? 0 : GH_POLICY_BY_SIGNAL; }
   /// Whether matchBinaries works on the hook.
-  [[nodiscard]] bool KnowsBinary() const {
-    return kernel_->SupportsSubject(GH_HOOK_BPRM_CREDS_FOR_EXEC, GH_SUBJECT_BINARY).has_value();
-  }
+  [[nodiscard]] bool KnowsBinary() const;
   /// Whether policy events show the program before the execve: not where the hook is behind it.
   [[nodiscard]] bool JudgesBeforeExec() const { return KnowsBinary(); }
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The values that an operation is judged by: which arguments, and what they mean, stands in the
+ * image (struct gh_input); each is read once, for all policies. A value that cannot be read is
+ * unreadable, with the reason, and is in no set.
+ */
+#ifndef GATEHOUSE_BPF_INPUTS_H_
+#define GATEHOUSE_BPF_INPUTS_H_
+
+#include "bpf/digest.h"
+#include "bpf/path.h"
+
+/* The lowest `bytes` of an argument's register; what lies above is not the callee's business. */
+static __always_inline __u64 narrow(__u64 raw, __u32 bytes, bool is_signed) {
+  __u32 shift = (64 - 8 * bytes) & 63;
+  raw <<= shift;
+  return is_signed ? (__u64)((__s64)raw >> shift) : raw >> shift;
+}
+
+static __always_inline void unreadable(struct value* value, __u32 reason, __u32 stat) {
+  value->unreadable = reason;
+  count(stat);
+}
+
+/* A string in kernel memory. It is read to where events are made, as its place is known only with
+ * its length: texts end at TEXT_END. */
+static __always_inline void read_string(struct scratch* scratch, struct value* value,
+                                        __u64 address) {
+  long bytes = bpf_probe_read_kernel_str(scratch->event, GH_PATH_MAX + 1, (void*)address);
+  value->unreadable = GH_READABLE;
+  value->len = 0;
+  value->start = TEXT_END;
+  if (bytes <= 0) return unreadable(value, GH_UNREADABLE_FAULT, GH_STAT_STRING_FAULT);
+  if (bytes > GH_PATH_MAX) return unreadable(value, GH_UNREADABLE_TOO_LONG, GH_STAT_STRING_FAULT);
+  __u64 len = bytes - 1;
+  opaque(len);
+  if (len >= GH_PATH_MAX) return;
+  bpf_probe_read_kernel(&value->bytes[TEXT_END - len], len, scratch->event);
+  value->len = len;
+  value->start = TEXT_END - len;
+}
+
+/* The file that an input is the path of, or 0. */
+static __always_inline struct file* file_of(__u32 read, __u64 raw) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  if (read == GH_READ_FILE) return (struct file*)raw;
+  if (read == GH_READ_BINPRM) return BPF_CORE_READ((struct linux_binprm*)raw, file);
+  if (read == GH_READ_BINARY && binary_is_known) return BPF_CORE_READ(task, mm, exe_file);
+  return 0;
+}
+
+/* A file's path, or that of a struct path. */
+static __always_inline void read_path(__u32 index, struct subject* subject, struct value* value,
+                                      __u32 read, __u64 raw) {
+  __u64 mnt = 0, dentry = 0;
+  __u32 slot = subject->slot;
+  if (read == GH_READ_PATH) {
+    mnt = (__u64)BPF_CORE_READ((struct path*)raw, mnt);
+    dentry = (__u64)BPF_CORE_READ((struct path*)raw, dentry);
+    subject->file_mode = BPF_CORE_READ((struct dentry*)dentry, d_inode, i_mode);
+  } else {
+    struct file* file = file_of(read, raw);
+    if (!file && read == GH_READ_BINARY)
+      return unreadable(value, GH_UNREADABLE_NO_BINARY, GH_STAT_NO_BINARY);
+    mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
+    dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
+    subject->file_mode = BPF_CORE_READ(file, f_inode, i_mode);
+  }
+  resolve_path(index, slot, mnt, dentry);
+}
+
+/* Reads the value that `address` (struct gh_input) describes. */
+__noinline int read_input(__u32 index, __u32 address) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_input* input = record_at(struct gh_input, address);
+  if (!scratch || !input) return 0;
+  __u32 read = input->read, number = input->subject & (SUBJECTS - 1);
+  struct subject* subject = &scratch->subjects[number];
+  __u64 raw = scratch->arguments[number];
+  if (read == GH_READ_NUMBER) {
+    subject->number = narrow(raw, input->bytes, input->flags & GH_INPUT_SIGNED);
+    return 0;
+  }
+  __u32 slot = scratch->n_texts++ & (GH_TEXTS_MAX - 1);
+  struct value* value = &scratch->values[slot];
+  subject->slot = slot;
+  subject->file_mode = 0;
+  if (read == GH_READ_STRING)
+    read_string(scratch, value, raw);
+  else
+    read_path(index, subject, value, read, raw);
+  intern_value(index, slot, input->lengths);
+  return 0;
+}
+
+#define INPUT_WORDS (sizeof(struct gh_input) / GH_WORD_BYTES)
+
+/* Reads all inputs of a gate. */
+static __always_inline void read_inputs(struct scratch* scratch, __u32 index,
+                                        const struct gh_gate* gate) {
+  __u32 inputs = gate->inputs, n = gate->n_inputs;
+  scratch->inputs = inputs;
+  scratch->n_inputs = n;
+  scratch->n_texts = 0;
+  for (__u32 i = 0; i < GH_SUBJECT_COUNT; i++) {
+    if (i >= n) break;
+    read_input(index, inputs + i * INPUT_WORDS);
+  }
+}
+
+#endif /* GATEHOUSE_BPF_INPUTS_H_ */
