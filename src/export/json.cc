@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <concepts>
+#include <cstdint>
 #include <iterator>
 #include <string_view>
 #include <utility>
@@ -108,14 +110,20 @@ class Object {
   void String(std::string_view name, std::string_view value) {
     if (!value.empty()) AppendString(value, Key(name));
   }
-  void Number(std::string_view name, uint32_t value) {
-    if (value != 0) fmt::format_to(std::back_inserter(*Key(name)), FMT_COMPILE("{}"), value);
-  }
+  void Number(std::string_view name, uint32_t value) { Present(name, value != 0, value); }
   void Bool(std::string_view name, bool value) {
     if (value) Key(name)->append("true");
   }
-  void Wrapped(std::string_view name, bool present, uint32_t value) {
-    if (present) fmt::format_to(std::back_inserter(*Key(name)), FMT_COMPILE("{}"), value);
+  // A number that is left out by its absence, not by being 0.
+  template <std::integral Integer>
+  void Present(std::string_view name, bool present, Integer value) {
+    if (!present) return;
+    auto to = std::back_inserter(*Key(name));
+    if constexpr (sizeof(value) == sizeof(uint64_t)) {
+      fmt::format_to(to, FMT_COMPILE("\"{}\""), value);
+    } else {
+      fmt::format_to(to, FMT_COMPILE("{}"), value);
+    }
   }
   void Time(std::string_view name, bool present, const google::protobuf::Timestamp& value) {
     if (present) AppendTimestamp(value, Key(name));
@@ -157,7 +165,7 @@ void Append(const tetragon::Container& container, std::string* out) {
   object.String("name", container.name());
   if (container.has_image()) Append(container.image(), object.Key("image"));
   object.Time("start_time", container.has_start_time(), container.start_time());
-  object.Wrapped("pid", container.has_pid(), container.pid().value());
+  object.Present("pid", container.has_pid(), container.pid().value());
   object.Bool("maybe_exec_probe", container.maybe_exec_probe());
   if (container.has_security_context()) {
     Object context(object.Key("security_context"));
@@ -180,34 +188,62 @@ void Append(const tetragon::Pod& pod, std::string* out) {
 void Append(const tetragon::Process& process, std::string* out) {
   Object object(out);
   object.String("exec_id", process.exec_id());
-  object.Wrapped("pid", process.has_pid(), process.pid().value());
-  object.Wrapped("uid", process.has_uid(), process.uid().value());
+  object.Present("pid", process.has_pid(), process.pid().value());
+  object.Present("uid", process.has_uid(), process.uid().value());
   object.String("cwd", process.cwd());
   object.String("binary", process.binary());
   object.String("arguments", process.arguments());
   object.String("flags", process.flags());
   object.Time("start_time", process.has_start_time(), process.start_time());
-  object.Wrapped("auid", process.has_auid(), process.auid().value());
+  object.Present("auid", process.has_auid(), process.auid().value());
   if (process.has_pod()) Append(process.pod(), object.Key("pod"));
   object.String("docker", process.docker());
   object.String("parent_exec_id", process.parent_exec_id());
   object.Number("refcnt", process.refcnt());
-  object.Wrapped("tid", process.has_tid(), process.tid().value());
+  object.Present("tid", process.has_tid(), process.tid().value());
   if (process.has_in_init_tree()) {
     object.Key("in_init_tree")->append(process.in_init_tree().value() ? "true" : "false");
   }
 }
 
+// Of a file or a path: the messages differ by name only.
+template <typename Path>
+void AppendPath(const Path& path, std::string* out) {
+  Object object(out);
+  object.String("mount", path.mount());
+  object.String("path", path.path());
+  object.String("flags", path.flags());
+  object.String("permission", path.permission());
+}
+
+void Append(const tetragon::KprobeLinuxBinprm& binprm, std::string* out) {
+  Object object(out);
+  object.String("path", binprm.path());
+  object.String("flags", binprm.flags());
+  object.String("permission", binprm.permission());
+}
+
+void Append(const tetragon::KprobeCapability& capability, std::string* out) {
+  Object object(out);
+  object.Present("value", capability.has_value(), capability.value().value());
+  object.String("name", capability.name());
+}
+
 void Append(const tetragon::KprobeArgument& argument, std::string* out) {
   Object object(out);
   if (argument.has_string_arg()) AppendString(argument.string_arg(), object.Key("string_arg"));
+  object.Present("int_arg", argument.has_int_arg(), argument.int_arg());
+  object.Present("size_arg", argument.has_size_arg(), argument.size_arg());
+  if (argument.has_path_arg()) AppendPath(argument.path_arg(), object.Key("path_arg"));
+  if (argument.has_file_arg()) AppendPath(argument.file_arg(), object.Key("file_arg"));
+  object.Present("long_arg", argument.has_long_arg(), argument.long_arg());
+  object.Present("uint_arg", argument.has_uint_arg(), argument.uint_arg());
+  if (argument.has_capability_arg()) {
+    Append(argument.capability_arg(), object.Key("capability_arg"));
+  }
   object.String("label", argument.label());
   if (argument.has_linux_binprm_arg()) {
-    const tetragon::KprobeLinuxBinprm& binprm = argument.linux_binprm_arg();
-    Object inner(object.Key("linux_binprm_arg"));
-    inner.String("path", binprm.path());
-    inner.String("flags", binprm.flags());
-    inner.String("permission", binprm.permission());
+    Append(argument.linux_binprm_arg(), object.Key("linux_binprm_arg"));
   }
 }
 
@@ -285,13 +321,27 @@ bool KnowsProcesses(const Event& event) {
   return Knows(event.process()) && Knows(event.parent()) && event.ancestors().empty();
 }
 
+bool Knows(const tetragon::KprobeArgument& argument) {
+  switch (argument.arg_case()) {
+    case tetragon::KprobeArgument::kStringArg:
+    case tetragon::KprobeArgument::kIntArg:
+    case tetragon::KprobeArgument::kSizeArg:
+    case tetragon::KprobeArgument::kPathArg:
+    case tetragon::KprobeArgument::kFileArg:
+    case tetragon::KprobeArgument::kLongArg:
+    case tetragon::KprobeArgument::kUintArg:
+    case tetragon::KprobeArgument::kCapabilityArg:
+    case tetragon::KprobeArgument::kLinuxBinprmArg:
+    case tetragon::KprobeArgument::ARG_NOT_SET:
+      return true;
+    default:
+      return false;
+  }
+}
+
 template <typename Arguments>
 bool KnowsArguments(const Arguments& arguments) {
-  return std::ranges::all_of(arguments, [](const tetragon::KprobeArgument& argument) {
-    using Kind = tetragon::KprobeArgument;
-    return argument.arg_case() == Kind::kStringArg ||
-           argument.arg_case() == Kind::kLinuxBinprmArg || argument.arg_case() == Kind::ARG_NOT_SET;
-  });
+  return std::ranges::all_of(arguments, [](const auto& argument) { return Knows(argument); });
 }
 
 bool Knows(const tetragon::ProcessKprobe& event) {
