@@ -82,27 +82,72 @@ Result<Record> DecodeExit(std::span<const std::byte> bytes) {
       .time_ns = from.header.time_ns, .process = ProcessOf(from.process), .code = from.code};
 }
 
+Result<uint64_t> NumberOf(std::string_view bytes) {
+  uint64_t number = 0;
+  if (bytes.size() != sizeof(number)) {
+    return Malformed(fmt::format("a number of {} bytes", bytes.size()));
+  }
+  std::memcpy(&number, bytes.data(), sizeof(number));
+  return number;
+}
+
+// Takes the value that `bytes` begin with from them.
+Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
+  GH_ASSIGN(const gh_event_value from, Fixed<gh_event_value>(*bytes));
+  *bytes = bytes->subspan(sizeof(from));
+  if (from.subject >= GH_SUBJECT_COUNT) {
+    return Malformed(fmt::format("unknown subject {}", from.subject));
+  }
+  if (from.read >= GH_READ_COUNT) {
+    return Malformed(fmt::format("unknown way {} to read a value", from.read));
+  }
+  if ((from.subject == GH_SUBJECT_BINARY) != (from.read == GH_READ_BINARY)) {
+    return Malformed(fmt::format("subject {} read in way {}", from.subject, from.read));
+  }
+  if (from.unreadable > GH_UNREADABLE_TOO_MANY) {
+    return Malformed(fmt::format("unknown reason {} for an unreadable value", from.unreadable));
+  }
+  const std::array<Length, 1> lengths = {{{"value", from.bytes, GH_PATH_MAX - 1}}};
+  GH_ASSIGN(const auto parts, Parts(*bytes, lengths));
+  *bytes = bytes->subspan(from.bytes);
+  ValueRecord value{.subject = static_cast<gh_subject>(from.subject),
+                    .read = static_cast<gh_read>(from.read),
+                    .unreadable = static_cast<gh_unreadable>(from.unreadable),
+                    .file_mode = from.file_mode};
+  if (value.read != GH_READ_NUMBER) {
+    value.text = parts[0];
+  } else if (value.unreadable == GH_READABLE || from.bytes != 0) {
+    GH_ASSIGN(value.number, NumberOf(parts[0]));
+  }
+  return value;
+}
+
 Result<Record> DecodePolicy(std::span<const std::byte> bytes) {
   GH_ASSIGN(const gh_event_policy from, Fixed<gh_event_policy>(bytes));
-  if (from.hook >= GH_HOOK_COUNT) return Malformed(fmt::format("unknown hook {}", from.hook));
-  if (from.unreadable > GH_UNREADABLE_TOO_MANY) {
-    return Malformed(fmt::format("unknown reason {} for an unreadable path", from.unreadable));
+  if (from.n_values > GH_SUBJECT_COUNT) {
+    return Malformed(fmt::format("{} values, but {} are the most", from.n_values,
+                                 static_cast<int>(GH_SUBJECT_COUNT)));
   }
-  const std::array<Length, 1> lengths = {{{"object", from.object_len, GH_PATH_MAX - 1}}};
-  GH_ASSIGN(const auto parts, Parts(bytes.subspan(sizeof(from)), lengths));
-  return PolicyRecord{.time_ns = from.header.time_ns,
+  PolicyRecord record{.time_ns = from.header.time_ns,
                       .process = ProcessOf(from.process),
                       .instance = from.policy,
-                      .hook = static_cast<gh_hook>(from.hook),
+                      .hook = from.hook,
                       .hook_index = from.hook_index,
                       .rule = from.rule,
                       .actions = from.actions,
                       .error = from.error,
                       .signal = from.signal,
-                      .flags = from.flags,
-                      .unreadable = static_cast<gh_unreadable>(from.unreadable),
-                      .file_mode = from.file_mode,
-                      .object = parts[0]};
+                      .flags = from.flags};
+  auto rest = bytes.subspan(sizeof(from));
+  while (record.n_values < from.n_values) {
+    GH_ASSIGN(const ValueRecord value, TakeValue(&rest));
+    if (record.Find(value.subject) != nullptr) {
+      return Malformed(fmt::format("subject {} twice", static_cast<int>(value.subject)));
+    }
+    record.values[record.n_values++] = value;
+  }
+  if (!rest.empty()) return Malformed(fmt::format("{} bytes behind its values", rest.size()));
+  return record;
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ struct PolicyRecord {
   uint16_t actions = 0;  ///< gh_action bits
   int16_t error = 0;
   uint8_t signal = 0;
-  uint8_t flags = 0;  ///< gh_policy_event_flags
+  uint8_t flags = 0;                                      ///< gh_policy_event_flags
   std::array<ValueRecord, GH_SUBJECT_COUNT> values = {};  ///< the first n_values
   size_t n_values = 0;
 
@@ -86,8 +86,9 @@ struct PolicyRecord {
 using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
 
 /// Decodes one record. Every length is checked against the bytes that there are; nothing is
-/// trusted. Errors (kInvalid): too short, an unknown type, hook or reason, lengths that do not fit
-/// or are over the limits of the ABI. Pure; any thread.
+/// trusted. Errors (kInvalid): too short, an unknown type, subject, way to read or reason, a
+/// subject twice, lengths that do not fit or are over the limits of the ABI, bytes behind the last
+/// value. Bytes behind the record, as its header tells its size, are ignored. Pure; any thread.
 [[nodiscard]] Result<Record> Decode(std::span<const std::byte> bytes);
 
 }  // namespace gatehouse::event

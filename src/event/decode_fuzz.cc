@@ -31,9 +31,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)JoinArguments(exec->args);
   }
   if (const auto* policy = std::get_if<PolicyRecord>(&*record)) {
-    RequireInside(policy->object, data, size);
-    (void)ToUtf8(policy->object);
-    (void)ModeString(policy->file_mode);
+    if (policy->n_values > policy->values.size()) std::abort();
+    for (const ValueRecord& value : std::span(policy->values).first(policy->n_values)) {
+      RequireInside(value.text, data, size);
+      (void)ToUtf8(value.text);
+      (void)ModeString(value.file_mode);
+    }
   }
   return 0;
 }

@@ -14,6 +14,8 @@ namespace {
 using testing::Bytes;
 using testing::ExecLayout;
 using ::testing::HasSubstr;
+using testing::NumberBytes;
+using testing::ValueBytes;
 
 gh_process SomeProcess() {
   gh_process process{};
@@ -50,22 +52,46 @@ std::vector<std::byte> ExecBytes() {
   return Bytes(layout, GH_EVENT_EXEC, {"/bin/sh", args, "/tmp"});
 }
 
-gh_event_policy PolicyLayout(std::string_view object) {
+gh_event_policy PolicyLayout(gh_u8 n_values) {
   gh_event_policy layout{};
   layout.header.time_ns = 44;
   layout.process = SomeProcess();
   layout.policy = 7;
-  layout.hook = GH_HOOK_BPRM_CHECK;
+  layout.hook = 1'234;
   layout.rule = 3;
   layout.actions = GH_ACTION_POST | GH_ACTION_OVERRIDE;
   layout.error = -13;
   layout.signal = 9;
   layout.flags = GH_POLICY_MONITOR;
-  layout.unreadable = GH_UNREADABLE_FAULT;
   layout.hook_index = 2;
-  layout.file_mode = 0100755;
-  layout.object_len = static_cast<uint32_t>(object.size());
+  layout.n_values = n_values;
   return layout;
+}
+
+std::vector<std::byte> PolicyBytes(const std::vector<std::string>& values) {
+  std::string all;
+  for (const std::string& value : values) all += value;
+  return Bytes(PolicyLayout(static_cast<gh_u8>(values.size())), GH_EVENT_POLICY, {all});
+}
+
+std::string FileBytes(gh_u8 subject, std::string_view path) {
+  return ValueBytes({.subject = subject, .read = GH_READ_FILE, .file_mode = 0100755}, path);
+}
+
+// One value of each way to read it, in no order.
+std::vector<std::byte> WholePolicy() {
+  return PolicyBytes(
+      {ValueBytes({.subject = 3, .read = GH_READ_PATH, .file_mode = 040755}, "/tmp"),
+       FileBytes(0, "/usr/bin/id"), NumberBytes(1, 0xffff'ffff'ffff'fffeu),
+       ValueBytes({.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY}, "/bin/sh"),
+       ValueBytes({.subject = 4, .read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT}, ""),
+       ValueBytes({.subject = 2, .read = GH_READ_BINPRM}, "/x")});
+}
+
+// What is wrong with the bytes.
+std::string Refusal(const std::vector<std::byte>& bytes) {
+  const auto record = Decode(bytes);
+  return record ? "decoded" : record.error().Message();
 }
 
 TEST(DecodeTest, ExecHasEveryField) {
@@ -95,23 +121,55 @@ TEST(DecodeTest, ExitHasEveryField) {
 }
 
 TEST(DecodeTest, PolicyHasEveryField) {
-  const auto bytes = Bytes(PolicyLayout("/usr/bin/id"), GH_EVENT_POLICY, {"/usr/bin/id"});
+  const auto bytes = WholePolicy();
   const auto record = Decode(bytes);
   ASSERT_TRUE(record) << record.error().Message();
   const auto& policy = std::get<PolicyRecord>(*record);
   EXPECT_EQ(policy.time_ns, 44u);
   ExpectSomeProcess(policy.process);
   EXPECT_EQ(policy.instance, 7u);
-  EXPECT_EQ(policy.hook, GH_HOOK_BPRM_CHECK);
+  EXPECT_EQ(policy.hook, 1'234);
   EXPECT_EQ(policy.rule, 3);
   EXPECT_EQ(policy.actions, GH_ACTION_POST | GH_ACTION_OVERRIDE);
   EXPECT_EQ(policy.error, -13);
   EXPECT_EQ(policy.signal, 9);
   EXPECT_EQ(policy.flags, GH_POLICY_MONITOR);
-  EXPECT_EQ(policy.unreadable, GH_UNREADABLE_FAULT);
   EXPECT_EQ(policy.hook_index, 2);
-  EXPECT_EQ(policy.file_mode, 0100755);
-  EXPECT_EQ(policy.object, "/usr/bin/id");
+  EXPECT_EQ(policy.n_values, 6u);
+}
+
+TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
+  const auto bytes = WholePolicy();
+  const auto record = Decode(bytes);
+  ASSERT_TRUE(record) << record.error().Message();
+  const auto& policy = std::get<PolicyRecord>(*record);
+  const auto expect = [&](uint32_t subject, const ValueRecord& expected) {
+    const ValueRecord* value = policy.Find(subject);
+    ASSERT_NE(value, nullptr) << subject;
+    EXPECT_EQ(value->subject, subject);
+    EXPECT_EQ(value->read, expected.read);
+    EXPECT_EQ(value->unreadable, expected.unreadable);
+    EXPECT_EQ(value->file_mode, expected.file_mode);
+    EXPECT_EQ(value->number, expected.number);
+    EXPECT_EQ(value->text, expected.text);
+  };
+  expect(0, {.read = GH_READ_FILE, .file_mode = 0100755, .text = "/usr/bin/id"});
+  expect(1, {.read = GH_READ_NUMBER, .number = static_cast<uint64_t>(-2)});
+  expect(2, {.read = GH_READ_BINPRM, .text = "/x"});
+  expect(3, {.read = GH_READ_PATH, .file_mode = 040755, .text = "/tmp"});
+  expect(4, {.read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT});
+  expect(GH_SUBJECT_BINARY, {.read = GH_READ_BINARY, .text = "/bin/sh"});
+}
+
+TEST(DecodeTest, WhatTheEventDoesNotTellIsNotFound) {
+  const auto bytes = PolicyBytes({NumberBytes(1, 5)});
+  const auto record = Decode(bytes);
+  ASSERT_TRUE(record) << record.error().Message();
+  EXPECT_EQ(std::get<PolicyRecord>(*record).Find(0), nullptr);
+  EXPECT_EQ(std::get<PolicyRecord>(*record).Find(GH_SUBJECT_COUNT), nullptr);
+  const auto empty = Decode(PolicyBytes({}));
+  ASSERT_TRUE(empty) << empty.error().Message();
+  EXPECT_EQ(std::get<PolicyRecord>(*empty).Find(0), nullptr);
 }
 
 TEST(DecodeTest, BytesBehindTheRecordAreIgnored) {
@@ -123,9 +181,8 @@ TEST(DecodeTest, BytesBehindTheRecordAreIgnored) {
 }
 
 TEST(DecodeTest, EveryTruncationIsRefused) {
-  const auto policy = Bytes(PolicyLayout("/usr/bin/id"), GH_EVENT_POLICY, {"/usr/bin/id"});
   const auto exit = Bytes(gh_event_exit{}, GH_EVENT_EXIT);
-  for (const auto& whole : {ExecBytes(), exit, policy}) {
+  for (const auto& whole : {ExecBytes(), exit, WholePolicy()}) {
     ASSERT_TRUE(Decode(whole));
     for (size_t size = 0; size < whole.size(); ++size) {
       auto bytes = whole;
@@ -140,50 +197,91 @@ TEST(DecodeTest, EveryTruncationIsRefused) {
 }
 
 TEST(DecodeTest, LengthsThatLieAreRefused) {
-  const auto refused = [](const auto& layout, uint32_t type, std::string_view part) {
-    const auto record = Decode(Bytes(layout, type, {part}));
-    return record ? "decoded" : record.error().Message();
+  const auto refused = [](const gh_event_exec& layout, std::string_view part) {
+    return Refusal(Bytes(layout, GH_EVENT_EXEC, {part}));
   };
   gh_event_exec exec = ExecLayout("/bin/sh", "", "");
   exec.args_len = 1;
-  EXPECT_THAT(refused(exec, GH_EVENT_EXEC, "/bin/sh"),
-              HasSubstr("args of 1 bytes, but 0 are left"));
+  EXPECT_THAT(refused(exec, "/bin/sh"), HasSubstr("args of 1 bytes, but 0 are left"));
   exec.args_len = 0xffffffff;
-  EXPECT_THAT(refused(exec, GH_EVENT_EXEC, "/bin/sh"), HasSubstr("over the limit of 4096"));
+  EXPECT_THAT(refused(exec, "/bin/sh"), HasSubstr("over the limit of 4096"));
   exec = ExecLayout("", "", "");
   exec.cwd_len = GH_PATH_MAX;
-  const std::string path(GH_PATH_MAX, 'a');
-  EXPECT_THAT(refused(exec, GH_EVENT_EXEC, path), HasSubstr("over the limit of 4095"));
-  gh_event_policy policy = PolicyLayout("/a");
-  policy.object_len = 3;
-  EXPECT_THAT(refused(policy, GH_EVENT_POLICY, "/a"), HasSubstr("object of 3 bytes, but 2"));
+  EXPECT_THAT(refused(exec, std::string(GH_PATH_MAX, 'a')), HasSubstr("over the limit of 4095"));
 }
 
-TEST(DecodeTest, EveryReasonForAnUnreadablePathIsKnown) {
+TEST(DecodeTest, LengthsOfValuesThatLieAreRefused) {
+  std::string file = FileBytes(0, "/a");
+  file.pop_back();
+  EXPECT_THAT(Refusal(PolicyBytes({file})), HasSubstr("value of 2 bytes, but 1 are left"));
+  EXPECT_THAT(Refusal(PolicyBytes({FileBytes(0, std::string(GH_PATH_MAX, 'a'))})),
+              HasSubstr("over the limit of 4095"));
+  EXPECT_EQ(Refusal(PolicyBytes({FileBytes(0, std::string(GH_PATH_MAX - 1, 'a'))})), "decoded");
+  EXPECT_THAT(Refusal(Bytes(PolicyLayout(1), GH_EVENT_POLICY, {"1234567"})),
+              HasSubstr("7 bytes, but 8 are the least"));
+  EXPECT_THAT(Refusal(Bytes(PolicyLayout(1), GH_EVENT_POLICY, {FileBytes(0, "/a") + "!"})),
+              HasSubstr("1 bytes behind its values"));
+  EXPECT_THAT(Refusal(Bytes(PolicyLayout(0), GH_EVENT_POLICY, {FileBytes(0, "/a")})),
+              HasSubstr("10 bytes behind its values"));
+}
+
+TEST(DecodeTest, NumbersHaveEightBytes) {
+  const auto refused = [](gh_unreadable unreadable, size_t bytes) {
+    return Refusal(PolicyBytes(
+        {ValueBytes({.read = GH_READ_NUMBER, .unreadable = static_cast<gh_u8>(unreadable)},
+                    std::string(bytes, '\1'))}));
+  };
+  EXPECT_EQ(refused(GH_READABLE, 8), "decoded");
+  EXPECT_THAT(refused(GH_READABLE, 0), HasSubstr("a number of 0 bytes"));
+  EXPECT_THAT(refused(GH_READABLE, 4), HasSubstr("a number of 4 bytes"));
+  EXPECT_THAT(refused(GH_READABLE, 9), HasSubstr("a number of 9 bytes"));
+  EXPECT_EQ(refused(GH_UNREADABLE_NO_SCRATCH, 0), "decoded");
+  EXPECT_THAT(refused(GH_UNREADABLE_NO_SCRATCH, 7), HasSubstr("a number of 7 bytes"));
+}
+
+TEST(DecodeTest, EveryReasonForAnUnreadableValueIsKnown) {
   for (int reason = GH_READABLE; reason <= GH_UNREADABLE_TOO_MANY; ++reason) {
-    gh_event_policy policy = PolicyLayout("");
-    policy.unreadable = static_cast<uint8_t>(reason);
-    const auto record = Decode(Bytes(policy, GH_EVENT_POLICY));
+    const auto bytes = PolicyBytes(
+        {ValueBytes({.read = GH_READ_FILE, .unreadable = static_cast<gh_u8>(reason)}, "")});
+    const auto record = Decode(bytes);
     ASSERT_TRUE(record) << record.error().Message();
-    EXPECT_EQ(std::get<PolicyRecord>(*record).unreadable, reason);
+    EXPECT_EQ(std::get<PolicyRecord>(*record).values[0].unreadable, reason);
   }
 }
 
+TEST(DecodeTest, EveryHookIsKnown) {
+  gh_event_policy policy = PolicyLayout(0);
+  policy.hook = GH_HOOK_MAX;
+  const auto record = Decode(Bytes(policy, GH_EVENT_POLICY));
+  ASSERT_TRUE(record) << record.error().Message();
+  EXPECT_EQ(std::get<PolicyRecord>(*record).hook, GH_HOOK_MAX);
+}
+
 TEST(DecodeTest, UnknownNumbersAreRefused) {
-  auto bytes = Bytes(gh_event_exit{}, 99);
-  EXPECT_THAT(Decode(bytes).error().Message(), HasSubstr("unknown type 99"));
-  gh_event_policy policy = PolicyLayout("");
-  policy.hook = GH_HOOK_COUNT;
-  EXPECT_THAT(Decode(Bytes(policy, GH_EVENT_POLICY)).error().Message(), HasSubstr("unknown hook"));
-  policy = PolicyLayout("");
-  policy.unreadable = GH_UNREADABLE_TOO_MANY + 1;
-  EXPECT_THAT(Decode(Bytes(policy, GH_EVENT_POLICY)).error().Message(),
-              HasSubstr("unknown reason " + std::to_string(policy.unreadable)));
+  EXPECT_THAT(Refusal(Bytes(gh_event_exit{}, 99)), HasSubstr("unknown type 99"));
+  const auto refused = [](const testing::ValueHeader& layout) {
+    return Refusal(PolicyBytes({ValueBytes(layout, "/a")}));
+  };
+  EXPECT_THAT(refused({.subject = GH_SUBJECT_COUNT, .read = GH_READ_FILE}),
+              HasSubstr("unknown subject 6"));
+  EXPECT_THAT(refused({.read = GH_READ_COUNT}), HasSubstr("unknown way 6 to read a value"));
+  EXPECT_THAT(refused({.read = GH_READ_FILE, .unreadable = GH_UNREADABLE_TOO_MANY + 1}),
+              HasSubstr("unknown reason 7"));
+  EXPECT_THAT(refused({.read = GH_READ_BINARY}), HasSubstr("subject 0 read in way 5"));
+  EXPECT_THAT(refused({.subject = GH_SUBJECT_BINARY, .read = GH_READ_FILE}),
+              HasSubstr("subject 5 read in way 2"));
+}
+
+TEST(DecodeTest, EachSubjectIsToldOnce) {
+  EXPECT_THAT(Refusal(PolicyBytes({NumberBytes(1, 5), FileBytes(0, "/a"), FileBytes(1, "/b")})),
+              HasSubstr("subject 1 twice"));
+  EXPECT_THAT(Refusal(PolicyBytes(std::vector<std::string>(GH_SUBJECT_COUNT + 1, "value"))),
+              HasSubstr("7 values, but 6 are the most"));
 }
 
 TEST(DecodeTest, HostileBytesNeverLeadOutside) {
   std::mt19937 random(20'260'102);
-  const auto whole = Bytes(PolicyLayout("/usr/bin/id"), GH_EVENT_POLICY, {"/usr/bin/id"});
+  const auto whole = WholePolicy();
   for (int round = 0; round < 20'000; ++round) {
     auto bytes = round % 2 == 0 ? whole : ExecBytes();
     for (int flips = 0; flips < 4; ++flips) {
@@ -198,7 +296,9 @@ TEST(DecodeTest, HostileBytesNeverLeadOutside) {
     if (const auto* exec = std::get_if<ExecRecord>(&*record)) {
       EXPECT_TRUE(inside(exec->binary) && inside(exec->args) && inside(exec->cwd));
     } else if (const auto* policy = std::get_if<PolicyRecord>(&*record)) {
-      EXPECT_TRUE(inside(policy->object));
+      for (const ValueRecord& value : std::span(policy->values).first(policy->n_values)) {
+        EXPECT_TRUE(value.text.empty() || inside(value.text));
+      }
     }
   }
 }

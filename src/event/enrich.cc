@@ -4,8 +4,10 @@
 #include <signal.h>
 
 #include <array>
+#include <span>
 #include <utility>
 
+#include "event/arguments.h"
 #include "event/text.h"
 
 namespace gatehouse::event {
@@ -50,41 +52,21 @@ tetragon::KprobeAction ActionOf(const PolicyRecord& record) {
   return tetragon::KPROBE_ACTION_POST;
 }
 
-const char* UnreadableWord(gh_unreadable reason) {
-  switch (reason) {
-    case GH_READABLE:
-      break;
-    case GH_UNREADABLE_TOO_LONG:
-      return "too-long";
-    case GH_UNREADABLE_UNREACHABLE:
-      return "unreachable";
-    case GH_UNREADABLE_FAULT:
-      return "fault";
-    case GH_UNREADABLE_NO_BINARY:
-      return "no-binary";
-    case GH_UNREADABLE_NO_SCRATCH:
-      return "no-scratch";
-    case GH_UNREADABLE_TOO_MANY:
-      return "too-many";
-  }
-  return "unknown";
-}
-
-// What the hook is called if the policy is not there to tell.
-const char* HookName(gh_hook hook) {
+// What the hook is called if the policy is not there to tell: only executions have fixed numbers.
+const char* HookName(uint16_t hook) {
   switch (hook) {
     case GH_HOOK_BPRM_CREDS_FOR_EXEC:
       return "security_bprm_creds_for_exec";
     case GH_HOOK_BPRM_CHECK:
       return "security_bprm_check";
-    case GH_HOOK_COUNT:
-      break;
+    default:
+      return "";
   }
-  return "";
 }
 
 template <typename Event>
-void FillTags(const PolicyRecord& record, bool policy_gone, Event* out) {
+void FillTags(const PolicyRecord& record, std::span<const policy::Argument> arguments,
+              bool policy_gone, Event* out) {
   if (policy_gone) out->add_tags(kTagPolicyGone);
   constexpr std::array<std::pair<gh_policy_event_flags, const char*>, 3> kFlags = {
       {{GH_POLICY_MONITOR, kTagMonitor},
@@ -93,23 +75,9 @@ void FillTags(const PolicyRecord& record, bool policy_gone, Event* out) {
   for (const auto& [flag, tag] : kFlags) {
     if ((record.flags & flag) != 0) out->add_tags(tag);
   }
-  if (record.unreadable != GH_READABLE) {
-    out->add_tags(std::string(kTagUnreadable) + UnreadableWord(record.unreadable));
+  for (const std::string_view word : UnreadableWords(record, arguments)) {
+    out->add_tags(std::string(kTagUnreadable).append(word));
   }
-}
-
-void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
-                  tetragon::KprobeArgument* out) {
-  switch (argument.type) {
-    case policy::ArgumentType::kLinuxBinprm: {
-      tetragon::KprobeLinuxBinprm* binprm = out->mutable_linux_binprm_arg();
-      binprm->set_path(ToUtf8(record.object));
-      if (record.unreadable != GH_READABLE) binprm->set_flags("unresolvedPathComponents");
-      binprm->set_permission(ModeString(record.file_mode));
-      break;
-    }
-  }
-  out->set_label(argument.label);
 }
 
 }  // namespace
@@ -179,16 +147,17 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
   if (const Process* parent = cache_.Parent(process)) FillProcess(*parent, out->mutable_parent());
   out->set_policy_name(std::string(policy_name));
   out->set_action(ActionOf(record));
+  const auto told = hook == nullptr ? ArgumentsOf(record) : std::vector<policy::Argument>();
+  const std::span<const policy::Argument> arguments = hook == nullptr ? told : hook->arguments;
+  FillArguments(record, arguments, out->mutable_args());
   if (hook == nullptr) {
     out->set_function_name(HookName(record.hook));
-    FillArgument(record, policy::Argument{}, out->add_args());
   } else {
     out->set_function_name(hook->call);
     out->set_message(hook->message);
-    for (const auto& argument : hook->arguments) FillArgument(record, argument, out->add_args());
     for (const auto& tag : hook->tags) out->add_tags(tag);
   }
-  FillTags(record, hook == nullptr, out);
+  FillTags(record, arguments, hook == nullptr, out);
 }
 
 void Enricher::FillProcess(const Process& process, tetragon::Process* out) const {

@@ -69,8 +69,8 @@ inline constexpr char kTagProtected[] =
     "gatehouse.protected";  ///< nothing was done: the agent itself
 inline constexpr char kTagBySignal[] = "gatehouse.by-signal";      ///< Override was done as SIGKILL
 inline constexpr char kTagPolicyGone[] = "gatehouse.policy-gone";  ///< deleted meanwhile
-/// Followed by too-long, unreachable, fault, no-binary, no-scratch, too-many: why a value of the
-/// operation could not be judged; see enum gh_unreadable.
+/// Followed by too-long, unreachable, fault, no-binary, no-scratch, too-many: why an argument that
+/// the event shows could not be judged; see enum gh_unreadable. One tag for each reason.
 inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";
 
 struct EnricherOptions {

@@ -15,6 +15,7 @@ using std::string_literals::operator""s;
 using ::testing::ElementsAre;
 using testing::kSecondNs;
 using testing::MakeProcess;
+using testing::WithValues;
 
 constexpr bind::WorkloadId kWorkload = 5;
 constexpr bind::InstanceId kKprobePolicy = 11;
@@ -52,6 +53,9 @@ class EnrichTest : public ::testing::Test {
                                        .args = args_,
                                        .cwd = "/"});
   }
+  static ValueRecord Program(std::string_view path) {
+    return {.read = GH_READ_BINPRM, .file_mode = 0100755, .text = path};
+  }
   static PolicyRecord Denial() {
     PolicyRecord record;
     record.time_ns = 61 * kSecondNs;
@@ -62,9 +66,7 @@ class EnrichTest : public ::testing::Test {
     record.hook_index = 1;
     record.actions = GH_ACTION_POST | GH_ACTION_OVERRIDE;
     record.error = -1;
-    record.file_mode = 0100755;
-    record.object = "/usr/bin/curl";
-    return record;
+    return WithValues(record, {Program("/usr/bin/curl")});
   }
   static void ExpectText(const google::protobuf::Message& message, const std::string& text) {
     const std::unique_ptr<google::protobuf::Message> expected(message.New());
@@ -192,22 +194,13 @@ TEST_F(EnrichTest, WhatWasNotDoneIsTagged) {
               ElementsAre("exec", "gate", "gatehouse.by-signal"));
 }
 
-TEST_F(EnrichTest, UnreadableObjectsSayWhy) {
-  const std::vector<std::pair<gh_unreadable, std::string>> reasons = {
-      {GH_UNREADABLE_TOO_LONG, "too-long"},     {GH_UNREADABLE_UNREACHABLE, "unreachable"},
-      {GH_UNREADABLE_FAULT, "fault"},           {GH_UNREADABLE_NO_BINARY, "no-binary"},
-      {GH_UNREADABLE_NO_SCRATCH, "no-scratch"}, {GH_UNREADABLE_TOO_MANY, "too-many"}};
-  for (const auto& [reason, word] : reasons) {
-    PolicyRecord record = Denial();
-    record.unreadable = reason;
-    record.object = {};
-    const EventPtr event = enricher_.Enrich(record);
-    EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().path(), "");
-    EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().flags(),
-              "unresolvedPathComponents");
-    EXPECT_THAT(event->process_kprobe().tags(),
-                ElementsAre("exec", "gate", "gatehouse.unreadable." + word));
-  }
+TEST_F(EnrichTest, UnreadableArgumentsAreTagged) {
+  const PolicyRecord record =
+      WithValues(Denial(), {{.read = GH_READ_BINPRM, .unreadable = GH_UNREADABLE_TOO_LONG}});
+  const EventPtr event = enricher_.Enrich(record);
+  EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().flags(), "unresolvedPathComponents");
+  EXPECT_THAT(event->process_kprobe().tags(),
+              ElementsAre("exec", "gate", "gatehouse.unreadable.too-long"));
 }
 
 TEST_F(EnrichTest, EventOfADeletedPolicyIsNotLost) {
@@ -218,6 +211,8 @@ TEST_F(EnrichTest, EventOfADeletedPolicyIsNotLost) {
   EXPECT_EQ(event->process_kprobe().function_name(), "security_bprm_check");
   EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().path(), "/usr/bin/curl");
   EXPECT_THAT(event->process_kprobe().tags(), ElementsAre("gatehouse.policy-gone"));
+  record.hook = GH_HOOK_FIRST_FREE;
+  EXPECT_EQ(enricher_.Enrich(record)->process_kprobe().function_name(), "");
   record = Denial();
   record.hook_index = 7;  // replaced by one with fewer hooks
   EXPECT_EQ(enricher_.Enrich(record)->process_kprobe().policy_name(), "web-gate");
@@ -235,9 +230,7 @@ TEST_F(EnrichTest, PlainCgroupWithLabels) {
 }
 
 TEST_F(EnrichTest, BadBytesInPathsAreEscaped) {
-  PolicyRecord record = Denial();
-  record.object = "/tmp/\xff";
-  const EventPtr event = enricher_.Enrich(record);
+  const EventPtr event = enricher_.Enrich(WithValues(Denial(), {Program("/tmp/\xff")}));
   EXPECT_EQ(event->process_kprobe().args(0).linux_binprm_arg().path(), "/tmp/\\xff");
   EXPECT_FALSE(event->SerializeAsString().empty());
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <string>
@@ -82,6 +84,41 @@ inline gh_event_exec ExecLayout(std::string_view binary, std::string_view args,
   layout.args_len = static_cast<uint32_t>(args.size());
   layout.cwd_len = static_cast<uint32_t>(cwd.size());
   return layout;
+}
+
+/// The fixed part of struct gh_event_value but for its length; may be wrong.
+struct ValueHeader {
+  gh_u8 subject = GH_SUBJECT_ARGUMENT_0;
+  gh_u8 read = GH_READ_NUMBER;
+  gh_u8 unreadable = GH_READABLE;
+  gh_u16 file_mode = 0;
+};
+
+/// A value of a policy's event as the kernel writes it.
+inline std::string ValueBytes(const ValueHeader& header, std::string_view bytes) {
+  gh_event_value layout{};
+  layout.subject = header.subject;
+  layout.read = header.read;
+  layout.unreadable = header.unreadable;
+  layout.file_mode = header.file_mode;
+  layout.bytes = static_cast<gh_u16>(bytes.size());
+  std::string value(sizeof(layout), '\0');
+  std::memcpy(value.data(), &layout, sizeof(layout));
+  return value.append(bytes);
+}
+
+/// The same of a number that could be read.
+inline std::string NumberBytes(gh_u8 subject, uint64_t number) {
+  std::string bytes(sizeof(number), '\0');
+  std::memcpy(bytes.data(), &number, sizeof(number));
+  return ValueBytes({.subject = subject}, bytes);
+}
+
+/// A record that tells these values.
+inline PolicyRecord WithValues(PolicyRecord record, std::initializer_list<ValueRecord> values) {
+  std::ranges::copy(values, record.values.begin());
+  record.n_values = values.size();
+  return record;
 }
 
 /// A process that is its own single thread.

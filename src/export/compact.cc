@@ -8,6 +8,7 @@
 #include <chrono>
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "event/enrich.h"
 
@@ -85,13 +86,53 @@ std::string_view Outcome(const Event& event) {
   }
 }
 
+template <typename Path>
+std::string PathText(const Path& path) {
+  return path.path().empty() ? "(unreadable)" : Printable(path.path());
+}
+
+std::string CapabilityText(const tetragon::KprobeCapability& capability) {
+  return capability.name().empty() ? std::to_string(capability.value().value())
+                                   : Printable(capability.name());
+}
+
+// A value that is not a path, which says itself what it is, has its label in front.
+std::string Labelled(const tetragon::KprobeArgument& argument, std::string_view value) {
+  return argument.label().empty() ? std::string(value)
+                                  : fmt::format("{}={}", Printable(argument.label()), value);
+}
+
+std::string ArgumentText(const tetragon::KprobeArgument& argument) {
+  switch (argument.arg_case()) {
+    case tetragon::KprobeArgument::kLinuxBinprmArg:
+      return PathText(argument.linux_binprm_arg());
+    case tetragon::KprobeArgument::kFileArg:
+      return PathText(argument.file_arg());
+    case tetragon::KprobeArgument::kPathArg:
+      return PathText(argument.path_arg());
+    case tetragon::KprobeArgument::kStringArg:
+      return Labelled(argument, "\"" + Printable(argument.string_arg()) + "\"");
+    case tetragon::KprobeArgument::kIntArg:
+      return Labelled(argument, std::to_string(argument.int_arg()));
+    case tetragon::KprobeArgument::kUintArg:
+      return Labelled(argument, std::to_string(argument.uint_arg()));
+    case tetragon::KprobeArgument::kLongArg:
+      return Labelled(argument, std::to_string(argument.long_arg()));
+    case tetragon::KprobeArgument::kSizeArg:
+      return Labelled(argument, std::to_string(argument.size_arg()));
+    case tetragon::KprobeArgument::kCapabilityArg:
+      return Labelled(argument, CapabilityText(argument.capability_arg()));
+    default:
+      return Labelled(argument, "?");
+  }
+}
+
 template <typename Event>
 std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event& event) {
   std::string rest = Command(event.process());
+  std::string_view separator = " -> ";
   for (const tetragon::KprobeArgument& argument : event.args()) {
-    if (!argument.has_linux_binprm_arg()) continue;
-    const std::string& path = argument.linux_binprm_arg().path();
-    rest += " -> " + (path.empty() ? std::string("(unreadable)") : Printable(path));
+    rest.append(std::exchange(separator, ", ")).append(ArgumentText(argument));
   }
   rest += fmt::format("  policy {} on {}",
                       event.policy_name().empty() ? "?" : Printable(event.policy_name()),

@@ -8,9 +8,9 @@
 namespace gatehouse::exporting {
 
 /// One line for a person, without newline:
-///   12:00:01.123 denied  shop/web-1/app  /usr/bin/bash -> /usr/bin/curl  policy web  EPERM by
-///   SIGKILL
-/// Control characters are escaped. Any thread.
+///   12:00:01.123 denied    - 7 /bin/cat f -> /etc/shadow, mask=4  policy web on file_permission
+/// Behind the arrow stand the arguments that the policy's hook lists. Control characters are
+/// escaped. Any thread.
 [[nodiscard]] std::string CompactLine(const tetragon::GetEventsResponse& event);
 
 }  // namespace gatehouse::exporting

@@ -58,6 +58,34 @@ TEST(CompactTest, WholeLineOfAPolicy) {
   EXPECT_EQ(Compact(Denial("process_lsm", rest)), expected);
 }
 
+TEST(CompactTest, Arguments) {
+  const auto shown = [](const std::string& arguments) {
+    return Compact(R"(process_lsm { process { pid { value: 7 } binary: "/bin/cat" }
+        function_name: "file_open" policy_name: "web" action: KPROBE_ACTION_OVERRIDE )" +
+                   arguments + "}");
+  };
+  const auto line = [](const std::string& arguments) {
+    return "22:03:57.700 denied    - 7 /bin/cat" + arguments + "  policy web on file_open";
+  };
+  EXPECT_EQ(shown(""), line(""));
+  EXPECT_EQ(shown(R"(args { file_arg { path: "/etc/shadow" } label: "file" })"),
+            line(" -> /etc/shadow"));
+  EXPECT_EQ(shown(R"(args { path_arg { path: "/a\033" } } args { path_arg { path: "/b" } })"),
+            line(" -> /a\\x1b, /b"));
+  EXPECT_EQ(shown(R"(args { file_arg { flags: "unresolvedPathComponents" } }
+                     args { path_arg {} } args { linux_binprm_arg {} })"),
+            line(" -> (unreadable), (unreadable), (unreadable)"));
+  EXPECT_EQ(shown(R"(args { int_arg: -1 } args { uint_arg: 4 label: "mask" } args { long_arg: -5 }
+                     args { size_arg: 18446744073709551615 label: "\n" })"),
+            line(" -> -1, mask=4, -5, \\x0a=18446744073709551615"));
+  EXPECT_EQ(shown(R"(args { string_arg: "a b" label: "name" } args { string_arg: "\033" })"),
+            line(R"( -> name="a b", "\x1b")"));
+  EXPECT_EQ(shown(R"(args { capability_arg { value { value: 21 } name: "CAP_SYS_ADMIN" } }
+                     args { capability_arg { value { value: 63 } } label: "cap" })"),
+            line(" -> CAP_SYS_ADMIN, cap=63"));
+  EXPECT_EQ(shown(R"(args {} args { label: "mask" })"), line(" -> ?, mask=?"));
+}
+
 TEST(CompactTest, TerminalSequencesAreShown) {
   EXPECT_EQ(
       Compact(R"(process_exec { process { pid { value: 7 } binary: "/tmp/\033[2J\n\177" } })"),

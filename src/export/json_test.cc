@@ -101,6 +101,43 @@ TEST(JsonTest, GoldenLsm) {
             "\n");
 }
 
+// The printer of protobuf says what is right; the text is for people who read this.
+TEST(JsonTest, GoldenArguments) {
+  const std::vector<std::pair<std::string, std::string>> arguments = {
+      {R"(string_arg: "a \"b\"")", R"("string_arg":"a \"b\"")"},
+      {R"(string_arg: "")", R"("string_arg":"")"},
+      {"int_arg: -2147483648", R"("int_arg":-2147483648)"},
+      {"int_arg: 0", R"("int_arg":0)"},
+      {"uint_arg: 4294967295", R"("uint_arg":4294967295)"},
+      {"long_arg: -9223372036854775808", R"("long_arg":"-9223372036854775808")"},
+      {"long_arg: 0", R"("long_arg":"0")"},
+      {"size_arg: 18446744073709551615", R"("size_arg":"18446744073709551615")"},
+      {R"(file_arg { mount: "/" path: "/etc/shadow" permission: "-rw-r-----" })",
+       R"("file_arg":{"mount":"/","path":"/etc/shadow","permission":"-rw-r-----"})"},
+      {R"(file_arg { flags: "unresolvedPathComponents" })",
+       R"("file_arg":{"flags":"unresolvedPathComponents"})"},
+      {R"(path_arg { path: "/tmp" permission: "drwxrwxrwt" })",
+       R"("path_arg":{"path":"/tmp","permission":"drwxrwxrwt"})"},
+      {R"(capability_arg { value { value: 21 } name: "CAP_SYS_ADMIN" })",
+       R"("capability_arg":{"value":21,"name":"CAP_SYS_ADMIN"})"},
+      {"capability_arg { value { value: -1 } }", R"("capability_arg":{"value":-1})"},
+      {"capability_arg { value {} }", R"("capability_arg":{"value":0})"},
+      {"capability_arg {}", R"("capability_arg":{})"},
+      {R"(linux_binprm_arg { path: "/x" permission: "-rwxr-xr-x" })",
+       R"("linux_binprm_arg":{"path":"/x","permission":"-rwxr-xr-x"})"},
+      {"", ""},
+  };
+  std::string events = "policy_name: 'p'";
+  for (const auto& [text, member] : arguments) {
+    const auto event = FromText("process_lsm { args { " + text + " } }");
+    EXPECT_EQ(Line(event), R"({"process_lsm":{"args":[{)" + member + "}]}}\n");
+    EXPECT_EQ(Line(event), LineByReflection(event));
+    events += " args { " + text + " label: 'a label' }";
+  }
+  const auto several = FromText("process_kprobe { " + events + " }");
+  EXPECT_EQ(Line(several), LineByReflection(several));
+}
+
 TEST(JsonTest, EveryCharacterIsOneThatParsersRead) {
   tetragon::GetEventsResponse event;
   std::string text;
@@ -147,6 +184,9 @@ void Randomize(std::mt19937& random, int depth, google::protobuf::Message* messa
           break;
         case FieldDescriptor::CPPTYPE_INT64:  // seconds
           reflection->SetInt64(message, field, random());
+          break;
+        case FieldDescriptor::CPPTYPE_UINT64:
+          reflection->SetUInt64(message, field, random() % 2 == 0 ? 0 : ~uint64_t{0});
           break;
         case FieldDescriptor::CPPTYPE_BOOL:
           reflection->SetBool(message, field, random() % 2 == 0);
@@ -209,7 +249,15 @@ TEST(JsonTest, BothWritersGiveTheSameBytesForWhatTheKernelTells) {
     process->clear_binary_properties();
     process->clear_user();
     process->clear_environment_variables();
-    Randomize(random, 2, event.mutable_process_kprobe()->add_args()->mutable_linux_binprm_arg());
+    const auto add = [&] { return event.mutable_process_kprobe()->add_args(); };
+    Randomize(random, 2, add()->mutable_linux_binprm_arg());
+    Randomize(random, 2, add()->mutable_file_arg());
+    Randomize(random, 2, add()->mutable_path_arg());
+    Randomize(random, 2, add()->mutable_capability_arg());
+    add()->set_long_arg(-static_cast<int64_t>(random()));
+    add()->set_size_arg(random());
+    add()->set_int_arg(-static_cast<int32_t>(random() % 1'000'000));
+    add()->set_uint_arg(static_cast<uint32_t>(random()));
     event.mutable_process_kprobe()->add_tags("<tag>");
     ASSERT_EQ(Line(event), LineByReflection(event)) << event.ShortDebugString();
   }
@@ -224,6 +272,9 @@ TEST(JsonTest, EventsBeyondTheDirectWriterAreWhole) {
                          "\n");
   const auto kprobe = FromText(R"(process_kprobe { args { int_arg: -1 } return { int_arg: 5 } })");
   EXPECT_EQ(Line(kprobe), R"({"process_kprobe":{"args":[{"int_arg":-1}],"return":{"int_arg":5}}})"
+                          "\n");
+  const auto socket = FromText(R"(process_lsm { args { sock_arg { sport: 22 } label: "s" } })");
+  EXPECT_EQ(Line(socket), R"({"process_lsm":{"args":[{"sock_arg":{"sport":22},"label":"s"}]}})"
                           "\n");
 }
 

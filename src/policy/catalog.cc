@@ -1,22 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/catalog.h"
 
-#include <algorithm>
 #include <array>
+#include <string>
 
 namespace gatehouse::policy {
 namespace {
-
-constexpr std::array kBprmArguments{
-    HookArgument{0, ArgumentType::kLinuxBinprm, GH_SUBJECT_OBJECT},
-};
-
-constexpr std::array kHooks{
-    HookRow{GH_HOOK_BPRM_CREDS_FOR_EXEC, "security_bprm_creds_for_exec", "bprm_creds_for_exec",
-            kBprmArguments},
-    HookRow{GH_HOOK_BPRM_CHECK, "security_bprm_check", "bprm_check_security", kBprmArguments},
-};
-static_assert(kHooks.size() == GH_HOOK_COUNT);
 
 using OperatorName = NameRow<Operator>;
 constexpr std::array kOperators{
@@ -28,13 +17,13 @@ constexpr std::array kOperators{
     OperatorName{"NotPrefix", "notprefix", Operator::kNotPrefix},
     OperatorName{"Postfix", "postfix", Operator::kPostfix},
     OperatorName{"NotPostfix", "notpostfix", Operator::kNotPostfix},
-    OperatorName{"GT", "GreaterThan", {}},
-    OperatorName{"LT", "LessThan", {}},
-    OperatorName{"Mask", "", {}},
-    OperatorName{"InRange", "", {}},
-    OperatorName{"NotInRange", "", {}},
-    OperatorName{"InMap", "", {}},
-    OperatorName{"NotInMap", "", {}},
+    OperatorName{"GT", "GreaterThan", Operator::kGreater},
+    OperatorName{"LT", "LessThan", Operator::kLess},
+    OperatorName{"Mask", "", Operator::kMask},
+    OperatorName{"InRange", "", Operator::kInRange},
+    OperatorName{"NotInRange", "", Operator::kNotInRange},
+    OperatorName{"InMap", "", Operator::kInMap},
+    OperatorName{"NotInMap", "", Operator::kNotInMap},
     OperatorName{"SubString", "", {}},
     OperatorName{"SubStringIgnCase", "", {}},
     OperatorName{"SAddr", "", {}},
@@ -58,34 +47,42 @@ constexpr std::array kOperators{
     OperatorName{"CelExpr", "", {}},
 };
 
-constexpr std::array kPathOperators{
+constexpr std::array kTextOperators{
     Operator::kEqual,  Operator::kNotEqual,  Operator::kIn,      Operator::kNotIn,
     Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix, Operator::kNotPostfix,
 };
 
+constexpr std::array kNumberOperators{
+    Operator::kEqual,      Operator::kNotEqual, Operator::kIn,       Operator::kNotIn,
+    Operator::kGreater,    Operator::kLess,     Operator::kMask,     Operator::kInRange,
+    Operator::kNotInRange, Operator::kInMap,    Operator::kNotInMap,
+};
+
+// Of several names of one type, the first is the one that messages use.
 using TypeName = NameRow<ArgumentType>;
 constexpr std::array kArgumentTypes{
     TypeName{"linux_binprm", "", ArgumentType::kLinuxBinprm},
+    TypeName{"file", "", ArgumentType::kFile},
+    TypeName{"path", "", ArgumentType::kPath},
+    TypeName{"string", "", ArgumentType::kString},
+    TypeName{"int8", "sint8", ArgumentType::kInt8},
+    TypeName{"uint8", "", ArgumentType::kUint8},
+    TypeName{"int16", "sint16", ArgumentType::kInt16},
+    TypeName{"uint16", "", ArgumentType::kUint16},
+    TypeName{"int32", "sint32", ArgumentType::kInt32},
+    TypeName{"int", "", ArgumentType::kInt32},
+    TypeName{"uint32", "", ArgumentType::kUint32},
+    TypeName{"int64", "sint64", ArgumentType::kInt64},
+    TypeName{"long", "", ArgumentType::kInt64},
+    TypeName{"uint64", "ulong", ArgumentType::kUint64},
+    TypeName{"size_t", "", ArgumentType::kSizeT},
+    TypeName{"capability", "", ArgumentType::kCapability},
     TypeName{"auto", "", {}},
-    TypeName{"int", "", {}},
-    TypeName{"int8", "sint8", {}},
-    TypeName{"uint8", "", {}},
-    TypeName{"int16", "sint16", {}},
-    TypeName{"uint16", "", {}},
-    TypeName{"int32", "sint32", {}},
-    TypeName{"uint32", "", {}},
-    TypeName{"int64", "sint64", {}},
-    TypeName{"long", "", {}},
-    TypeName{"uint64", "ulong", {}},
-    TypeName{"size_t", "", {}},
     TypeName{"char_buf", "", {}},
     TypeName{"char_iovec", "", {}},
-    TypeName{"string", "", {}},
     TypeName{"data_loc", "", {}},
     TypeName{"filename", "", {}},
     TypeName{"fd", "", {}},
-    TypeName{"file", "", {}},
-    TypeName{"path", "", {}},
     TypeName{"dentry", "", {}},
     TypeName{"kiocb", "", {}},
     TypeName{"iov_iter", "", {}},
@@ -96,7 +93,6 @@ constexpr std::array kArgumentTypes{
     TypeName{"sockaddr_un", "", {}},
     TypeName{"cred", "", {}},
     TypeName{"user_namespace", "", {}},
-    TypeName{"capability", "", {}},
     TypeName{"kernel_cap_t", "", {}},
     TypeName{"cap_inheritable", "", {}},
     TypeName{"cap_permitted", "", {}},
@@ -157,24 +153,28 @@ constexpr std::array kOptions{
 
 }  // namespace
 
-std::span<const HookRow> Hooks() { return kHooks; }
+const Site kCredsForExec{Site::Kind::kLsm, "bprm_creds_for_exec"};
+const Site kBprmCheck{Site::Kind::kLsm, "bprm_check_security"};
 
-const HookRow* FindHook(HookKind kind, std::string_view call) {
-  const auto* row = std::ranges::find_if(
-      kHooks, [&](const HookRow& hook) { return hook.Spelling(kind) == call; });
-  return row == kHooks.end() ? nullptr : row;
+Site SiteOf(HookKind kind, std::string_view call) {
+  if (kind == HookKind::kLsm) return {Site::Kind::kLsm, std::string(call)};
+  // The functions that call the LSM hooks of executions are the same places.
+  if (call == "security_bprm_creds_for_exec") return kCredsForExec;
+  if (call == "security_bprm_check") return kBprmCheck;
+  return {Site::Kind::kFunction, std::string(call)};
 }
 
 std::span<const NameRow<Operator>> Operators() { return kOperators; }
 
-OperatorTraits TraitsOf(Operator op) {
+OperatorTraits TraitsOf(Operator op, ValueKind values) {
+  const gh_match whole = IsNumber(values) ? GH_MATCH_RANGE : GH_MATCH_EXACT;
   switch (op) {
     case Operator::kEqual:
     case Operator::kIn:
-      return {GH_MATCH_EXACT, false};
+      return {whole, false};
     case Operator::kNotEqual:
     case Operator::kNotIn:
-      return {GH_MATCH_EXACT, true};
+      return {whole, true};
     case Operator::kPrefix:
       return {GH_MATCH_PREFIX, false};
     case Operator::kNotPrefix:
@@ -183,21 +183,66 @@ OperatorTraits TraitsOf(Operator op) {
       return {GH_MATCH_POSTFIX, false};
     case Operator::kNotPostfix:
       return {GH_MATCH_POSTFIX, true};
+    case Operator::kMask:
+      return {GH_MATCH_MASK, false};
+    case Operator::kGreater:
+    case Operator::kLess:
+    case Operator::kInRange:
+    case Operator::kInMap:
+      return {GH_MATCH_RANGE, false};
+    case Operator::kNotInRange:
+    case Operator::kNotInMap:
+      return {GH_MATCH_RANGE, true};
   }
   return {};
+}
+
+bool TakesRanges(Operator op) {
+  return op == Operator::kInRange || op == Operator::kNotInRange || op == Operator::kInMap ||
+         op == Operator::kNotInMap;
 }
 
 std::span<const NameRow<ArgumentType>> ArgumentTypes() { return kArgumentTypes; }
 
 ArgumentTypeTraits TraitsOf(ArgumentType type) {
+  const auto text = [](ValueKind values, gh_read read) -> ArgumentTypeTraits {
+    return {.values = values, .operators = kTextOperators, .read = read};
+  };
+  const auto number = [](size_t bytes, bool is_signed,
+                         ValueKind values = ValueKind::kNumber) -> ArgumentTypeTraits {
+    return {values, kNumberOperators, GH_READ_NUMBER, static_cast<uint8_t>(bytes), is_signed};
+  };
   switch (type) {
     case ArgumentType::kLinuxBinprm:
-      return {ValueKind::kPath, kPathOperators};
+      return text(ValueKind::kPath, GH_READ_BINPRM);
+    case ArgumentType::kFile:
+      return text(ValueKind::kPath, GH_READ_FILE);
+    case ArgumentType::kPath:
+      return text(ValueKind::kPath, GH_READ_PATH);
+    case ArgumentType::kString:
+      return text(ValueKind::kString, GH_READ_STRING);
+    case ArgumentType::kInt8:
+      return number(sizeof(int8_t), true);
+    case ArgumentType::kUint8:
+      return number(sizeof(uint8_t), false);
+    case ArgumentType::kInt16:
+      return number(sizeof(int16_t), true);
+    case ArgumentType::kUint16:
+      return number(sizeof(uint16_t), false);
+    case ArgumentType::kInt32:
+      return number(sizeof(int32_t), true);
+    case ArgumentType::kUint32:
+      return number(sizeof(uint32_t), false);
+    case ArgumentType::kInt64:
+      return number(sizeof(int64_t), true);
+    case ArgumentType::kUint64:
+    case ArgumentType::kSizeT:
+      return number(sizeof(uint64_t), false);
+    case ArgumentType::kCapability:
+      return number(sizeof(int32_t), true, ValueKind::kCapability);
   }
   return {};
 }
-
-std::span<const Operator> BinaryOperators() { return kPathOperators; }
 
 std::span<const NameRow<ActionKind>> Actions() { return kActions; }
 std::span<const NameRow<LabelOperator>> LabelOperators() { return kLabelOperators; }

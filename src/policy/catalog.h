@@ -9,9 +9,9 @@
 #include "abi/gatehouse.h"
 #include "policy/model.h"
 
-/// What the language names, as tables: a hook, an argument type, an operator or an action is one
-/// row. A row without a value is known and not supported yet; it is refused by name. Names are
-/// facts of the TracingPolicy language.
+/// What the language names, as tables: an argument type, an operator or an action is one row. A row
+/// without a value is known and not supported yet; it is refused by name. Names are facts of the
+/// TracingPolicy language.
 namespace gatehouse::policy {
 
 /// A name of the language, an alias (or ""), and what it stands for; nullopt: not supported yet.
@@ -29,6 +29,7 @@ enum class ValueKind {
   kNumber,      ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
   kCapability,  ///< as kNumber, or `CAP_SYS_ADMIN`
 };
+[[nodiscard]] constexpr bool IsNumber(ValueKind values) { return values >= ValueKind::kNumber; }
 
 /// How an operator searches its values.
 struct OperatorTraits {
@@ -48,16 +49,27 @@ struct ArgumentTypeTraits {
 extern const Site kCredsForExec;  ///< lsmhooks bprm_creds_for_exec, once for each execve
 extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for each format step
 
+[[nodiscard]] inline bool IsOfExec(const Site& site) {
+  return site == kCredsForExec || site == kBprmCheck;
+}
+
 /// The place that a hook names.
 [[nodiscard]] Site SiteOf(HookKind kind, std::string_view call);
 
 [[nodiscard]] std::span<const NameRow<Operator>> Operators();
-[[nodiscard]] OperatorTraits TraitsOf(Operator op);
+/// How `op` searches values of a kind that it applies to: Equal and In search texts exactly, and
+/// numbers as ranges.
+[[nodiscard]] OperatorTraits TraitsOf(Operator op, ValueKind values);
+/// Whether a value may be a range: `first:last`.
+[[nodiscard]] bool TakesRanges(Operator op);
 
 [[nodiscard]] std::span<const NameRow<ArgumentType>> ArgumentTypes();
 [[nodiscard]] ArgumentTypeTraits TraitsOf(ArgumentType type);
-/// The operators of matchBinaries; its values are paths.
-[[nodiscard]] std::span<const Operator> BinaryOperators();
+/// What the values of matchBinaries are compared with.
+inline constexpr ArgumentType kBinaryType = ArgumentType::kPath;
+
+/// The kernel's numbers of capabilities.
+[[nodiscard]] std::span<const NameRow<int32_t>> Capabilities();
 
 [[nodiscard]] std::span<const NameRow<ActionKind>> Actions();
 [[nodiscard]] std::span<const NameRow<LabelOperator>> LabelOperators();

@@ -2,6 +2,7 @@
 #include "policy/catalog.h"
 
 #include <gtest/gtest.h>
+#include <linux/capability.h>
 
 #include <set>
 
@@ -10,24 +11,23 @@
 namespace gatehouse::policy {
 namespace {
 
-TEST(Catalog, HasEachHookOfTheKernelSideOnce) {
-  ASSERT_EQ(Hooks().size(), static_cast<size_t>(GH_HOOK_COUNT));
-  for (size_t i = 0; i < Hooks().size(); ++i) {
-    const HookRow& row = Hooks()[i];
-    EXPECT_EQ(row.hook, static_cast<gh_hook>(i));
-    EXPECT_EQ(FindHook(HookKind::kKprobe, row.kprobe), &row);
-    EXPECT_EQ(FindHook(HookKind::kLsm, row.lsm), &row);
-  }
+TEST(Catalog, KnowsThePlacesOfHooks) {
+  using Kind = Site::Kind;
+  EXPECT_EQ(SiteOf(HookKind::kLsm, "file_open"), (Site{Kind::kLsm, "file_open"}));
+  EXPECT_EQ(SiteOf(HookKind::kKprobe, "security_file_open"),
+            (Site{Kind::kFunction, "security_file_open"}));
+  EXPECT_EQ(SiteOf(HookKind::kKprobe, "do_unlinkat"), (Site{Kind::kFunction, "do_unlinkat"}));
 }
 
-TEST(Catalog, SpellsHooksAsTheirSectionDoes) {
-  ASSERT_NE(FindHook(HookKind::kKprobe, "security_bprm_check"), nullptr);
-  EXPECT_EQ(FindHook(HookKind::kKprobe, "security_bprm_check")->hook, GH_HOOK_BPRM_CHECK);
-  EXPECT_EQ(FindHook(HookKind::kLsm, "bprm_check_security")->hook, GH_HOOK_BPRM_CHECK);
-  EXPECT_EQ(FindHook(HookKind::kLsm, "bprm_creds_for_exec")->hook, GH_HOOK_BPRM_CREDS_FOR_EXEC);
-  EXPECT_EQ(FindHook(HookKind::kLsm, "security_bprm_check"), nullptr);
-  EXPECT_EQ(FindHook(HookKind::kKprobe, "bprm_check_security"), nullptr);
-  EXPECT_EQ(FindHook(HookKind::kKprobe, ""), nullptr);
+TEST(Catalog, KnowsHooksOfExecutionsByBothNames) {
+  EXPECT_EQ(SiteOf(HookKind::kLsm, "bprm_creds_for_exec"), kCredsForExec);
+  EXPECT_EQ(SiteOf(HookKind::kKprobe, "security_bprm_creds_for_exec"), kCredsForExec);
+  EXPECT_EQ(SiteOf(HookKind::kLsm, "bprm_check_security"), kBprmCheck);
+  EXPECT_EQ(SiteOf(HookKind::kKprobe, "security_bprm_check"), kBprmCheck);
+  EXPECT_TRUE(IsOfExec(kCredsForExec));
+  EXPECT_TRUE(IsOfExec(kBprmCheck));
+  EXPECT_FALSE(IsOfExec(SiteOf(HookKind::kKprobe, "bprm_check_security")));
+  EXPECT_FALSE(IsOfExec(SiteOf(HookKind::kLsm, "bprm_creds_from_file")));
 }
 
 template <typename Value>
@@ -52,24 +52,82 @@ TEST(Catalog, HasNoNameTwice) {
   ExpectDistinct(Modes());
   ExpectDistinct(OnOverlaps());
   ExpectDistinct(Options());
+  ExpectDistinct(Capabilities());
+}
+
+TEST(Catalog, KnowsCapabilitiesByTheKernelsNumbers) {
+  int32_t number = 0;
+  for (const NameRow<int32_t>& row : Capabilities()) EXPECT_EQ(row.value, number++) << row.name;
+  EXPECT_EQ(number, CAP_LAST_CAP + 1);
 }
 
 TEST(Catalog, KnowsHowOperatorsSearch) {
-  struct Case {
+  constexpr ValueKind kText = ValueKind::kPath;
+  constexpr ValueKind kNumber = ValueKind::kNumber;
+  const struct {
     Operator op;
+    ValueKind values;
     gh_match match;
     bool negated;
+  } cases[] = {
+      {Operator::kEqual, kText, GH_MATCH_EXACT, false},
+      {Operator::kNotEqual, kText, GH_MATCH_EXACT, true},
+      {Operator::kIn, kText, GH_MATCH_EXACT, false},
+      {Operator::kNotIn, kText, GH_MATCH_EXACT, true},
+      {Operator::kIn, ValueKind::kString, GH_MATCH_EXACT, false},
+      {Operator::kPrefix, kText, GH_MATCH_PREFIX, false},
+      {Operator::kNotPrefix, kText, GH_MATCH_PREFIX, true},
+      {Operator::kPostfix, kText, GH_MATCH_POSTFIX, false},
+      {Operator::kNotPostfix, kText, GH_MATCH_POSTFIX, true},
+      {Operator::kEqual, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kNotEqual, kNumber, GH_MATCH_RANGE, true},
+      {Operator::kIn, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kNotIn, ValueKind::kCapability, GH_MATCH_RANGE, true},
+      {Operator::kGreater, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kLess, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kMask, kNumber, GH_MATCH_MASK, false},
+      {Operator::kInRange, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kNotInRange, kNumber, GH_MATCH_RANGE, true},
+      {Operator::kInMap, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kNotInMap, kNumber, GH_MATCH_RANGE, true},
   };
-  for (const Case& c :
-       {Case{Operator::kEqual, GH_MATCH_EXACT, false},
-        Case{Operator::kNotEqual, GH_MATCH_EXACT, true}, Case{Operator::kIn, GH_MATCH_EXACT, false},
-        Case{Operator::kNotIn, GH_MATCH_EXACT, true},
-        Case{Operator::kPrefix, GH_MATCH_PREFIX, false},
-        Case{Operator::kNotPrefix, GH_MATCH_PREFIX, true},
-        Case{Operator::kPostfix, GH_MATCH_POSTFIX, false},
-        Case{Operator::kNotPostfix, GH_MATCH_POSTFIX, true}}) {
-    EXPECT_EQ(TraitsOf(c.op).match, c.match) << NameOf(c.op);
-    EXPECT_EQ(TraitsOf(c.op).negated, c.negated) << NameOf(c.op);
+  for (const auto& each : cases) {
+    EXPECT_EQ(TraitsOf(each.op, each.values).match, each.match) << NameOf(each.op);
+    EXPECT_EQ(TraitsOf(each.op, each.values).negated, each.negated) << NameOf(each.op);
+  }
+}
+
+TEST(Catalog, KnowsHowArgumentsAreRead) {
+  const struct {
+    ArgumentType type;
+    ValueKind values;
+    gh_read read;
+    uint8_t bytes;
+    bool is_signed;
+  } cases[] = {
+      {ArgumentType::kLinuxBinprm, ValueKind::kPath, GH_READ_BINPRM, 0, false},
+      {ArgumentType::kFile, ValueKind::kPath, GH_READ_FILE, 0, false},
+      {ArgumentType::kPath, ValueKind::kPath, GH_READ_PATH, 0, false},
+      {ArgumentType::kString, ValueKind::kString, GH_READ_STRING, 0, false},
+      {ArgumentType::kInt8, ValueKind::kNumber, GH_READ_NUMBER, 1, true},
+      {ArgumentType::kUint8, ValueKind::kNumber, GH_READ_NUMBER, 1, false},
+      {ArgumentType::kInt16, ValueKind::kNumber, GH_READ_NUMBER, 2, true},
+      {ArgumentType::kUint16, ValueKind::kNumber, GH_READ_NUMBER, 2, false},
+      {ArgumentType::kInt32, ValueKind::kNumber, GH_READ_NUMBER, 4, true},
+      {ArgumentType::kUint32, ValueKind::kNumber, GH_READ_NUMBER, 4, false},
+      {ArgumentType::kInt64, ValueKind::kNumber, GH_READ_NUMBER, 8, true},
+      {ArgumentType::kUint64, ValueKind::kNumber, GH_READ_NUMBER, 8, false},
+      {ArgumentType::kSizeT, ValueKind::kNumber, GH_READ_NUMBER, 8, false},
+      {ArgumentType::kCapability, ValueKind::kCapability, GH_READ_NUMBER, 4, true},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(NameOf(each.type));
+    const ArgumentTypeTraits traits = TraitsOf(each.type);
+    EXPECT_EQ(traits.values, each.values);
+    EXPECT_EQ(traits.read, each.read);
+    EXPECT_EQ(traits.bytes, each.bytes);
+    EXPECT_EQ(traits.is_signed, each.is_signed);
+    EXPECT_EQ(traits.operators.size(), IsNumber(each.values) ? 11U : 8U);
   }
 }
 
@@ -77,6 +135,7 @@ TEST(Format, NamesValuesAsPoliciesDo) {
   EXPECT_EQ(NameOf(Operator::kNotPostfix), "NotPostfix");
   EXPECT_EQ(NameOf(ActionKind::kSigkill), "Sigkill");
   EXPECT_EQ(NameOf(ArgumentType::kLinuxBinprm), "linux_binprm");
+  EXPECT_EQ(NameOf(ArgumentType::kInt32), "int32");
   EXPECT_EQ(NameOf(LabelOperator::kDoesNotExist), "DoesNotExist");
   EXPECT_EQ(NameOf(Mode::kMonitor), "monitor");
   EXPECT_EQ(NameOf(OnOverlap::kMerge), "Merge");

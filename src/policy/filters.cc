@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/values.h"
 
@@ -98,18 +99,20 @@ std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const Filter
   return std::nullopt;
 }
 
-/// Reports an operator that is not for this kind of value.
-void CheckOperator(Reader& reader, Position position, Operator op, std::span<const Operator> known,
+/// Whether an operator is for this kind of value; if not, it is reported.
+bool CheckOperator(Reader& reader, Position position, Operator op, std::span<const Operator> known,
                    std::string_view noun) {
-  if (std::ranges::find(known, op) != known.end()) return;
+  if (std::ranges::find(known, op) != known.end()) return true;
   std::vector<std::string_view> names;
   for (const Operator each : known) names.push_back(NameOf(each));
   reader.ReportField("operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
                      NameRemedy("", names, names));
+  return false;
 }
 
-Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, ValueUse use,
-                        bool complete) {
+/// `use` is absent if the operator is wrong, so that nothing is to be said about the values.
+Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, ArgumentType type,
+                        const std::optional<ValueUse>& use, bool complete) {
   Values values;
   if (draft.values && draft.variable) {
     reader.Report(node.position(), "values and valuesFromVariable are both there",
@@ -119,7 +122,7 @@ Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, Value
     values = ReadLiterals(reader, *draft.values, use);
   } else if (draft.variable) {
     const Reader::Scope scope(reader, "valuesFromVariable");
-    values.variable = draft.variables.Use(reader, *draft.variable, *use.kind);
+    values.variable = draft.variables.Use(reader, *draft.variable, type);
     values.position = draft.variable->position();
   } else {
     ReportMissing(reader, node, complete, "values", "add the values to compare with");
@@ -137,23 +140,22 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, FilterDraft draf
   Filter filter;
   filter.subject = draft.subject;
   filter.position = node.position();
-  ValueUse use{ValueKind::kPath, GH_MATCH_EXACT};
-  std::span<const Operator> operators = BinaryOperators();
+  ArgumentType type = kBinaryType;
   std::string_view noun = NameOf(Subject::kBinary);
   if (of_argument) {
     const std::optional<uint32_t> argument = FindArgument(reader, node, draft, complete);
     if (!argument) return std::nullopt;
     filter.argument = *argument;
-    const ArgumentType type = draft.hook.arguments[*argument].type;
-    use.kind = TraitsOf(type).values;
-    operators = TraitsOf(type).operators;
+    type = draft.hook.arguments[*argument].type;
     noun = NameOf(type);
   }
   if (!draft.op) return std::nullopt;
   filter.op = *draft.op;
-  use.match = TraitsOf(filter.op).match;
-  CheckOperator(reader, node.position(), filter.op, operators, noun);
-  filter.values = ReadFilterValues(reader, node, draft, use, complete);
+  std::optional<ValueUse> use;
+  if (CheckOperator(reader, node.position(), filter.op, TraitsOf(type).operators, noun)) {
+    use = {type, filter.op};
+  }
+  filter.values = ReadFilterValues(reader, node, draft, type, use, complete);
   return filter;
 }
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/catalog.h"
 #include "policy/filters.h"
 #include "policy/format.h"
 #include "policy/names.h"
@@ -14,7 +15,6 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr size_t kHooksMax = 64;
-constexpr size_t kArgumentsMax = 5;
 constexpr size_t kMessageBytesMax = 256;
 constexpr size_t kTagsMax = 16;
 constexpr size_t kTagBytesMax = 256;
@@ -27,6 +27,13 @@ struct HookDraft {
   std::optional<YamlNode> args;
   std::optional<YamlNode> selectors;
 };
+
+/// Whether what can be compared with one type can be compared with the other.
+bool HaveSameValues(ArgumentType a, ArgumentType b) {
+  const ArgumentTypeTraits x = TraitsOf(a);
+  const ArgumentTypeTraits y = TraitsOf(b);
+  return x.values == y.values && x.bytes == y.bytes && x.is_signed == y.is_signed;
+}
 
 void ReadMessage(Reader& reader, YamlNode node, HookDraft& draft) {
   draft.hook.message = ReadText(reader, node, kMessageBytesMax).value_or("");
@@ -71,7 +78,7 @@ struct ArgumentDraft {
 constexpr std::array kArgumentFields{
     Field<ArgumentDraft>{{"index", Need::kRequired, "0"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
-                           draft.index = reader.Integer(node, 0, kArgumentsMax - 1);
+                           draft.index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
                          }},
     Field<ArgumentDraft>{{"type", Need::kRequired, "linux_binprm"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
@@ -91,30 +98,30 @@ constexpr std::array kArgumentFields{
     Field<ArgumentDraft>{{"sizeArgIndex", Need::kUnsupported}},
 };
 
-/// Reports an argument that the hook's function does not have, or not of that type.
-void CheckArgument(Reader& reader, const Argument& argument, const HookRow& row,
-                   std::string_view call) {
-  const auto known = std::ranges::find_if(
-      row.arguments, [&](const HookArgument& each) { return each.index == argument.index; });
-  if (known == row.arguments.end()) {
-    std::string list;
-    for (const HookArgument& each : row.arguments) {
-      list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", each.index, NameOf(each.type));
-    }
+/// Reports an argument that the hook surely does not have. What others have, the kernel knows.
+void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
+  const bool of_exec = IsOfExec(SiteOf(hook.kind, hook.call));
+  const bool is_program = argument.type == ArgumentType::kLinuxBinprm;
+  if (of_exec && argument.index != 0) {
     reader.ReportField("index", argument.position,
-                       fmt::format("argument {} of {} is not supported yet", argument.index, call),
-                       "known here: " + list);
-  } else if (known->type != argument.type) {
+                       fmt::format("{} has no argument {}", hook.call, argument.index),
+                       "write `index: 0`");
+  } else if (of_exec && !is_program) {
     reader.ReportField("type", argument.position,
-                       fmt::format("argument {} of {} is not of type {}", argument.index, call,
+                       fmt::format("argument {} of {} is not of type {}", argument.index, hook.call,
                                    NameOf(argument.type)),
-                       fmt::format("write `type: {}`", NameOf(known->type)));
+                       fmt::format("write `type: {}`", NameOf(ArgumentType::kLinuxBinprm)));
+  } else if (is_program && hook.call.find("bprm") == std::string::npos) {
+    reader.ReportField(
+        "type", argument.position,
+        fmt::format("{} has no argument of type {}", hook.call, NameOf(ArgumentType::kLinuxBinprm)),
+        "write the type that the argument has, such as file");
   }
 }
 
-void ReadArguments(Reader& reader, YamlNode node, const HookRow* row, Hook& hook) {
+void ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
   const Reader::Scope scope(reader, "args");
-  reader.Entries(node, kArgumentsMax, [&](YamlNode entry) {
+  reader.Entries(node, GH_ARGUMENTS_MAX, [&](YamlNode entry) {
     ArgumentDraft draft;
     if (!reader.Fields<ArgumentDraft>(entry, kArgumentFields, draft)) return;
     if (!draft.index) return;
@@ -129,32 +136,39 @@ void ReadArguments(Reader& reader, YamlNode node, const HookRow* row, Hook& hook
                                      other.position.line),
                          "remove one of the two");
     }
-    if (row != nullptr) CheckArgument(reader, argument, *row, hook.call);
+    if (!hook.call.empty() && draft.type) CheckArgument(reader, argument, hook);
     hook.arguments.push_back(std::move(argument));
   });
 }
 
-/// The row of the catalog that a hook's name is of; nullptr, reported, if there is none.
-const HookRow* ReadCall(Reader& reader, YamlNode node, std::string_view field, Hook& hook) {
+/// Reads the name of the place into `hook.call`; leaves it empty, reported, if it cannot be one.
+/// Whether this kernel has it is found out by the agent.
+void ReadCall(Reader& reader, YamlNode node, std::string_view field, Hook& hook) {
+  constexpr std::string_view kListPrefix = "list:";
+  constexpr std::string_view kFunctionPrefix = "security_";  // of functions that call LSM hooks
   const Reader::Scope scope(reader, field);
-  hook.call = reader.String(node).value_or("");
-  if (hook.call.empty() && node.kind() != YamlKind::kString) return nullptr;  // reported
-  const HookRow* row = FindHook(hook.kind, hook.call);
-  if (row != nullptr) return row;
-  std::vector<std::string_view> known;
-  for (const HookRow& each : Hooks()) known.push_back(each.Spelling(hook.kind));
-  std::string remedy = NameRemedy(hook.call, known, known);
-  const HookKind other = hook.kind == HookKind::kKprobe ? HookKind::kLsm : HookKind::kKprobe;
-  if (const HookRow* elsewhere = FindHook(other, hook.call)) {
-    remedy = fmt::format("in {} it is called {}", NameOf(hook.kind),
-                         Quote(elsewhere->Spelling(hook.kind)));
+  if (node.text().starts_with(kListPrefix)) {
+    return reader.Report(node.position(),
+                         fmt::format("{} {} is not supported yet", field, Quote(node.text())),
+                         "write a hook for each name of the list");
   }
-  reader.Report(node.position(), fmt::format("{} {} is not supported yet", field, Quote(hook.call)),
-                std::move(remedy));
-  return nullptr;
+  const std::optional<std::string> call = ReadKernelName(reader, node);
+  if (!call) return;
+  hook.call = *call;
+  if (hook.kind == HookKind::kKprobe) {
+    if (!IsOfExec(SiteOf(HookKind::kLsm, *call))) return;
+    reader.Report(node.position(), fmt::format("{} is an LSM hook, no function", Quote(*call)),
+                  "write it in lsmhooks");
+  } else if (call->starts_with(kFunctionPrefix)) {
+    const Site site = SiteOf(HookKind::kKprobe, *call);
+    const std::string name =
+        site.kind == Site::Kind::kLsm ? site.name : call->substr(kFunctionPrefix.size());
+    reader.Report(node.position(), fmt::format("{} is a function, no LSM hook", Quote(*call)),
+                  fmt::format("in lsmhooks it is called {}", Quote(name)));
+  }
 }
 
-/// `syscall` is true unless it is said to be false; the functions known here are no system calls.
+/// `syscall` is true unless it is said to be false.
 void CheckSyscall(Reader& reader, const HookDraft& draft) {
   std::optional<bool> syscall = true;
   if (draft.syscall) {
@@ -164,9 +178,27 @@ void CheckSyscall(Reader& reader, const HookDraft& draft) {
   if (syscall != true) return;
   const Position position = (draft.syscall ? *draft.syscall : *draft.call).position();
   reader.ReportField("syscall", position,
-                     fmt::format("{} is no system call, but syscall is true{}", draft.hook.call,
+                     fmt::format("syscall is true{}, and system calls are not supported yet",
                                  draft.syscall ? "" : " by default"),
                      draft.syscall ? "write `syscall: false`" : "add `syscall: false`");
+}
+
+/// Reports more texts than the kernel side reads for one operation.
+void CheckTexts(Reader& reader, const Hook& hook) {
+  const auto is_text = [](const Argument& argument) {
+    return !IsNumber(TraitsOf(argument.type).values);
+  };
+  const auto asks_for_binary = [](const Selector& selector) {
+    return std::ranges::find(selector.filters, Subject::kBinary, &Filter::subject) !=
+           selector.filters.end();
+  };
+  const auto texts = std::ranges::count_if(hook.arguments, is_text) +
+                     (std::ranges::any_of(hook.selectors, asks_for_binary) ? 1 : 0);
+  if (texts <= GH_TEXTS_MAX) return;
+  reader.Report(hook.position,
+                fmt::format("{} paths and strings, more than {}; matchBinaries counts as one",
+                            texts, int{GH_TEXTS_MAX}),
+                "remove arguments, or split the policy into two");
 }
 
 Hook ReadHook(Reader& reader, YamlNode node, HookKind kind, VariableScope& variables) {
@@ -178,20 +210,20 @@ Hook ReadHook(Reader& reader, YamlNode node, HookKind kind, VariableScope& varia
   const bool mapping = kprobe ? reader.Fields<HookDraft>(node, kKprobeFields, draft)
                               : reader.Fields<HookDraft>(node, kLsmHookFields, draft);
   if (!mapping) return std::move(hook);
-  const HookRow* row = nullptr;
-  if (draft.call) row = ReadCall(reader, *draft.call, kprobe ? "call" : "hook", hook);
-  if (kprobe && row != nullptr) CheckSyscall(reader, draft);
-  if (draft.args) ReadArguments(reader, *draft.args, row, hook);
+  if (draft.call) ReadCall(reader, *draft.call, kprobe ? "call" : "hook", hook);
+  if (kprobe && !hook.call.empty()) CheckSyscall(reader, draft);
+  if (draft.args) ReadArguments(reader, *draft.args, hook);
   if (draft.selectors) {
     const Reader::Scope scope(reader, "selectors");
     hook.selectors = ReadSelectors(reader, *draft.selectors, hook, variables);
   }
+  CheckTexts(reader, hook);
   return std::move(hook);
 }
 
 }  // namespace
 
-std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, ValueKind kind) {
+std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, ArgumentType type) {
   std::optional<std::string> name = ReadVariableName(reader, node);
   if (!name) return std::nullopt;
   if (declared_ == nullptr) {
@@ -200,13 +232,14 @@ std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, Val
   }
   std::vector<std::string_view> known;
   for (size_t i = 0; i < declared_->size(); ++i) {
-    const Variable& variable = (*declared_)[i];
+    Variable& variable = (*declared_)[i];
     if (std::ranges::find(known, variable.name) == known.end()) {
       known.push_back(variable.name);
     }
     if (variable.name != *name) continue;
     used_[i] = true;
-    if (!variable.type || TraitsOf(*variable.type).values == kind) return name;
+    if (!variable.type) variable.type = type;
+    if (HaveSameValues(*variable.type, type)) return name;
     reader.Report(node.position(),
                   fmt::format("variable {} is of type {}, whose values this filter cannot take",
                               Quote(*name), NameOf(*variable.type)),

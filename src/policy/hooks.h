@@ -14,17 +14,17 @@ class VariableScope {
  public:
   /// Of a policy: there are none.
   VariableScope() = default;
-  /// Of a template. `declared` must outlive this.
-  explicit VariableScope(const std::vector<Variable>& declared)
+  /// Of a template. `declared` must outlive this. Where it has no type, its first use gives it one.
+  explicit VariableScope(std::vector<Variable>& declared)
       : declared_(&declared), used_(declared.size()) {}
 
-  /// Reads the name of a variable that stands for values of `kind`; nullopt, reported, if there is
-  /// none such.
-  [[nodiscard]] std::optional<std::string> Use(Reader& reader, YamlNode node, ValueKind kind);
+  /// Reads the name of a variable whose values an argument of `type` can be compared with; nullopt,
+  /// reported, if there is none such.
+  [[nodiscard]] std::optional<std::string> Use(Reader& reader, YamlNode node, ArgumentType type);
   [[nodiscard]] bool Used(size_t variable) const { return used_[variable]; }
 
  private:
-  const std::vector<Variable>* declared_ = nullptr;
+  std::vector<Variable>* declared_ = nullptr;
   std::vector<bool> used_;
 };
 

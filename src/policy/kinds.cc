@@ -327,7 +327,7 @@ constexpr std::array kValuesFields{
                        }},
     Field<ValuesDraft>{{"values", Need::kRequired, "[/usr/bin/true]"},
                        [](Reader& reader, YamlNode node, ValuesDraft& draft) {
-                         draft.values = ReadLiterals(reader, node, {});
+                         draft.values = ReadLiterals(reader, node, std::nullopt);
                        }},
 };
 

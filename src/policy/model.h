@@ -155,7 +155,7 @@ enum class Mode { kEnforce, kMonitor };
 
 struct Variable {
   std::string name;
-  std::optional<ArgumentType> type;
+  std::optional<ArgumentType> type;  ///< as declared; else, once parsed, of the first use
   Position position;
 };
 

@@ -11,6 +11,7 @@ namespace {
 constexpr size_t kSubdomainBytesMax = 253;
 constexpr size_t kLabelBytesMax = 63;
 constexpr size_t kLabelKeyBytesMax = 512;
+constexpr size_t kKernelNameBytesMax = 127;  // KSYM_NAME_LEN before 6.1, commit b8a94bfb3395
 
 bool IsLowerAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 bool IsAlphanumeric(char c) { return IsLowerAlphanumeric(c) || (c >= 'A' && c <= 'Z'); }
@@ -33,6 +34,16 @@ bool IsVariableName(std::string_view text) {
   return !text.empty() && (IsAlphanumeric(text.front()) || text.front() == '_') &&
          std::ranges::all_of(text,
                              [](char c) { return IsAlphanumeric(c) || c == '_' || c == '-'; });
+}
+
+/// Of a function; compilers add parts like `.isra.0`.
+bool IsKernelName(std::string_view text) {
+  const auto begins = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  return !text.empty() && begins(text.front()) && std::ranges::all_of(text, [](char c) {
+    return IsAlphanumeric(c) || c == '_' || c == '.';
+  });
 }
 
 struct Form {
@@ -68,6 +79,12 @@ std::optional<std::string> ReadVariableName(Reader& reader, YamlNode node) {
   return ReadForm(reader, node,
                   {IsVariableName, kLabelBytesMax, "a name of a variable",
                    "letters, digits, _ and -, with a letter, digit or _ first"});
+}
+
+std::optional<std::string> ReadKernelName(Reader& reader, YamlNode node) {
+  return ReadForm(reader, node,
+                  {IsKernelName, kKernelNameBytesMax, "a name in the kernel",
+                   "letters, digits, _ and ., with a letter or _ first"});
 }
 
 bool IsLabelKey(std::string_view text) {

@@ -15,6 +15,8 @@ namespace gatehouse::policy {
 [[nodiscard]] std::optional<std::string> ReadNamespaceName(Reader& reader, YamlNode node);
 /// The name of a template's variable: letters, digits, `_` and `-`, at most 63 bytes.
 [[nodiscard]] std::optional<std::string> ReadVariableName(Reader& reader, YamlNode node);
+/// The name of a function or an LSM hook of the kernel: at most 127 bytes.
+[[nodiscard]] std::optional<std::string> ReadKernelName(Reader& reader, YamlNode node);
 /// The key of a label as selectors name it, with a source before it if need be
 /// (`k8s:io.kubernetes.pod.namespace`).
 [[nodiscard]] bool IsLabelKey(std::string_view text);

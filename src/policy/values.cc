@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include "policy/catalog.h"
 #include "policy/names.h"
+#include "policy/numbers.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -20,31 +22,40 @@ bool IsResolved(std::string_view path) {
 }
 
 /// The kernel gives the path of the file itself: absolute, links and dots resolved.
-void CheckPath(Reader& reader, Position position, std::string_view path, gh_match match) {
-  if (match == GH_MATCH_POSTFIX) return;
+Result<void> CheckPath(std::string_view path, gh_match match) {
+  if (match == GH_MATCH_POSTFIX) return {};
   if (!path.starts_with('/')) {
-    reader.Report(position,
-                  fmt::format("{} is not an absolute path, so it never matches", Quote(path)),
-                  fmt::format("write the whole path, or use Postfix with {}",
-                              Quote("/" + std::string(path))));
-  } else if (match == GH_MATCH_EXACT && !IsResolved(path)) {
-    reader.Report(position,
-                  fmt::format("{} is not a resolved path, so it never matches", Quote(path)),
-                  "remove empty, . and .. components and a / at the end");
+    return Fail(ErrorCode::kInvalid, {},
+                fmt::format("{} is not an absolute path, so it never matches", Quote(path)),
+                fmt::format("write the whole path, or use Postfix with {}",
+                            Quote("/" + std::string(path))));
   }
-}
-
-void CheckValue(Reader& reader, Position position, std::string_view value, const ValueUse& use) {
-  if (!use.kind) return;
-  switch (*use.kind) {
-    case ValueKind::kPath:
-      return CheckPath(reader, position, value, use.match);
+  if (match == GH_MATCH_EXACT && !IsResolved(path)) {
+    return Fail(ErrorCode::kInvalid, {},
+                fmt::format("{} is not a resolved path, so it never matches", Quote(path)),
+                "remove empty, . and .. components and a / at the end");
   }
+  return {};
 }
 
 }  // namespace
 
-Values ReadLiterals(Reader& reader, YamlNode node, const ValueUse& use) {
+Result<void> CheckValue(std::string_view value, const ValueUse& use) {
+  const ValueKind kind = TraitsOf(use.type).values;
+  switch (kind) {
+    case ValueKind::kPath:
+      return CheckPath(value, TraitsOf(use.op, kind).match);
+    case ValueKind::kString:
+      return {};
+    case ValueKind::kNumber:
+    case ValueKind::kCapability:
+      GH_TRY(ReadRanges(use.type, use.op, value));
+      return {};
+  }
+  __builtin_unreachable();
+}
+
+Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>& use) {
   constexpr size_t kValueBytesMax = GH_PATH_MAX - 1;
   Values values;
   values.position = node.position();
@@ -52,7 +63,9 @@ Values ReadLiterals(Reader& reader, YamlNode node, const ValueUse& use) {
   reader.Entries(node, reader.limits().values_per_filter, [&](YamlNode entry) {
     std::optional<std::string> value = ReadText(reader, entry, kValueBytesMax);
     if (!value) return;
-    CheckValue(reader, entry.position(), *value, use);
+    if (const Result<void> usable = use ? CheckValue(*value, *use) : Result<void>(); !usable) {
+      reader.Report(entry.position(), usable.error().cause, usable.error().remedy);
+    }
     values.literals.push_back(std::move(*value));
   });
   return values;

@@ -2,22 +2,28 @@
 #pragma once
 
 #include <optional>
+#include <string_view>
 
-#include "policy/catalog.h"
+#include "base/result.h"
 #include "policy/model.h"
 #include "policy/reader.h"
 
 /// The values that filters compare with.
 namespace gatehouse::policy {
 
-/// What values are compared with, and how. Without a kind (in a binding, where the template
-/// decides), only their length is checked.
+/// What values are compared with, and how.
 struct ValueUse {
-  std::optional<ValueKind> kind;
-  gh_match match = GH_MATCH_EXACT;
+  ArgumentType type = ArgumentType::kLinuxBinprm;
+  Operator op = Operator::kEqual;
 };
 
-/// Reads a list of values; reports those that could never match as used.
-[[nodiscard]] Values ReadLiterals(Reader& reader, YamlNode node, const ValueUse& use);
+/// Whether a filter can use `value`: a path that could match, a number of the type. The error
+/// (kInvalid, without an object) says what is wrong with it. Pure; any thread.
+[[nodiscard]] Result<void> CheckValue(std::string_view value, const ValueUse& use);
+
+/// Reads a list of values; reports those that cannot be used so. Without a use (in a binding, where
+/// the template decides), only their length is checked.
+[[nodiscard]] Values ReadLiterals(Reader& reader, YamlNode node,
+                                  const std::optional<ValueUse>& use);
 
 }  // namespace gatehouse::policy

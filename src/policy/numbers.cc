@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/numbers.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdint>
+#include <limits>
+#include <memory>
+
+#include "policy/catalog.h"
+#include "policy/diagnostics.h"
+#include "policy/format.h"
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr uint64_t kSignBit = uint64_t{1} << 63;
+constexpr uint64_t kAllBits = std::numeric_limits<uint64_t>::max();
+
+enum class Fault { kNoNumber, kDoesNotFit, kReversed };
+template <typename T>
+using Parsed = tl::expected<T, Fault>;
+
+/// A number of any type as it is written.
+struct Literal {
+  bool negative = false;
+  uint64_t magnitude = 0;
+};
+
+std::optional<int32_t> FindCapability(std::string_view name) {
+  for (const NameRow<int32_t>& row : Capabilities()) {
+    if (row.name == name) return row.value;
+  }
+  return std::nullopt;
+}
+
+/// Decimal without superfluous zeros, or hexadecimal after 0x; with a minus before it if need be.
+Parsed<Literal> ReadLiteral(std::string_view text) {
+  constexpr int kDecimal = 10;
+  constexpr int kHexadecimal = 16;
+  constexpr std::string_view kHexadecimalPrefix = "0x";
+  Literal literal{.negative = text.starts_with('-')};
+  if (literal.negative) text.remove_prefix(1);
+  const bool hexadecimal = text.starts_with(kHexadecimalPrefix);
+  if (hexadecimal) text.remove_prefix(kHexadecimalPrefix.size());
+  if (!hexadecimal && text.size() > 1 && text.front() == '0') {
+    return tl::unexpected(Fault::kNoNumber);
+  }
+  const char* end = std::to_address(text.end());
+  const auto [parsed, error] = std::from_chars(
+      std::to_address(text.begin()), end, literal.magnitude, hexadecimal ? kHexadecimal : kDecimal);
+  if (parsed != end || error == std::errc::invalid_argument) {
+    return tl::unexpected(Fault::kNoNumber);
+  }
+  if (error != std::errc()) return tl::unexpected(Fault::kDoesNotFit);
+  return literal;
+}
+
+/// The numbers of a type in their order. Each has a rank, which is ascending and without gaps: of
+/// an unsigned type the number itself, of a signed one its 64 bits with the sign bit turned over.
+class Order {
+ public:
+  explicit Order(ArgumentType type) : type_(type), traits_(TraitsOf(type)) {
+    constexpr unsigned kBitsOfByte = 8;
+    const uint64_t all = kAllBits >> (kBitsOfByte * (sizeof(uint64_t) - traits_.bytes));
+    least_ = traits_.is_signed ? kSignBit - all / 2 - 1 : 0;
+    most_ = least_ + all;
+  }
+
+  [[nodiscard]] uint64_t least() const { return least_; }
+  [[nodiscard]] uint64_t most() const { return most_; }
+
+  [[nodiscard]] Parsed<uint64_t> RankOf(std::string_view text) const {
+    if (traits_.values == ValueKind::kCapability) {
+      if (const auto number = FindCapability(text)) return Zero() + static_cast<uint64_t>(*number);
+    }
+    const Parsed<Literal> literal = ReadLiteral(text);
+    if (!literal) return tl::unexpected(literal.error());
+    const uint64_t magnitude = literal->magnitude;
+    if (magnitude > (literal->negative ? Zero() - least_ : most_ - Zero())) {
+      return tl::unexpected(Fault::kDoesNotFit);
+    }
+    return literal->negative ? Zero() - magnitude : Zero() + magnitude;
+  }
+
+  /// 64 bits, extended by the sign.
+  [[nodiscard]] uint64_t BitsOf(uint64_t rank) const { return rank ^ Zero(); }
+
+  [[nodiscard]] std::vector<gh_range> RangesOf(uint64_t first, uint64_t last) const {
+    if (first < Zero() && last >= Zero()) {
+      return {{0, BitsOf(last)}, {BitsOf(first), kAllBits}};
+    }
+    return {{BitsOf(first), BitsOf(last)}};
+  }
+
+  /// `from 0 to 255`
+  [[nodiscard]] std::string Limits() const {
+    if (!traits_.is_signed) return fmt::format("from {} to {}", least_, most_);
+    return fmt::format("from {} to {}", static_cast<int64_t>(BitsOf(least_)),
+                       static_cast<int64_t>(BitsOf(most_)));
+  }
+  [[nodiscard]] std::string_view Name() const { return NameOf(type_); }
+  [[nodiscard]] bool OfCapabilities() const { return traits_.values == ValueKind::kCapability; }
+
+ private:
+  [[nodiscard]] uint64_t Zero() const { return traits_.is_signed ? kSignBit : 0; }
+
+  ArgumentType type_;
+  ArgumentTypeTraits traits_;
+  uint64_t least_ = 0;
+  uint64_t most_ = 0;
+};
+
+Parsed<std::vector<gh_range>> Parse(const Order& order, Operator op, std::string_view value) {
+  const size_t colon = TakesRanges(op) ? value.find(':') : value.npos;
+  const Parsed<uint64_t> first = order.RankOf(value.substr(0, colon));
+  if (!first) return tl::unexpected(first.error());
+  const Parsed<uint64_t> last = colon == value.npos ? first : order.RankOf(value.substr(colon + 1));
+  if (!last) return tl::unexpected(last.error());
+  if (*last < *first) return tl::unexpected(Fault::kReversed);
+  using Ranges = std::vector<gh_range>;
+  if (op == Operator::kMask) return Ranges{{order.BitsOf(*first), order.BitsOf(*first)}};
+  if (op == Operator::kGreater) {
+    if (*first == order.most()) return Ranges{};
+    return order.RangesOf(*first + 1, order.most());
+  }
+  if (op == Operator::kLess) {
+    if (*first == order.least()) return Ranges{};
+    return order.RangesOf(order.least(), *first - 1);
+  }
+  return order.RangesOf(*first, *last);
+}
+
+Error Explain(Fault fault, const Order& order, Operator op, std::string_view value) {
+  Error error{.code = ErrorCode::kInvalid, .object = {}, .cause = {}, .remedy = {}};
+  switch (fault) {
+    case Fault::kNoNumber:
+      error.cause = fmt::format("{} is not a {}", Quote(value),
+                                order.OfCapabilities() ? "capability" : "number");
+      error.remedy =
+          fmt::format("write {}{}",
+                      order.OfCapabilities() ? "a name such as CAP_SYS_ADMIN, or its number"
+                                             : "it in decimal, or in hexadecimal with 0x",
+                      TakesRanges(op) ? ", or a range as first:last" : "");
+      break;
+    case Fault::kDoesNotFit:
+      error.cause = fmt::format("{} does not fit into {}", Quote(value), order.Name());
+      error.remedy = "write a number " + order.Limits();
+      break;
+    case Fault::kReversed:
+      error.cause = fmt::format("the range {} ends before it begins", Quote(value));
+      error.remedy = "write the lesser number first";
+      break;
+  }
+  return error;
+}
+
+}  // namespace
+
+std::optional<std::vector<gh_range>> RangesOf(ArgumentType type, Operator op,
+                                              std::string_view value) {
+  Parsed<std::vector<gh_range>> ranges = Parse(Order(type), op, value);
+  if (!ranges) return std::nullopt;
+  return std::move(*ranges);
+}
+
+Result<std::vector<gh_range>> ReadRanges(ArgumentType type, Operator op, std::string_view value) {
+  const Order order(type);
+  Parsed<std::vector<gh_range>> ranges = Parse(order, op, value);
+  if (!ranges) return tl::unexpected(Explain(ranges.error(), order, op, value));
+  return std::move(*ranges);
+}
+
+}  // namespace gatehouse::policy
