@@ -139,9 +139,10 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   if (stored.users++ > 0) return stored.block.address;
   const auto words = static_cast<uint32_t>(
       (set.ids().size_bytes() + set.ranges().size_bytes()) / GH_WORD_BYTES);
-  const bool small = words <= GH_PAGE_WORDS;
+  constexpr uint32_t kPageWords = GH_PAGE_WORDS;
+  const bool small = words <= kPageWords;
   const uint32_t member_words = set.ranges().empty() ? 1 : kWords<gh_range>;
-  auto block = Allocate(words, small ? member_words : GH_PAGE_WORDS, small ? GH_PAGE_WORDS : 0);
+  auto block = Allocate(words, small ? member_words : kPageWords, small ? kPageWords : 0);
   if (!block) {
     stage.sets.erase(&set);
     return tl::unexpected(std::move(block).error());

@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <csignal>
 
+#include "policy/catalog.h"
+
 namespace gatehouse::compile {
 namespace {
 
@@ -234,11 +236,78 @@ TEST_F(LowerTest, RefusesValuesThatDoNotFitTheVariables) {
   EXPECT_FALSE(Instantiate(*lowered, missing, policy::Mode::kEnforce, sets_));
 }
 
-TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {
-  const auto hook = TryLower(MakeSpec(MakeHook({}, "security_file_open")));
-  ASSERT_FALSE(hook);
-  EXPECT_THAT(hook.error().Message(), HasSubstr("security_file_open"));
+policy::Argument MakeArgument(uint32_t index, policy::ArgumentType type) {
+  policy::Argument argument;
+  argument.index = index;
+  argument.type = type;
+  return argument;
+}
 
+TEST_F(LowerTest, InputsAreTheArgumentsAndTheBinaryIfAFilterIsOnIt) {
+  policy::Filter on_binary = MakeFilter(Operator::kIn, {"/bin/sh"});
+  on_binary.subject = policy::Subject::kBinary;
+  policy::Hook hook = MakeHook({MakeSelector({on_binary}, {})}, "security_file_permission");
+  hook.arguments = {MakeArgument(1, policy::ArgumentType::kInt32),
+                    MakeArgument(0, policy::ArgumentType::kFile)};
+  const auto lowered = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(lowered);
+  const HookProgram& program = (*lowered)->hooks.at(0);
+  EXPECT_EQ(*program.site,
+            (policy::Site{policy::Site::Kind::kFunction, "security_file_permission"}));
+  EXPECT_THAT(program.inputs,
+              testing::ElementsAre(Input{0, GH_READ_FILE}, Input{1, GH_READ_NUMBER, 4, true},
+                                   Input{GH_SUBJECT_BINARY, GH_READ_BINARY}));
+  EXPECT_EQ(program.shows, 0b11);
+}
+
+TEST_F(LowerTest, NumbersAreRangesAndMasks) {
+  policy::Hook hook = MakeHook({}, "security_capable");
+  hook.arguments = {MakeArgument(2, policy::ArgumentType::kInt32)};
+  const auto ranges_of = [&](Operator op, std::vector<std::string> values) {
+    hook.selectors = {MakeSelector({MakeFilter(op, std::move(values))}, {})};
+    const auto lowered = TryLower(MakeSpec(hook));
+    EXPECT_TRUE(lowered) << lowered.error().Message();
+    const Filter& filter = (*lowered)->hooks.at(0).rules.at(0).filters.at(0);
+    EXPECT_EQ(filter.subject, 2);
+    std::vector<std::pair<uint64_t, uint64_t>> pairs;
+    for (const gh_range& range : filter.set->ranges()) pairs.emplace_back(range.first, range.last);
+    return std::tuple(filter.match, filter.negated, pairs);
+  };
+  using Pairs = std::vector<std::pair<uint64_t, uint64_t>>;
+  EXPECT_EQ(ranges_of(Operator::kEqual, {"21", "22", "7"}),
+            std::tuple(GH_MATCH_RANGE, false, Pairs({{7, 7}, {21, 22}})));
+  EXPECT_EQ(ranges_of(Operator::kNotInRange, {"-1:1"}),
+            std::tuple(GH_MATCH_RANGE, true, Pairs({{0, 1}, {UINT64_MAX, UINT64_MAX}})));
+  EXPECT_EQ(ranges_of(Operator::kMask, {"1", "0x40"}),
+            std::tuple(GH_MATCH_MASK, false, Pairs({{0x41, 0x41}})));
+}
+
+TEST_F(LowerTest, ANumbersVariableTakesNumbersAlone) {
+  policy::Hook hook = MakeHook({MakeSelector({MakeVariableFilter(Operator::kGreater, "n")}, {})},
+                               "security_capable");
+  hook.arguments = {MakeArgument(2, policy::ArgumentType::kUint8)};
+  policy::Variable variable;
+  variable.name = "n";
+  const auto lowered = TryLower(MakeSpec(hook), {variable});
+  ASSERT_TRUE(lowered);
+  const auto make = [&](std::vector<std::string> literals) {
+    policy::Values values;
+    values.literals = std::move(literals);
+    return Instantiate(*lowered, std::vector{LowerValues(values, sets_)}, policy::Mode::kEnforce,
+                       sets_);
+  };
+  const auto good = make({"250"});
+  ASSERT_TRUE(good) << good.error().Message();
+  const auto ranges = (*good)->hooks.at(0).rules.at(0).filters.at(0).set->ranges();
+  ASSERT_EQ(ranges.size(), 1U);
+  EXPECT_EQ(ranges[0].first, 251U);
+  EXPECT_EQ(ranges[0].last, 255U);
+  const auto bad = make({"250", "300"});
+  ASSERT_FALSE(bad);
+  EXPECT_THAT(bad.error().Message(), HasSubstr("\"300\""));
+}
+
+TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {
   policy::Filter on_absent = MakeFilter(Operator::kIn, {"/bin/ls"});
   on_absent.argument = 1;
   const auto argument = TryLower(MakeSpec(MakeHook({MakeSelector({on_absent}, {})})));

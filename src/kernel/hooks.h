@@ -9,9 +9,9 @@
 #include <memory>
 #include <vector>
 
+#include "abi/gatehouse.h"
 #include "base/result.h"
 #include "bpf/gatehouse.skel.h"
-#include "kernel/fd.h"
 #include "kernel/kernel.h"
 #include "kernel/sites.h"
 
