@@ -107,8 +107,8 @@ class Generator {
 
   Operation MakeOperation() {
     Operation operation;
-    operation.hook = Chance(70) ? GH_HOOK_BPRM_CREDS_FOR_EXEC : GH_HOOK_BPRM_CHECK;
-    if (Chance(85)) operation.object = Pick(kPaths);
+    operation.site = Chance(70) ? policy::kCredsForExec : policy::kBprmCheck;
+    if (Chance(85)) operation.arguments[0] = Pick(kPaths);
     if (Chance(85)) operation.binary = Pick(kPaths);
     return operation;
   }
@@ -159,7 +159,7 @@ class Generator {
 
   policy::Values MakeValues(Operator op) {
     policy::Values values;
-    const bool whole = policy::TraitsOf(op).match == GH_MATCH_EXACT;
+    const bool whole = policy::TraitsOf(op, policy::ValueKind::kPath).match == GH_MATCH_EXACT;
     values.literals = Some(whole ? kPaths : kParts, 4);
     return values;
   }
@@ -372,10 +372,17 @@ class Node {
   Image image_;
 };
 
+/// The path of the program that is executed.
+std::optional<std::string> ProgramOf(const Operation& operation) {
+  const auto found = operation.arguments.find(0);
+  if (found == operation.arguments.end()) return std::nullopt;
+  return std::get<std::string>(found->second);
+}
+
 /// The verdict of compiled programs, as the kernel combines it.
 Verdict Execute(Node& node, bind::WorkloadId workload, const Operation& operation) {
   const auto holds = [&](const compile::Filter& filter) {
-    const auto& path = filter.subject == GH_SUBJECT_OBJECT ? operation.object : operation.binary;
+    const auto path = filter.subject == GH_SUBJECT_BINARY ? operation.binary : ProgramOf(operation);
     bool in_set = false;
     for (const std::string& text : node.sets().Texts(*filter.set)) {
       if (!path) continue;
@@ -390,7 +397,7 @@ Verdict Execute(Node& node, bind::WorkloadId workload, const Operation& operatio
   for (const bind::InstanceId id : node.image().Group(workload)) {
     const compile::Program& program = node.image().ProgramOf(id);
     for (const compile::HookProgram& hook : program.hooks) {
-      if (hook.hook != operation.hook) continue;
+      if (hook.site != operation.site) continue;
       const auto rule = std::ranges::find_if(hook.rules, [&](const auto& r) {
         return std::all_of(r.filters.begin(), r.filters.end(), holds);
       });
@@ -504,7 +511,7 @@ TEST(Agreement, AnyWayToAWorldEndsAsTheEvaluatorSays) {
         ExpectSameGroup(node, id, about);
         for (int i = 0; i < kOperationsPerWorkload; ++i) {
           const Operation operation = generator.MakeOperation();
-          SCOPED_TRACE(operation.object.value_or("unreadable") + " by " +
+          SCOPED_TRACE(ProgramOf(operation).value_or("unreadable") + " by " +
                        operation.binary.value_or("unreadable"));
           const Verdict expected = Evaluate(policies, workload, operation);
           denials += expected.error != 0;

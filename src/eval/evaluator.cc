@@ -6,17 +6,34 @@
 #include <set>
 #include <utility>
 
+#include "eval/numbers.h"
 #include "eval/standing.h"
 #include "policy/catalog.h"
 
 namespace gatehouse::eval {
 namespace {
 
-using Path = std::optional<std::string>;  // absent: cannot be read
 using Variables = std::map<std::string, std::set<std::string>>;
 
-const Path& SubjectOf(const policy::Filter& filter, const Operation& operation) {
-  return filter.subject == policy::Subject::kBinary ? operation.binary : operation.object;
+/// What a filter looks at: an argument of some type, or the path of the acting program.
+struct Subject {
+  policy::ArgumentType type = policy::ArgumentType::kLinuxBinprm;
+  Value value;
+};
+
+Subject SubjectOf(const policy::Filter& filter, const policy::Hook& hook,
+                  const Operation& operation) {
+  Subject subject;
+  if (filter.subject == policy::Subject::kBinary) {
+    subject.type = policy::kBinaryType;
+    if (operation.binary) subject.value = *operation.binary;
+    return subject;
+  }
+  const policy::Argument& argument = hook.arguments.at(filter.argument);
+  subject.type = argument.type;
+  const auto found = operation.arguments.find(argument.index);
+  if (found != operation.arguments.end()) subject.value = found->second;
+  return subject;
 }
 
 std::set<std::string> ValuesOf(const policy::Filter& filter, const Variables& variables) {
@@ -25,47 +42,55 @@ std::set<std::string> ValuesOf(const policy::Filter& filter, const Variables& va
 }
 
 bool IsNegated(policy::Operator op) {
-  return op == policy::Operator::kNotEqual || op == policy::Operator::kNotIn ||
-         op == policy::Operator::kNotPrefix || op == policy::Operator::kNotPostfix;
+  switch (op) {
+    case policy::Operator::kNotEqual:
+    case policy::Operator::kNotIn:
+    case policy::Operator::kNotPrefix:
+    case policy::Operator::kNotPostfix:
+    case policy::Operator::kNotInRange:
+    case policy::Operator::kNotInMap:
+      return true;
+    default:
+      return false;
+  }
 }
 
-/// Whether `value` compares with `path` as the operator says, its negation left aside.
-bool Compares(policy::Operator op, const std::string& path, const std::string& value) {
+/// Whether `text` compares with `value` as the operator says, its negation left aside.
+bool TextCompares(policy::Operator op, const std::string& text, const std::string& value) {
   switch (op) {
-    case policy::Operator::kEqual:
-    case policy::Operator::kNotEqual:
-    case policy::Operator::kIn:
-    case policy::Operator::kNotIn:
-      return path == value;
     case policy::Operator::kPrefix:
     case policy::Operator::kNotPrefix:
-      return path.starts_with(value);
+      return text.starts_with(value);
     case policy::Operator::kPostfix:
     case policy::Operator::kNotPostfix:
-      return path.ends_with(value);
+      return text.ends_with(value);
+    default:
+      return text == value;
   }
-  __builtin_unreachable();
 }
 
-/// A path that cannot be read is in no set: what asks for a member fails, what asks for a stranger
-/// holds.
-FilterVerdict Judge(const policy::Filter& filter, const Variables& variables,
-                    const Operation& operation) {
-  const Path& path = SubjectOf(filter, operation);
+/// What cannot be read is in no set: what asks for a member fails, what asks for a stranger holds.
+FilterVerdict Judge(const policy::Filter& filter, const policy::Hook& hook,
+                    const Variables& variables, const Operation& operation) {
+  const Subject subject = SubjectOf(filter, hook, operation);
+  const bool of_numbers = policy::IsNumber(policy::TraitsOf(subject.type).values);
+  const auto* number = of_numbers ? std::get_if<uint64_t>(&subject.value) : nullptr;
+  const auto* text = of_numbers ? nullptr : std::get_if<std::string>(&subject.value);
   bool in_set = false;
-  if (path) {
-    for (const std::string& value : ValuesOf(filter, variables)) {
-      in_set = in_set || Compares(filter.op, *path, value);
-    }
+  for (const std::string& value : ValuesOf(filter, variables)) {
+    if (number != nullptr) in_set |= NumberCompares(subject.type, filter.op, *number, value);
+    if (text != nullptr) in_set |= TextCompares(filter.op, *text, value);
   }
-  return {.filter = &filter, .readable = path.has_value(), .holds = in_set != IsNegated(filter.op)};
+  return {.filter = &filter,
+          .readable = number != nullptr || text != nullptr,
+          .holds = in_set != IsNegated(filter.op)};
 }
 
-SelectorVerdict Judge(const policy::Selector& selector, uint16_t index, const Variables& variables,
-                      const Operation& operation) {
+SelectorVerdict Judge(const policy::Selector& selector, uint16_t index, const policy::Hook& hook,
+                      const Variables& variables, const Operation& operation) {
   SelectorVerdict verdict{.index = index, .matches = true, .filters = {}};
   for (const policy::Filter& filter : selector.filters) {
-    verdict.filters.push_back(Judge(filter, variables, operation));
+    verdict.filters.push_back(Judge(filter, hook, variables, operation));
     verdict.matches = verdict.filters.back().holds;
     if (!verdict.matches) break;
   }
@@ -104,7 +129,7 @@ HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, const Variables&
   }
   for (const policy::Selector& selector : hook.selectors) {
     const auto index = static_cast<uint16_t>(verdict.selectors.size());
-    verdict.selectors.push_back(Judge(selector, index, variables, operation));
+    verdict.selectors.push_back(Judge(selector, index, hook, variables, operation));
     if (!verdict.selectors.back().matches) continue;
     verdict.decided_by = index;
     Ask(selector, verdict);
@@ -118,8 +143,7 @@ PolicyVerdict Judge(Candidate candidate, const Operation& operation) {
   if (candidate.spec != nullptr) {
     uint8_t hook_index = 0;
     for (const policy::Hook& hook : candidate.spec->hooks) {
-      const policy::HookRow* row = policy::FindHook(hook.kind, hook.call);
-      if (row != nullptr && row->hook == operation.hook) {
+      if (policy::SiteOf(hook.kind, hook.call) == operation.site) {
         verdict.hooks.push_back(Judge(hook, hook_index, candidate.variables, operation));
       }
       ++hook_index;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "bind/test_documents.h"
+#include "policy/catalog.h"
 
 namespace gatehouse::eval {
 namespace {
@@ -31,10 +32,26 @@ class EvaluatorTest : public testing::Test {
     spec.hooks.push_back(ExecHook(std::move(selectors)));
     Add(PolicyDocument(std::move(name), Pods({}), std::move(spec)));
   }
-  [[nodiscard]] Verdict Ask(const std::optional<std::string>& object,
+  [[nodiscard]] Verdict Ask(const std::optional<std::string>& program,
                             const std::optional<std::string>& binary = "/bin/sh") const {
-    return Evaluate(policies_, &workload_,
-                    {.hook = GH_HOOK_BPRM_CREDS_FOR_EXEC, .object = object, .binary = binary});
+    Operation operation{.site = policy::kCredsForExec, .arguments = {}, .binary = binary};
+    if (program) operation.arguments[0] = *program;
+    return Evaluate(policies_, &workload_, operation);
+  }
+  /// A policy that denies if `filter` holds on argument 2 of an LSM hook, which is of `type`.
+  void AddNumberPolicy(policy::ArgumentType type, policy::Filter filter) {
+    policy::Hook hook = ExecHook({Selector({std::move(filter)}, {Deny()})}, "capable");
+    hook.kind = policy::HookKind::kLsm;
+    hook.arguments[0] = {2, type, "", {}};
+    policy::Spec spec;
+    spec.hooks.push_back(std::move(hook));
+    Add(PolicyDocument("p", Pods({}), std::move(spec)));
+  }
+  /// Whether that policy denies if argument 2 is `value`.
+  [[nodiscard]] bool Denies(const Value& value) const {
+    const Operation operation{
+        .site = {policy::Site::Kind::kLsm, "capable"}, .arguments = {{2, value}}, .binary = {}};
+    return Evaluate(policies_, &workload_, operation).error != 0;
   }
   [[nodiscard]] const PolicyVerdict& About(const Verdict& verdict, const std::string& name) const {
     for (const PolicyVerdict& policy : verdict.policies) {
@@ -154,10 +171,94 @@ TEST_F(EvaluatorTest, OnlyTheHooksOfTheOperationJudge) {
   const Verdict verdict = Ask("/bin/ls");
   EXPECT_EQ(verdict.error, -EPERM);
   EXPECT_EQ(verdict.posts.at(0).hook_index, 1);
-  EXPECT_EQ(
-      Evaluate(policies_, &workload_, {.hook = GH_HOOK_BPRM_CHECK, .object = {}, .binary = {}})
-          .error,
-      -EACCES);
+  EXPECT_EQ(Evaluate(policies_, &workload_, {policy::kBprmCheck, {}, {}}).error, -EACCES);
+  EXPECT_EQ(Evaluate(policies_, &workload_, {{policy::Site::Kind::kLsm, "capable"}, {}, {}}).error,
+            0);
+}
+
+TEST_F(EvaluatorTest, EachOperatorOnNumbers) {
+  constexpr auto kMinusOne = static_cast<uint64_t>(-1);
+  const struct {
+    Operator op;
+    std::vector<std::string> values;
+    bool minus_one, five, unreadable;  // whether they match
+  } cases[] = {
+      {Operator::kEqual, {"5", "6"}, false, true, false},
+      {Operator::kEqual, {"-0x1"}, true, false, false},
+      {Operator::kNotEqual, {"5"}, true, false, true},
+      {Operator::kIn, {"-1", "0x5"}, true, true, false},
+      {Operator::kNotIn, {"-1", "5"}, false, false, true},
+      {Operator::kGreater, {"-1"}, false, true, false},
+      {Operator::kLess, {"5"}, true, false, false},
+      {Operator::kMask, {"0x2", "4"}, true, true, false},
+      {Operator::kMask, {"2"}, true, false, false},
+      {Operator::kMask, {"0"}, false, false, false},
+      {Operator::kInRange, {"-1:4"}, true, false, false},
+      {Operator::kInRange, {"7:9", "5"}, false, true, false},
+      {Operator::kNotInRange, {"0:10"}, true, false, true},
+      {Operator::kInMap, {"-2:-1", "0:5"}, true, true, false},
+      {Operator::kNotInMap, {"5"}, true, false, true},
+  };
+  for (const auto& each : cases) {
+    policies_.clear();
+    AddNumberPolicy(policy::ArgumentType::kInt32, ObjectFilter(each.op, each.values));
+    SCOPED_TRACE(each.values[0]);
+    EXPECT_EQ(Denies(kMinusOne), each.minus_one);
+    EXPECT_EQ(Denies(uint64_t{5}), each.five);
+    EXPECT_EQ(Denies(std::monostate{}), each.unreadable);
+    EXPECT_EQ(Denies("5"), each.unreadable) << "a text is no number";
+  }
+}
+
+TEST_F(EvaluatorTest, NumbersHaveASignOrNot) {
+  AddNumberPolicy(policy::ArgumentType::kUint64, ObjectFilter(Operator::kGreater, {"5"}));
+  EXPECT_TRUE(Denies(UINT64_MAX));
+  policies_.clear();
+  AddNumberPolicy(policy::ArgumentType::kInt64, ObjectFilter(Operator::kGreater, {"5"}));
+  EXPECT_FALSE(Denies(UINT64_MAX));
+}
+
+TEST_F(EvaluatorTest, CapabilitiesHaveNames) {
+  AddNumberPolicy(policy::ArgumentType::kCapability,
+                  ObjectFilter(Operator::kIn, {"CAP_SYS_ADMIN", "12"}));
+  EXPECT_TRUE(Denies(uint64_t{21}));
+  EXPECT_TRUE(Denies(uint64_t{12}));
+  EXPECT_FALSE(Denies(uint64_t{0}));
+}
+
+TEST_F(EvaluatorTest, AStringIsATextOfAFunction) {
+  policy::Hook hook = ExecHook({Selector({ObjectFilter(Operator::kPrefix, {"tmp"})}, {Deny()})},
+                               "security_sb_mount");
+  hook.arguments[0] = {2, policy::ArgumentType::kString, "", {}};
+  policy::Spec spec;
+  spec.hooks.push_back(std::move(hook));
+  Add(PolicyDocument("p", Pods({}), std::move(spec)));
+  const auto denies = [&](policy::Site::Kind kind, uint32_t index, const char* text) {
+    const Operation operation{{kind, "security_sb_mount"}, {{index, text}}, {}};
+    return Evaluate(policies_, &workload_, operation).error != 0;
+  };
+  EXPECT_TRUE(denies(policy::Site::Kind::kFunction, 2, "tmpfs"));
+  EXPECT_FALSE(denies(policy::Site::Kind::kFunction, 2, "overlay"));
+  EXPECT_FALSE(denies(policy::Site::Kind::kFunction, 0, "tmpfs")) << "another argument";
+  EXPECT_FALSE(denies(policy::Site::Kind::kLsm, 2, "tmpfs")) << "another place";
+}
+
+TEST_F(EvaluatorTest, ABindingWhoseNumbersDoNotFitIsRefused) {
+  policy::Document document = AllowTemplate("t");
+  policy::Hook& hook = std::get<policy::Template>(document.object).spec.hooks[0];
+  hook.call = "security_capable";
+  hook.arguments[0] = {2, policy::ArgumentType::kUint8, "", {}};
+  Add(std::move(document));
+  for (const char* value : {"256", "ten", "-1", "1:2", "", "01", "0x100", "99999999999999999999"}) {
+    policies_.resize(1);
+    Add(BindingDocument("b", "t", Pods({}), {"1", value}));
+    EXPECT_EQ(StandingOf("b"), Standing::kBadValues) << value;
+  }
+  for (const char* value : {"255", "0", "0xff", "-0"}) {
+    policies_.resize(1);
+    Add(BindingDocument("b", "t", Pods({}), {"1", value}));
+    EXPECT_EQ(StandingOf("b"), Standing::kApplies) << value;
+  }
 }
 
 TEST_F(EvaluatorTest, SaysWhyAPolicyDoesNotApply) {
@@ -241,7 +342,7 @@ TEST_F(EvaluatorTest, TheHostHasWhatSelectsIt) {
   Add(PolicyDocument("namespaced", Everything(), AllowList({}), "shop"));
   std::vector<std::string> on_host;
   for (const PolicyVerdict& policy :
-       Evaluate(policies_, nullptr, {.object = "/bin/ls", .binary = {}}).policies) {
+       Evaluate(policies_, nullptr, {policy::kCredsForExec, {}, {}}).policies) {
     if (policy.standing == Standing::kApplies) on_host.push_back(policy.key.name);
   }
   EXPECT_THAT(on_host, ElementsAre("all", "host"));

@@ -5,6 +5,8 @@
 #include <optional>
 #include <utility>
 
+#include "eval/numbers.h"
+#include "policy/catalog.h"
 #include "policy/format.h"
 
 namespace gatehouse::eval {
@@ -132,6 +134,20 @@ const Policy* FindTemplate(std::span<const Policy> policies, const std::string& 
   return nullptr;
 }
 
+/// Whether an argument that is a number can be compared with all of the values.
+Answer FitsFilter(const policy::Hook& hook, const policy::Filter& filter,
+                  const policy::Values& values) {
+  if (filter.subject == policy::Subject::kBinary) return Yes("it is about a path");
+  const policy::ArgumentType type = hook.arguments.at(filter.argument).type;
+  if (!policy::IsNumber(policy::TraitsOf(type).values)) return Yes("it is about a text");
+  for (const std::string& value : values.literals) {
+    if (IsComparable(type, filter.op, value)) continue;
+    return No(Quoted(value) + " is no value for " + std::string(policy::NameOf(filter.op)) +
+              " on an argument of type " + std::string(policy::NameOf(type)));
+  }
+  return Yes("its values are numbers");
+}
+
 Answer FitsTemplate(const policy::Binding& binding, const policy::Template& tmpl) {
   std::set<std::string> declared;
   for (const policy::Variable& variable : tmpl.variables) declared.insert(variable.name);
@@ -140,6 +156,15 @@ Answer FitsTemplate(const policy::Binding& binding, const policy::Template& tmpl
   }
   for (const auto& [name, values] : binding.values) {
     if (!declared.contains(name)) return No(Quoted(name) + " is no variable of its template");
+  }
+  for (const policy::Hook& hook : tmpl.spec.hooks) {
+    for (const policy::Selector& selector : hook.selectors) {
+      for (const policy::Filter& filter : selector.filters) {
+        if (!filter.values.variable) continue;
+        const policy::Values& values = binding.values.at(*filter.values.variable);
+        if (Answer fits = FitsFilter(hook, filter, values); !fits.yes) return fits;
+      }
+    }
   }
   return Yes("its values fit the template");
 }

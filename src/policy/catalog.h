@@ -65,8 +65,8 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 
 [[nodiscard]] std::span<const NameRow<ArgumentType>> ArgumentTypes();
 [[nodiscard]] ArgumentTypeTraits TraitsOf(ArgumentType type);
-/// What the values of matchBinaries are compared with.
-inline constexpr ArgumentType kBinaryType = ArgumentType::kPath;
+/// What the values of matchBinaries are compared with: the path of a program.
+inline constexpr ArgumentType kBinaryType = ArgumentType::kLinuxBinprm;
 
 /// The kernel's numbers of capabilities.
 [[nodiscard]] std::span<const NameRow<int32_t>> Capabilities();

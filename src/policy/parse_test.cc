@@ -2,11 +2,14 @@
 // What a good text becomes. What is refused, and with which words, is in tests/corpus/policies/bad.
 #include "policy/parse.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <csignal>
 
+#include "policy/catalog.h"
 #include "policy/format.h"
 
 namespace gatehouse::policy {
@@ -199,7 +202,7 @@ TEST(Parse, ReadsATemplate) {
   EXPECT_EQ(result.variables[0].type, ArgumentType::kLinuxBinprm);
   EXPECT_THAT(result.variables[0].position, At(7, 15));
   EXPECT_EQ(result.variables[1].name, "who");
-  EXPECT_EQ(result.variables[1].type, std::nullopt);
+  EXPECT_EQ(result.variables[1].type, ArgumentType::kLinuxBinprm) << "of its use";
   ASSERT_EQ(result.spec.hooks.size(), 1U);
   EXPECT_EQ(result.spec.hooks[0].kind, HookKind::kLsm);
   const Selector& selector = result.spec.hooks[0].selectors.at(0);
@@ -243,6 +246,52 @@ TEST(Parse, TakesEveryOperatorOnBothSubjects) {
     const auto& policy = std::get<TracingPolicy>(documents[0].object);
     EXPECT_EQ(policy.spec.hooks[0].selectors[0].filters.size(), 2U);
   }
+}
+
+/// A policy on LSM hook `hook` with one argument and one filter on it.
+std::string FilterPolicy(std::string_view hook, std::string_view type, std::string_view op,
+                         std::string_view value) {
+  return fmt::format(
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {{name: p}}\nspec:\n"
+      "  lsmhooks:\n  - hook: {}\n    args: [{{index: 0, type: {}}}]\n    selectors:\n"
+      "    - matchArgs: [{{index: 0, operator: {}, values: [\"{}\"]}}]\n",
+      hook, type, op, value);
+}
+
+TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
+  size_t taken = 0;
+  for (const NameRow<ArgumentType>& type : ArgumentTypes()) {
+    if (!type.value || *type.value == ArgumentType::kLinuxBinprm) continue;
+    const ArgumentTypeTraits traits = TraitsOf(*type.value);
+    for (const NameRow<Operator>& op : Operators()) {
+      if (!op.value) continue;
+      const std::string text =
+          FilterPolicy("file_open", type.name, op.name, IsNumber(traits.values) ? "1" : "/a");
+      const bool applies = std::ranges::find(traits.operators, *op.value) != traits.operators.end();
+      EXPECT_EQ(Messages(text).empty(), applies) << type.name << " " << op.name;
+      if (!applies) continue;
+      const std::vector<Document> documents = ParseGood(text);
+      const Hook& hook = std::get<TracingPolicy>(documents.at(0).object).spec.hooks.at(0);
+      EXPECT_EQ(hook.arguments.at(0).type, *type.value);
+      EXPECT_EQ(hook.selectors.at(0).filters.at(0).op, *op.value);
+      ++taken;
+    }
+  }
+  EXPECT_EQ(taken, 3U * 8 + 12U * 11);
+}
+
+TEST(Parse, TakesABprmOfHooksOfBprms) {
+  EXPECT_THAT(Messages(FilterPolicy("bprm_committing_creds", "linux_binprm", "In", "/a")),
+              IsEmpty());
+  EXPECT_THAT(Messages(FilterPolicy("bprm_check_security", "linux_binprm", "In", "/a")), IsEmpty());
+  EXPECT_EQ(Messages(FilterPolicy("bprm_check_security", "file", "In", "/a")).size(), 1U);
+  EXPECT_EQ(Messages(FilterPolicy("file_open", "linux_binprm", "In", "/a")).size(), 1U);
+}
+
+TEST(Parse, BoundsNamesInTheKernel) {
+  const std::string longest(127, 'x');
+  EXPECT_THAT(Messages(FilterPolicy(longest, "int", "In", "1")), IsEmpty());
+  EXPECT_EQ(Messages(FilterPolicy(longest + "x", "int", "In", "1")).size(), 1U);
 }
 
 std::string PolicyNamed(const std::string& name) {

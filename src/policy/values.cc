@@ -22,8 +22,10 @@ bool IsResolved(std::string_view path) {
 }
 
 /// The kernel gives the path of the file itself: absolute, links and dots resolved.
-Result<void> CheckPath(std::string_view path, gh_match match) {
+Result<void> CheckPath(std::string_view path, const ValueUse& use) {
+  const gh_match match = TraitsOf(use.op, ValueKind::kPath).match;
   if (match == GH_MATCH_POSTFIX) return {};
+  if (path == "/" && use.type != ArgumentType::kLinuxBinprm) return {};  // no program, but a file
   if (!path.starts_with('/')) {
     return Fail(ErrorCode::kInvalid, {},
                 fmt::format("{} is not an absolute path, so it never matches", Quote(path)),
@@ -41,10 +43,9 @@ Result<void> CheckPath(std::string_view path, gh_match match) {
 }  // namespace
 
 Result<void> CheckValue(std::string_view value, const ValueUse& use) {
-  const ValueKind kind = TraitsOf(use.type).values;
-  switch (kind) {
+  switch (TraitsOf(use.type).values) {
     case ValueKind::kPath:
-      return CheckPath(value, TraitsOf(use.op, kind).match);
+      return CheckPath(value, use);
     case ValueKind::kString:
       return {};
     case ValueKind::kNumber:

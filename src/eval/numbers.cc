@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/numbers.h"
+
+#include <optional>
+
+#include "policy/catalog.h"
+
+namespace gatehouse::eval {
+namespace {
+
+__extension__ using Number = __int128;  // holds the numbers of all types, and more
+
+constexpr int kBitsOfByte = 8;
+
+struct Range {
+  Number first = 0;
+  Number last = 0;
+};
+
+Range LimitsOf(policy::ArgumentType type) {
+  const policy::ArgumentTypeTraits traits = policy::TraitsOf(type);
+  const Number count = Number{1} << (traits.bytes * kBitsOfByte);
+  return traits.is_signed ? Range{-count / 2, count / 2 - 1} : Range{0, count - 1};
+}
+
+std::optional<int> ReadDigit(char c) {
+  constexpr int kTen = 10;
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + kTen;
+  if (c >= 'A' && c <= 'F') return c - 'A' + kTen;
+  return std::nullopt;
+}
+
+/// The digits of a number that fits into 64 bits.
+std::optional<Number> ReadDigits(const std::string& digits, int base) {
+  if (digits.empty()) return std::nullopt;
+  Number number = 0;
+  for (const char c : digits) {
+    const std::optional<int> digit = ReadDigit(c);
+    if (!digit || *digit >= base) return std::nullopt;
+    number = number * base + *digit;
+    if (number > UINT64_MAX) return std::nullopt;
+  }
+  return number;
+}
+
+std::optional<Number> ReadNumber(policy::ArgumentType type, std::string text) {
+  constexpr int kDecimal = 10;
+  constexpr int kHexadecimal = 16;
+  if (type == policy::ArgumentType::kCapability) {
+    for (const auto& capability : policy::Capabilities()) {
+      if (capability.name == text) return *capability.value;
+    }
+  }
+  const bool negative = text.starts_with('-');
+  if (negative) text.erase(0, 1);
+  std::optional<Number> number;
+  if (text.starts_with("0x")) {
+    number = ReadDigits(text.substr(2), kHexadecimal);
+  } else if (text == "0" || !text.starts_with('0')) {
+    number = ReadDigits(text, kDecimal);
+  }
+  if (!number) return std::nullopt;
+  if (negative) number = -*number;
+  const Range limits = LimitsOf(type);
+  return *number < limits.first || *number > limits.last ? std::nullopt : number;
+}
+
+/// A number is a range of one.
+std::optional<Range> ReadRange(policy::ArgumentType type, policy::Operator op,
+                               const std::string& text) {
+  const bool may_be_range = op == policy::Operator::kInRange ||
+                            op == policy::Operator::kNotInRange || op == policy::Operator::kInMap ||
+                            op == policy::Operator::kNotInMap;
+  const size_t colon = may_be_range ? text.find(':') : std::string::npos;
+  const std::optional<Number> first = ReadNumber(type, text.substr(0, colon));
+  const std::optional<Number> last =
+      colon == std::string::npos ? first : ReadNumber(type, text.substr(colon + 1));
+  if (!first || !last || *first > *last) return std::nullopt;
+  return Range{*first, *last};
+}
+
+}  // namespace
+
+bool IsComparable(policy::ArgumentType type, policy::Operator op, const std::string& text) {
+  return ReadRange(type, op, text).has_value();
+}
+
+bool NumberCompares(policy::ArgumentType type, policy::Operator op, uint64_t value,
+                    const std::string& text) {
+  const std::optional<Range> range = ReadRange(type, op, text);
+  if (!range) return false;
+  const bool is_signed = policy::TraitsOf(type).is_signed;
+  const Number number = is_signed ? Number{static_cast<int64_t>(value)} : Number{value};
+  switch (op) {
+    case policy::Operator::kGreater:
+      return number > range->first;
+    case policy::Operator::kLess:
+      return number < range->first;
+    case policy::Operator::kMask:
+      return (number & range->first) != 0;
+    default:
+      return range->first <= number && number <= range->last;
+  }
+}
+
+}  // namespace gatehouse::eval
