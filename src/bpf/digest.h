@@ -174,14 +174,14 @@ __noinline int intern_lengths(__u32 index, __u32 slot, __u32 direction, __u32 le
 }
 
 /* Finds out which interned strings values[slot] is, begins with, ends in. */
-__noinline int intern_value(__u32 index, __u32 slot, __u32 lengths_address) {
+static __always_inline void intern_value(__u32 index, __u32 slot, __u32 lengths_address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value* value = value_of(index, slot);
-  if (!scratch || !value) return 0;
+  if (!scratch || !value) return;
   value->id = 0;
   value->n_heads = 0;
   value->n_tails = 0;
-  if (value->unreadable) return 0;
+  if (value->unreadable) return;
 
   struct gh_lengths* lengths = record_at(struct gh_lengths, lengths_address);
   if (lengths && lengths->n_tails) {
@@ -191,7 +191,6 @@ __noinline int intern_value(__u32 index, __u32 slot, __u32 lengths_address) {
   sip_start(scratch);
   if (lengths) intern_lengths(index, slot, FORWARD, lengths->heads, lengths->n_heads);
   value->id = intern_at(index, slot, FORWARD, value->len); /* goes on where the heads ended */
-  return 0;
 }
 
 #endif /* GATEHOUSE_BPF_DIGEST_H_ */

@@ -213,7 +213,9 @@ static __always_inline void scratch_release(__u32 index) {
 
 static __always_inline struct value* value_of(__u32 index, __u32 slot) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  return scratch ? &scratch->values[slot & (GH_TEXTS_MAX - 1)] : 0;
+  if (!scratch) return 0;
+  opaque(slot); /* no arithmetic on what may be 0 */
+  return &scratch->values[slot & (GH_TEXTS_MAX - 1)];
 }
 
 #endif /* GATEHOUSE_BPF_STATE_H_ */

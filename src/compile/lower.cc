@@ -132,7 +132,7 @@ class Lowering {
                          uint32_t hook_index, Rule& rule) {
     Filter& lowered = rule.filters.emplace_back();
     lowered.subject = GH_SUBJECT_BINARY;
-    policy::ArgumentType type = policy::ArgumentType::kFile;  // of a binary's path
+    policy::ArgumentType type = policy::kBinaryType;
     if (filter.subject == policy::Subject::kArgument) {
       if (filter.argument >= hook.arguments.size()) {
         return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument without declaration",

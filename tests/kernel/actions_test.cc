@@ -231,9 +231,13 @@ TEST_F(PolicyEvents, EveryFieldOfTheRecord) {
   EXPECT_EQ(record.error, -EPERM);
   EXPECT_EQ(record.signal, SIGCONT);
   EXPECT_EQ(record.flags, gatehouse().DenialFlags());
-  EXPECT_EQ(record.unreadable, GH_READABLE);
-  EXPECT_EQ(record.file_mode, file.st_mode);
-  EXPECT_EQ(record.object, program);
+  ASSERT_EQ(record.n_values, 1U);
+  const event::ValueRecord& value = record.values[0];
+  EXPECT_EQ(value.subject, GH_SUBJECT_ARGUMENT_0);
+  EXPECT_EQ(value.read, GH_READ_BINPRM);
+  EXPECT_EQ(value.unreadable, GH_READABLE);
+  EXPECT_EQ(value.file_mode, file.st_mode);
+  EXPECT_EQ(value.text, program);
 }
 
 TEST_F(PolicyEvents, EveryFieldOfTheEvent) {

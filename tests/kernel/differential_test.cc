@@ -11,6 +11,7 @@
 
 #include "eval/evaluator.h"
 #include "fixture.h"
+#include "policy/catalog.h"
 #include "policy/parse.h"
 #include "settings.h"
 

@@ -68,8 +68,10 @@ TEST(Preemption, NothingOfOneWorkloadShowsInTheOther) {
     const auto* policy = event.AsPolicy();
     if (policy == nullptr) continue;
     ASSERT_EQ(event.policy, is_left ? "left" : "right");
-    ASSERT_EQ(policy->object, is_left ? right : left);
-    ASSERT_EQ(policy->unreadable, GH_READABLE);
+    const event::ValueRecord* object = policy->Find(GH_SUBJECT_ARGUMENT_0);
+    ASSERT_NE(object, nullptr);
+    ASSERT_EQ(object->text, is_left ? right : left);
+    ASSERT_EQ(object->unreadable, GH_READABLE);
     ASSERT_EQ(policy->error, is_left ? -EACCES : -EBUSY);
     ++told[event.policy];
   }
