@@ -58,16 +58,21 @@ class DaemonTest : public ::testing::Test {
 /// A policy event of the host, as the kernel writes it.
 std::vector<std::byte> PolicyEvent(bind::InstanceId instance) {
   const std::string object = "/usr/bin/curl";
+  gh_event_value value{};
+  value.read = GH_READ_BINPRM;
+  value.bytes = static_cast<uint16_t>(object.size());
   gh_event_policy event{};
-  event.header = {static_cast<uint32_t>(sizeof(event) + object.size()), GH_EVENT_POLICY, 1};
+  event.header = {static_cast<uint32_t>(sizeof(event) + sizeof(value) + object.size()),
+                  GH_EVENT_POLICY, 1};
   event.process.pid = 1;
   event.policy = instance;
   event.hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;
   event.actions = GH_ACTION_POST;
-  event.object_len = static_cast<uint32_t>(object.size());
+  event.n_values = 1;
   std::vector<std::byte> bytes(event.header.size);
   std::memcpy(bytes.data(), &event, sizeof(event));
-  std::memcpy(bytes.data() + sizeof(event), object.data(), object.size());
+  std::memcpy(bytes.data() + sizeof(event), &value, sizeof(value));
+  std::memcpy(bytes.data() + sizeof(event) + sizeof(value), object.data(), object.size());
   return bytes;
 }
 

@@ -397,7 +397,7 @@ Verdict Execute(Node& node, bind::WorkloadId workload, const Operation& operatio
   for (const bind::InstanceId id : node.image().Group(workload)) {
     const compile::Program& program = node.image().ProgramOf(id);
     for (const compile::HookProgram& hook : program.hooks) {
-      if (hook.site != operation.site) continue;
+      if (*hook.site != operation.site) continue;
       const auto rule = std::ranges::find_if(hook.rules, [&](const auto& r) {
         return std::all_of(r.filters.begin(), r.filters.end(), holds);
       });
