@@ -31,10 +31,6 @@ void NotifySystemd(const char* state) {
 
 std::optional<exporting::FileOptions> EventLog(const Options& options) {
   if (options.event_log.empty()) return std::nullopt;
-  if (options.event_log == "-") {
-    // Standard output is never rotated: it is not ours to rename.
-    return exporting::FileOptions{.path = "/proc/self/fd/1", .rotate_bytes = 0};
-  }
   return exporting::FileOptions{.path = options.event_log,
                                 .rotate_bytes = options.event_log_max_bytes,
                                 .backups = options.event_log_backups};

@@ -26,7 +26,9 @@ int64_t NowMs() {
 
 }  // namespace
 
-RotatingFile::RotatingFile(FileOptions options) : options_(std::move(options)) {}
+RotatingFile::RotatingFile(FileOptions options) : options_(std::move(options)) {
+  if (is_standard_output()) options_.rotate_bytes = 0;
+}
 
 RotatingFile::RotatingFile(RotatingFile&& other) noexcept
     : options_(std::move(other.options_)),
@@ -71,7 +73,8 @@ Result<void> RotatingFile::Write(std::string_view lines) {
       const int error = errno;
       // Half a line would spoil the next one. If it cannot be cut off, a new file is begun after
       // it.
-      if (rest.size() < lines.size() && ::ftruncate(fd_, static_cast<off_t>(size_bytes_)) != 0) {
+      if (rest.size() < lines.size() && !is_standard_output() &&
+          ::ftruncate(fd_, static_cast<off_t>(size_bytes_)) != 0) {
         size_bytes_ = options_.rotate_bytes;
       }
       return FailErrno(options_.path, "cannot write events", error,
@@ -86,8 +89,11 @@ Result<void> RotatingFile::Write(std::string_view lines) {
 void RotatingFile::Reopen() { CloseNow(); }
 
 Result<void> RotatingFile::OpenNow() {
-  const int fd = ::open(options_.path.c_str(),
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, options_.mode);
+  const int fd =
+      is_standard_output()
+          ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+          : ::open(options_.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                   options_.mode);
   if (fd < 0) {
     return FailErrno(options_.path, "cannot open it for events", errno,
                      "check the directory and its rights");
@@ -123,6 +129,7 @@ Result<void> RotatingFile::Rotate() {
 }
 
 bool RotatingFile::ReplacedByOthers() {
+  if (is_standard_output()) return false;
   const int64_t now_ms = NowMs();
   if (now_ms - checked_ms_ < kCheckIntervalMs) return false;
   checked_ms_ = now_ms;

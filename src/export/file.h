@@ -12,8 +12,11 @@
 
 namespace gatehouse::exporting {
 
+/// FileOptions::path of standard output.
+inline constexpr const char* kStandardOutput = "-";
+
 struct FileOptions {
-  std::string path;
+  std::string path;                   ///< kStandardOutput: not ours to rename, cut or look for
   uint64_t rotate_bytes = 10u << 20;  ///< a file is renamed before it grows over this; 0: never
   unsigned backups = 5;               ///< path.1 (newest) to path.N; 0: the old file is deleted
   mode_t mode = 0600;                 ///< of new files
@@ -42,6 +45,7 @@ class RotatingFile {
 
  private:
   explicit RotatingFile(FileOptions options);
+  [[nodiscard]] bool is_standard_output() const { return options_.path == kStandardOutput; }
   [[nodiscard]] Result<void> OpenNow();
   [[nodiscard]] Result<void> Rotate();
   [[nodiscard]] bool ReplacedByOthers();

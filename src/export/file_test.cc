@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -147,6 +149,27 @@ TEST_F(FileTest, FailedWriteLeavesWholeLinesAndRecovers) {
   EXPECT_THAT(failed.error().Message(), HasSubstr("File too large"));
   ASSERT_TRUE(file.Write("3333\n"));
   EXPECT_EQ(Read(path_), "1111\n3333\n");
+}
+
+TEST_F(FileTest, StandardOutputIsNeitherRotatedNorCutNorLookedFor) {
+  const int before = ::dup(STDOUT_FILENO);
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+  ASSERT_EQ(::dup2(pipe[1], STDOUT_FILENO), STDOUT_FILENO);
+  auto file = RotatingFile::Open({.path = kStandardOutput, .rotate_bytes = 1});
+  const bool written = file && file->Write("a\n");
+  ::usleep(1'100'000);  // a file would be looked for once a second
+  const bool again = written && file->Write("b\n");
+  if (again) file->Reopen();
+  const bool reopened = again && file->Write("c\n");
+  ::dup2(before, STDOUT_FILENO);
+  for (const int fd : {before, pipe[1]}) ::close(fd);
+  ASSERT_TRUE(reopened) << (file ? "" : file.error().Message());
+  std::array<char, 16> buffer{};
+  EXPECT_EQ(::read(pipe[0], buffer.data(), buffer.size()), 6);
+  EXPECT_STREQ(buffer.data(), "a\nb\nc\n");
+  ::close(pipe[0]);
+  EXPECT_FALSE(fs::exists("-"));
 }
 
 event::EventPtr Named(const std::string& name) {
