@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -58,13 +59,33 @@ Result<RotatingFile> RotatingFile::Open(FileOptions options) {
   return file;
 }
 
-Result<void> RotatingFile::Write(std::string_view lines) {
-  if (fd_ >= 0 && ReplacedByOthers()) CloseNow();
-  if (fd_ < 0) GH_TRY(OpenNow());
-  const bool full = options_.rotate_bytes > 0 && size_bytes_ > 0 &&
-                    size_bytes_ + lines.size() > options_.rotate_bytes;
-  if (full) GH_TRY(Rotate());
+Result<void> RotatingFile::Write(std::string_view lines, uint64_t* written_bytes) {
+  while (!lines.empty()) {
+    if (fd_ >= 0 && ReplacedByOthers()) CloseNow();
+    if (fd_ < 0) GH_TRY(OpenNow());
+    const size_t room = Room(lines);
+    if (room == 0) {
+      GH_TRY(Rotate());
+      continue;
+    }
+    GH_TRY(Append(lines.substr(0, room)));
+    if (written_bytes != nullptr) *written_bytes += room;
+    lines.remove_prefix(room);
+  }
+  return {};
+}
 
+size_t RotatingFile::Room(std::string_view lines) const {
+  const uint64_t limit = options_.rotate_bytes;
+  if (limit == 0 || size_bytes_ + lines.size() <= limit) return lines.size();
+  const uint64_t left = limit > size_bytes_ ? limit - size_bytes_ : 0;
+  const size_t end = lines.substr(0, left).rfind('\n');
+  if (end != std::string_view::npos) return end + 1;
+  if (size_bytes_ > 0) return 0;
+  return std::min(lines.find('\n'), lines.size() - 1) + 1;
+}
+
+Result<void> RotatingFile::Append(std::string_view lines) {
   std::string_view rest = lines;
   while (!rest.empty()) {
     const ssize_t written = ::write(fd_, rest.data(), rest.size());

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <filesystem>
@@ -98,7 +99,21 @@ TEST_F(FileTest, ZeroNeverRotates) {
   EXPECT_FALSE(fs::exists(Backup(1)));
 }
 
-TEST_F(FileTest, OneBigWriteIsNotCut) {
+TEST_F(FileTest, ManyLinesOfOneWriteGoToAsManyFilesAsTheLimitAsksFor) {
+  RotatingFile file = Open(10, 9);
+  uint64_t bytes = 0;
+  ASSERT_TRUE(file.Write("111\n", &bytes));
+  ASSERT_TRUE(file.Write("222\n333\n444444444444\n5\n666666666\n", &bytes));
+  EXPECT_EQ(bytes, 37u);
+  EXPECT_EQ(Read(Backup(4)), "111\n222\n");
+  EXPECT_EQ(Read(Backup(3)), "333\n");
+  EXPECT_EQ(Read(Backup(2)), "444444444444\n");  // longer than the limit, so alone
+  EXPECT_EQ(Read(Backup(1)), "5\n");
+  EXPECT_FALSE(fs::exists(Backup(5)));
+  EXPECT_EQ(Read(path_), "666666666\n");
+}
+
+TEST_F(FileTest, OneLineIsNotCut) {
   RotatingFile file = Open(10, 1);
   const std::string big = std::string(50, 'x') + "\n";
   ASSERT_TRUE(file.Write(big));
@@ -189,6 +204,25 @@ TEST_F(FileTest, ExporterWritesWhatWasPublishedBeforeItEnds) {
   std::string expected;
   for (int i = 0; i < 1'000; ++i) AppendJsonLine(*Named("n" + std::to_string(i)), &expected);
   EXPECT_EQ(Read(path_), expected);
+}
+
+TEST_F(FileTest, ExporterKeepsToTheLimitWhateverItsBatches) {
+  constexpr uint64_t kLimit = 1'000;
+  constexpr unsigned kBackups = 100;
+  Dispatcher dispatcher;
+  {
+    auto exporter = FileExporter::Start(
+        dispatcher, {.path = path_, .rotate_bytes = kLimit, .backups = kBackups}, {}, 10'000);
+    ASSERT_TRUE(exporter);
+    for (int i = 0; i < 500; ++i) dispatcher.Publish(Named("n" + std::to_string(i)));
+  }
+  size_t lines = 0;
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    EXPECT_LE(entry.file_size(), kLimit) << entry.path();
+    const std::string text = Read(entry.path());
+    lines += static_cast<size_t>(std::ranges::count(text, '\n'));
+  }
+  EXPECT_EQ(lines, 500u);
 }
 
 TEST_F(FileTest, ExporterCountsWhatItCannotWrite) {
