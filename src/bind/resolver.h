@@ -206,8 +206,11 @@ class Resolver::Transaction {
   /// Works out what the changes amount to; no change may follow. Error (the transaction can only be
   /// dropped): a workload would get more than GH_POLICIES_PER_GATE_MAX policies on one hook
   /// (object: the first policy over the limit); merged bindings have more values than a set may
-  /// hold.
+  /// hold. at_fault() then names the documents.
   [[nodiscard]] Result<Delta> Stage();
+  /// After Stage has failed: the policy, or the bindings and their template, whose instance was the
+  /// one too many or could not be made.
+  [[nodiscard]] const std::vector<policy::Key>& at_fault() const { return at_fault_; }
   /// Makes the staged outcome the resolver's state. After Stage only.
   void Commit();
 
@@ -226,7 +229,8 @@ class Resolver::Transaction {
   [[nodiscard]] Result<InstanceId> InstanceFor(const Record* tmpl,
                                                const std::vector<const Record*>& members);
   [[nodiscard]] Result<void> CheckLimit(const workload::Workload* workload,
-                                        const std::vector<InstanceId>& group) const;
+                                        const std::vector<InstanceId>& group);
+  void Blame(const InstanceInfo& info);
   [[nodiscard]] const compile::Program& ProgramOf(InstanceId id) const;
 
   Resolver& resolver_;
@@ -236,6 +240,7 @@ class Resolver::Transaction {
   std::pmr::set<WorkloadId> dirty_{&memory_};
   bool staged_ = false;
   bool committed_ = false;
+  std::vector<policy::Key> at_fault_;
 
   // What Stage worked out:
   std::pmr::map<WorkloadId, Outcome> outcomes_{&memory_};

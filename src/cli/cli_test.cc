@@ -286,6 +286,27 @@ TEST_F(CheckTest, BindingsAreHeldAgainstTheirTemplate) {
   EXPECT_THAT(alone.err, HasSubstr("warning: " + good));
 }
 
+TEST_F(CheckTest, OnePolicyTooManyHasItsPlace) {
+  for (const char* selector : {"", "podSelector: {matchLabels: {app: web}}"}) {
+    std::string text;
+    for (size_t i = 0; i < GH_POLICIES_PER_GATE_MAX; ++i) {
+      text += PolicyText{.name = "p" + std::to_string(i), .selector = selector, .action = "Post"}
+                  .ToString() +
+              "---\n";
+    }
+    const std::string many = File("many.yaml", text);
+    EXPECT_EQ(RunCli({"check", many}).status, 0);
+    const std::string last =
+        File("last.yaml",
+             "\n" + PolicyText{.name = "q", .selector = selector, .action = "Post"}.ToString());
+    const Outcome outcome = RunCli({"check", many, last});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.err, HasSubstr(last + ":2:1: policy/q: "));
+    EXPECT_THAT(outcome.err, HasSubstr("would have 4097 policies on one hook"));
+    EXPECT_THAT(outcome.err, HasSubstr("; narrow its selector"));
+  }
+}
+
 TEST_F(CheckTest, DuplicatesAndReachAreSeen) {
   const std::string first = File("a.yaml", PolicyText{}.ToString());
   const std::string second = File("b.yaml", PolicyText{}.ToString());

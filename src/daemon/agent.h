@@ -210,6 +210,7 @@ class Agent {
                                              const Candidate& candidate, Plan& plan) const;
   [[nodiscard]] bool PlanCandidate(Candidate& candidate, Plan& plan) const;
   [[nodiscard]] Result<bool> ApplyBatch(const std::vector<Candidate*>& batch, bool dry_run);
+  [[nodiscard]] static bool Blame(const Error& error, const Plan& plan, Candidate& candidate);
   void SyncBatch(std::vector<Candidate*> batch);
   void Remember(Candidate& candidate);
   [[nodiscard]] Result<void> Publish(bind::Resolver::Transaction& transaction);

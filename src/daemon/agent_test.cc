@@ -150,6 +150,31 @@ TEST_F(AgentTest, WhenTheKernelFailsNothingHasChanged) {
   EXPECT_THAT(Names(), ElementsAre("b"));
 }
 
+TEST_F(AgentTest, OnePolicyTooManyIsRefusedAtItsPlace) {
+  Agent& agent = Make();
+  AddWorkload("/cg/a");
+  std::string text;
+  for (size_t i = 0; i < GH_POLICIES_PER_GATE_MAX; ++i) {
+    text += PolicyText{.name = "p" + std::to_string(i)}.ToString() + kSeparator;
+  }
+  ASSERT_TRUE(agent.AddPolicies(text, "", {}).applied);
+  const std::string more =
+      PolicyText{.name = "other", .selector = "podSelector: {matchLabels: {app: x}}"}.ToString() +
+      kSeparator + PolicyText{.name = "q"}.ToString();
+  for (const bool dry_run : {true, false}) {
+    const auto result = agent.AddPolicies(more, "f.yaml", {.dry_run = dry_run});
+    EXPECT_FALSE(result.applied);
+    EXPECT_EQ(result.code, ErrorCode::kRefused);
+    ASSERT_EQ(result.documents.size(), 2u);
+    EXPECT_EQ(result.documents[0].outcome, Outcome::kNotApplied);
+    EXPECT_EQ(result.documents[1].outcome, Outcome::kRefused);
+    EXPECT_THAT(result.Message(1000), HasSubstr("f.yaml:15:1: policy/q: workload \"/cg/a\""));
+    EXPECT_THAT(result.Message(1000), HasSubstr("; narrow its selector"));
+  }
+  EXPECT_THAT(agent.SyncFiles({{"/p/f.yaml", more}}).at(0).Message(1000),
+              HasSubstr("/p/f.yaml:15:1: policy/q: "));
+}
+
 TEST_F(AgentTest, DryRunChecksAndChangesNothing) {
   Agent& agent = Make();
   const uint64_t before = kernel_->generation();
