@@ -184,7 +184,15 @@ TEST_F(CliTest, StatusAndStats) {
   const Outcome status = Call({"status"});
   EXPECT_THAT(status.out, HasSubstr("backend lsm"));
   EXPECT_THAT(status.out, HasSubstr("1 policies, 0 templates, 0 bindings"));
-  EXPECT_EQ(Call({"status", "-o", "json"}).json()["backend"], "lsm");
+  EXPECT_THAT(status.out, HasSubstr("OTHER PROGRAM  ID\non_fork"));
+  EXPECT_THAT(status.out, HasSubstr("in the kernel: 2 programs, 1 maps, 4.0 KiB\n"));
+  const auto json = Call({"status", "-o", "json"}).json();
+  EXPECT_EQ(json["backend"], "lsm");
+  EXPECT_EQ(json["programs"].size(), 2u);
+  EXPECT_EQ(
+      RunCli({"--control-socket", server_.socket(), "-o", "json", "status"}).json()["backend"],
+      "lsm");
+  EXPECT_THAT(Call({"stats"}).out, HasSubstr("processes: 0 kept, 0 unknown"));
   EXPECT_THAT(Call({"stats"}).out, HasSubstr("0 of security_bprm_creds_for_exec  Post, Sigkill"));
   EXPECT_EQ(Call({"stats", "web", "-o", "json"}).json()["policies"][0]["rules"][0]["hits"], "0");
   EXPECT_EQ(Call({"stats", "none"}).status, 1);

@@ -286,6 +286,11 @@ void Fill(const kernel::Status& status, v1::GetStatusResponse* out) {
     into->mutable_run_time()->set_seconds(static_cast<int64_t>(hook.run_time_ns / kNsPerSecond));
     into->mutable_run_time()->set_nanos(static_cast<int32_t>(hook.run_time_ns % kNsPerSecond));
   }
+  for (const kernel::ProgramStatus& program : status.programs) {
+    v1::Program* into = out->add_programs();
+    into->set_name(program.name);
+    into->set_id(program.id);
+  }
   for (const kernel::MapStatus& map : status.maps) {
     v1::Map* into = out->add_maps();
     into->set_name(map.name);

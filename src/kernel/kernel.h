@@ -65,6 +65,11 @@ struct HookStatus {
   uint64_t run_time_ns = 0;
 };
 
+struct ProgramStatus {
+  std::string name;
+  uint32_t id = 0;
+};
+
 struct MapStatus {
   std::string name;
   uint32_t id = 0;
@@ -82,6 +87,7 @@ struct Status {
   Backend backend = Backend::kLsm;
   std::vector<BackendProbe> probes;
   std::vector<HookStatus> hooks;
+  std::vector<ProgramStatus> programs;  ///< all that are loaded, attached or not
   std::vector<MapStatus> maps;
   ImageStatus image;
   std::vector<std::pair<std::string, uint64_t>> counters;  ///< name of gh_stat, value
