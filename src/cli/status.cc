@@ -122,6 +122,8 @@ void PrintStats(const v1::GetStatsResponse& response) {
              events.received(), events.undecodable(), events.file_written(),
              HumanBytes(events.file_bytes()), events.file_lost() + events.queue_lost(),
              events.file_error().empty() ? "" : ": " + Printable(events.file_error()));
+  fmt::print("processes: {} kept, {} unknown\n", events.processes_cached(),
+             events.processes_unknown());
   Table subscribers(
       {{"READER"}, {"SENT", Align::kRight}, {"LOST", Align::kRight}, {"QUEUED", Align::kRight}});
   for (const v1::Subscriber& subscriber : events.subscribers()) {
