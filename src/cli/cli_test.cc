@@ -128,8 +128,28 @@ TEST_F(CliTest, ConflictsShowInTheList) {
             0);
   const Outcome list = Call({"policy", "list"});
   EXPECT_THAT(list.out, HasSubstr("conflict"));
+  EXPECT_EQ(Call({"policy", "list", "-o", "json"}).json()["policies"][0]["conflicts"], "1");
   EXPECT_THAT(list.out, HasSubstr("a: "));
   EXPECT_THAT(list.out, HasSubstr("\"b\""));
+}
+
+TEST_F(CliTest, AnOverriddenBindingSaysSo) {
+  ASSERT_EQ(Call({"workload", "add", "--cgroup", "/cg/a", "--label", "app=web"}).status, 0);
+  const auto priority = [](int n) {
+    return "overrideAllowed: true\n  overridePriority: " + std::to_string(n);
+  };
+  ASSERT_EQ(
+      Call({"policy", "add",
+            File("p.yaml", TemplateText() + "---\n" + BindingText("low", "/bin/a", priority(1)) +
+                               "---\n" + BindingText("high", "/bin/b", priority(2)))})
+          .status,
+      0);
+  EXPECT_THAT(Call({"policy", "list"}).out,
+              HasSubstr("low: overridden by a binding of higher priority on 1 workload\n"));
+  const auto json = Call({"policy", "list", "-o", "json"}).json();
+  EXPECT_EQ(json["policies"][2]["policy"]["name"], "low");
+  EXPECT_EQ(json["policies"][2]["overridden"], "1");
+  EXPECT_EQ(json["policies"][2]["conflicts"], "0");
 }
 
 TEST_F(CliTest, Workloads) {

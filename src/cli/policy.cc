@@ -152,6 +152,11 @@ Result<ExitStatus> List(const Invocation& invocation) {
     if (!policy.error().empty()) {
       errors += Printable(NameOf(policy.policy()) + ": " + policy.error()) + "\n";
     }
+    if (policy.overridden() > 0) {
+      errors += fmt::format("{}: overridden by a binding of higher priority on {} {}\n",
+                            Printable(NameOf(policy.policy())), policy.overridden(),
+                            policy.overridden() == 1 ? "workload" : "workloads");
+    }
   }
   Print(table.ToString());
   if (!errors.empty()) Print("\n" + errors);

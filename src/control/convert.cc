@@ -216,6 +216,8 @@ void Fill(const daemon::PolicyView& view, v1::PolicyStatus* out) {
   out->set_bindings(view.bindings);
   out->set_workloads(status.workloads);
   out->set_instances(status.instances.size());
+  out->set_conflicts(status.conflicts);
+  out->set_overridden(status.overridden);
   out->set_kernel_memory_bytes(view.kernel_memory_bytes);
 }
 
@@ -306,7 +308,6 @@ void Fill(const kernel::Status& status, v1::GetStatusResponse* out) {
   image->set_sets(status.image.sets);
   image->set_strings(status.image.strings);
   image->set_workloads(status.image.workloads);
-  image->set_cgroups(status.image.cgroups);
 }
 
 void Fill(const daemon::EventCounts& counts, v1::EventStats* out) {

@@ -196,7 +196,6 @@ kernel::Status FakeKernel::status() const {
   status.image.instances = instances_.size();
   status.image.groups = groups_.size();
   status.image.workloads = tracked_.size();
-  status.image.cgroups = tracked_.size();
   return status;
 }
 

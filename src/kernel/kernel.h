@@ -80,7 +80,7 @@ struct ImageStatus {
   uint64_t generation = 0;
   uint64_t arena_bytes = 0;
   uint64_t used_bytes = 0;
-  uint64_t instances = 0, groups = 0, sets = 0, strings = 0, workloads = 0, cgroups = 0;
+  uint64_t instances = 0, groups = 0, sets = 0, strings = 0, workloads = 0;
 };
 
 struct Status {
