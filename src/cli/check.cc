@@ -220,7 +220,7 @@ void PrintReportJson(const Report& report) {
                                    {"cause", from.cause},
                                    {"remedy", from.remedy}});
   }
-  Print(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  PrintJson(json);
 }
 
 }  // namespace

@@ -83,6 +83,19 @@ TEST_F(CliTest, AddsListsShowsAndDeletesPolicies) {
   EXPECT_THAT(gone.err, HasSubstr("policy/web: there is no such policy"));
 }
 
+TEST_F(CliTest, DeletesOneAfterTheOtherAndTellsWhichInOneObject) {
+  std::string text;
+  for (const char* name : {"a", "b", "c"}) text += PolicyText{.name = name}.ToString() + "---\n";
+  ASSERT_EQ(Call({"policy", "add", File("p.yaml", text)}).status, 0);
+  const auto both = Call({"policy", "delete", "a", "b", "-o", "json"}).json();
+  EXPECT_EQ(both.dump(),
+            R"({"deleted":[{"name":"a","namespace":""},{"name":"b","namespace":""}]})");
+  const Outcome partly = Call({"policy", "delete", "c", "none", "d", "-o", "json"});
+  EXPECT_EQ(partly.status, 1);
+  EXPECT_EQ(partly.json().dump(), R"({"deleted":[{"name":"c","namespace":""}]})");
+  EXPECT_THAT(partly.err, HasSubstr("policy/none: there is no such policy"));
+}
+
 TEST_F(CliTest, ARefusedDocumentIsShownWithItsPlaceAndNothingIsApplied) {
   const std::string first = File("a.yaml", PolicyText{.name = "a"}.ToString());
   const std::string second =
@@ -252,7 +265,9 @@ TEST(UsageTest, WrongUsageIsStatusTwo) {
 
 TEST(UsageTest, HelpTeachesEverywhere) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
+                                                    {"policy", "--help"},
                                                     {"policy", "add", "--help"},
+                                                    {"workload", "--help"},
                                                     {"workload", "add", "--help"},
                                                     {"explain", "--help"},
                                                     {"events", "--help"},
@@ -261,6 +276,11 @@ TEST(UsageTest, HelpTeachesEverywhere) {
     const Outcome outcome = RunCli(arguments);
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.out, HasSubstr("Examples:")) << ::testing::PrintToString(arguments);
+  }
+  for (const char* group : {"policy", "workload"}) {
+    EXPECT_THAT(RunCli({group, "--help"}).out, Not(HasSubstr("gatehouse check"))) << group;
+    EXPECT_THAT(RunCli({group, "--help"}).out,
+                HasSubstr(std::string("gatehouse ") + group + " add"));
   }
   EXPECT_THAT(RunCli({"--version"}).out, HasSubstr("gatehouse "));
 }
