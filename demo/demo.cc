@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,6 +41,35 @@ using nlohmann::json;
 
 constexpr const char* kDirectory = "/run/gatehouse-demo";  // policies.yaml names it
 
+volatile std::sig_atomic_t stop_signal = 0;  // handlers can reach nothing but a global
+
+/// Thrown on the way out, so that all that was made is taken down.
+struct Interrupted {};
+
+/// Signals that ask for the end are noted; system calls go on.
+void NoteStopSignals() {
+  struct sigaction action{};
+  action.sa_handler = [](int signal) { stop_signal = signal; };
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaction(signal, &action, nullptr);
+}
+
+void StopIfAsked() {
+  if (stop_signal != 0) throw Interrupted();
+}
+
+void Sleep(std::chrono::milliseconds time) {
+  StopIfAsked();
+  std::this_thread::sleep_for(time);
+  StopIfAsked();
+}
+
+/// In a child: it ends with the demo, however that ends.
+void EndWith(pid_t parent, int signal) {
+  prctl(PR_SET_PDEATHSIG, signal);
+  if (getppid() != parent) _exit(1);  // it has gone already
+}
+
 /// What is removed in the end, whatever happens.
 class Directory {
  public:
@@ -66,8 +96,10 @@ class Background {
   Background(const std::string& program, std::vector<std::string> arguments,
              const std::string& log) {
     arguments.insert(arguments.begin(), program);
+    const pid_t parent = getpid();
     pid_ = fork();
     if (pid_ != 0) return;
+    EndWith(parent, SIGTERM);
     const int out = open(log.c_str(), O_CREAT | O_WRONLY | O_APPEND, 0600);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
@@ -122,6 +154,7 @@ class Client {
       answer.text.append(buffer.data(), n);
     }
     answer.status = WEXITSTATUS(pclose(pipe));
+    StopIfAsked();
     return answer;
   }
   /// Shows the command and what it says.
@@ -184,19 +217,22 @@ std::vector<std::string> Posted(const std::string& log, std::streamoff from, siz
       policies.push_back(event["process_kprobe"].value("policy_name", std::string("?")));
     }
     if (policies.size() >= wanted) break;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    Sleep(std::chrono::milliseconds(20));
   }
   std::ranges::sort(policies);
   return policies;
 }
 
 Seen Try(const Row& row, const std::string& log) {
+  StopIfAsked();
+  const pid_t parent = getpid();
   std::error_code none;
   const auto from =
       static_cast<std::streamoff>(fs::exists(log, none) ? fs::file_size(log, none) : 0);
   Seen seen;
   const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   seen.outcome = row.cgroup->Run([&] {
+    EndWith(parent, SIGKILL);
     dup2(null, STDOUT_FILENO);
     std::vector<std::string> arguments = row.arguments;
     arguments.insert(arguments.begin(), row.program);
@@ -242,6 +278,19 @@ size_t Readers(const Client& client) {
   return stats ? (*stats)["events"]["subscribers"].size() : 0;
 }
 
+/// "5 programs, 8 maps, 10.1 MiB"
+std::string InTheKernel(const Client& client) {
+  const std::optional<json> status = client.Json("status");
+  if (!status) return "unknown";
+  uint64_t bytes = 0;
+  for (const json& map : (*status)["maps"]) {
+    bytes += std::stoull(map.value("memlock_bytes", std::string("0")));  // 64 bits: a string
+  }
+  constexpr double kMiB = 1024.0 * 1024.0;
+  return fmt::format("{} programs, {} maps, {:.1f} MiB", (*status)["programs"].size(),
+                     (*status)["maps"].size(), static_cast<double>(bytes) / kMiB);
+}
+
 int Demo(const std::string& bin, const std::string& policies, const std::string& backend) {
   const Directory directory(kDirectory);
   const std::string socket = directory / "control.sock";
@@ -257,7 +306,7 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
   Background daemon(bin + "/gatehoused", arguments, log);
   std::optional<json> status;
   while (!(status = client.Json("status")) && !daemon.Ended()) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    Sleep(std::chrono::milliseconds(50));
   }
   if (!status) {
     fmt::print("gatehoused did not start:\n");
@@ -316,7 +365,7 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
       bin + "/gatehouse",
       {"--control-socket", socket, "events", "--follow", "--event", "process_kprobe"}, followed);
   while (Readers(client) < 2 && !follower.Ended()) {  // the event log is the other one
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    Sleep(std::chrono::milliseconds(20));
   }
   const int wrong = ShowTable(rows, events, by_signal);
 
@@ -325,7 +374,7 @@ int Demo(const std::string& bin, const std::string& policies, const std::string&
   fmt::print("\nThe events of the policies:\n$ gatehouse events --follow --event process_kprobe\n");
   (void)follower.Stop();
   Print(followed, "");
-  fmt::print("\nWhat is in the kernel:\n");
+  fmt::print("\nWhat is in the kernel: {}.\n", InTheKernel(client));
   good &= client.Show("status");
   good &= client.Show("stats");
 
@@ -347,5 +396,12 @@ int main(int argc, char** argv) {
   app.add_option("--policies", policies, "demo/policies.yaml")->required();
   CLI11_PARSE(app, argc, argv);
   const std::string bin = fs::read_symlink("/proc/self/exe").parent_path();
-  return Demo(bin, policies, backend);
+  NoteStopSignals();
+  try {
+    return Demo(bin, policies, backend);
+  } catch (const Interrupted&) {
+    constexpr int kSignalled = 128;  // as shells count
+    fmt::print("\ninterrupted; the daemon has stopped and nothing is left behind.\n");
+    return kSignalled + stop_signal;
+  }
 }

@@ -14,6 +14,7 @@ packages_of() {
       echo libyaml-cpp-dev nlohmann-json3-dev                   # policies, events
       echo libcli11-dev libspdlog-dev libfmt-dev                # command line, logs
       echo libexpected-dev libxxhash-dev libsodium-dev libre2-dev # errors, hashes, SipHash, filters
+      echo libsystemd-dev                                       # tells systemd that it is ready
       echo libgtest-dev libgmock-dev libbenchmark-dev           # tests and measurements
       echo dpkg-dev file                                        # the .deb by CPack
       ;;

@@ -80,16 +80,20 @@ const workload::Workload* Resolver::FindWorkload(WorkloadId id) const {
   return found == workloads_.end() ? nullptr : found->second.get();
 }
 
-Resolver::Candidates Resolver::CandidatesOn(const workload::Workload* workload) const {
+std::vector<const Record*> Resolver::RecordsAbout(const workload::Workload* workload) const {
   std::vector<const Record*> about;
   record_index_.ForEach(workload, [&](const Record& record) {
-    if (record.enabled && IsAbout(record, workload)) about.push_back(&record);
+    if (IsAbout(record, workload)) about.push_back(&record);
   });
   std::ranges::sort(about, [](const Record* a, const Record* b) { return a->key < b->key; });
   about.erase(std::ranges::unique(about).begin(), about.end());
+  return about;
+}
 
+Resolver::Candidates Resolver::CandidatesOn(const workload::Workload* workload) const {
   Candidates candidates;
-  for (const Record* record : about) {
+  for (const Record* record : RecordsAbout(workload)) {
+    if (!record->enabled) continue;
     if (record->kind == Kind::kPolicy) {
       candidates.policies.push_back(record);
       continue;
@@ -124,6 +128,22 @@ Result<PolicyStatus> Resolver::Status(const policy::Key& key) const {
   const Record* record = FindRecord(key);
   if (record != nullptr) return StatusOf(*record);
   return Fail(ErrorCode::kNotFound, "policy/" + key.ToString(), "there is none of that name");
+}
+
+std::vector<Setting> Resolver::About(WorkloadId workload) const {
+  const workload::Workload* known = FindWorkload(workload);
+  std::vector<Setting> settings;
+  if (known == nullptr && workload != kHostWorkload) return settings;
+  std::map<policy::Key, const Record*> templates;
+  for (const Record* record : RecordsAbout(known)) {
+    const Record* tmpl = record->kind == Kind::kBinding ? FindTemplate(*record) : nullptr;
+    if (tmpl != nullptr) templates.emplace(tmpl->key, tmpl);
+    settings.push_back({record->key, record->enabled, ModeOf(*record, tmpl)});
+  }
+  for (const auto& [key, tmpl] : templates) {
+    settings.push_back({key, tmpl->enabled, ModeOf(*tmpl, nullptr)});
+  }
+  return settings;
 }
 
 std::vector<InstanceId> Resolver::Group(WorkloadId workload) const {

@@ -46,6 +46,13 @@ struct PolicyStatus {
   uint32_t overridden = 0;  ///< workloads where a binding of higher priority is applied instead
 };
 
+/// The switches of a policy, template or binding, as they are at present.
+struct Setting {
+  policy::Key key;
+  bool enabled = true;
+  policy::Mode mode = policy::Mode::kEnforce;
+};
+
 /// Which policies are in force where. Holds all policies, templates and bindings (one name space: a
 /// key names one object, whatever its kind) and all workloads, and works out for each workload the
 /// ordered list of instances. The outcome depends on what there is, never on the order in which it
@@ -84,6 +91,9 @@ class Resolver {
   [[nodiscard]] std::vector<PolicyStatus> List() const;
   /// Error: no such object.
   [[nodiscard]] Result<PolicyStatus> Status(const policy::Key& key) const;
+  /// Every policy and binding that is about `workload`, in force there or not: what is disabled,
+  /// pending, in conflict or overridden, too; then the templates of these bindings. Each by key.
+  [[nodiscard]] std::vector<Setting> About(WorkloadId workload) const;
   /// The instances in force on a workload, in order of evaluation; empty if there are none.
   [[nodiscard]] std::vector<InstanceId> Group(WorkloadId workload) const;
   /// Names of instances; holds those of a transaction from Stage on.
@@ -139,6 +149,8 @@ class Resolver {
   [[nodiscard]] const Record* FindRecord(const policy::Key& key) const;
   [[nodiscard]] const Record* FindTemplate(const Record& binding) const;
   [[nodiscard]] const workload::Workload* FindWorkload(WorkloadId id) const;
+  /// By key, each once.
+  [[nodiscard]] std::vector<const Record*> RecordsAbout(const workload::Workload* workload) const;
   [[nodiscard]] Candidates CandidatesOn(const workload::Workload* workload) const;
   /// Workloads that the record is about, ascending; the host among them.
   [[nodiscard]] std::vector<WorkloadId> WorkloadsOf(const Record& record) const;
@@ -194,8 +206,11 @@ class Resolver::Transaction {
   /// Works out what the changes amount to; no change may follow. Error (the transaction can only be
   /// dropped): a workload would get more than GH_POLICIES_PER_GATE_MAX policies on one hook
   /// (object: the first policy over the limit); merged bindings have more values than a set may
-  /// hold.
+  /// hold. at_fault() then names the documents.
   [[nodiscard]] Result<Delta> Stage();
+  /// After Stage has failed: the policy, or the bindings and their template, whose instance was the
+  /// one too many or could not be made.
+  [[nodiscard]] const std::vector<policy::Key>& at_fault() const { return at_fault_; }
   /// Makes the staged outcome the resolver's state. After Stage only.
   void Commit();
 
@@ -214,7 +229,8 @@ class Resolver::Transaction {
   [[nodiscard]] Result<InstanceId> InstanceFor(const Record* tmpl,
                                                const std::vector<const Record*>& members);
   [[nodiscard]] Result<void> CheckLimit(const workload::Workload* workload,
-                                        const std::vector<InstanceId>& group) const;
+                                        const std::vector<InstanceId>& group);
+  void Blame(const InstanceInfo& info);
   [[nodiscard]] const compile::Program& ProgramOf(InstanceId id) const;
 
   Resolver& resolver_;
@@ -224,6 +240,7 @@ class Resolver::Transaction {
   std::pmr::set<WorkloadId> dirty_{&memory_};
   bool staged_ = false;
   bool committed_ = false;
+  std::vector<policy::Key> at_fault_;
 
   // What Stage worked out:
   std::pmr::map<WorkloadId, Outcome> outcomes_{&memory_};

@@ -35,6 +35,16 @@ bool AllHold(const policy::LabelSelector& selector, const Lookup& lookup) {
                      });
 }
 
+/// A value that the requirement holds for; none: without the key it holds, or no value is asked
+/// for.
+std::optional<std::string> ExampleValue(const policy::LabelRequirement& requirement) {
+  if (requirement.op == policy::LabelOperator::kExists) return "any";
+  if (requirement.op == policy::LabelOperator::kIn && !requirement.values.empty()) {
+    return requirement.values.front();
+  }
+  return std::nullopt;
+}
+
 Value AbsentIfEmpty(std::string_view text) { return text.empty() ? Value() : Value(text); }
 
 }  // namespace
@@ -63,6 +73,38 @@ bool Matches(const policy::WorkloadSelector& selector, std::string_view ns,
   if (!selector.pod && !selector.container) return false;
   return (!selector.pod || MatchesPod(*selector.pod, workload)) &&
          (!selector.container || MatchesContainer(*selector.container, workload));
+}
+
+workload::Workload Example(const policy::WorkloadSelector& selector, std::string_view ns) {
+  workload::Workload workload;
+  workload.ns = ns;
+  const policy::LabelSelector nothing;
+  for (const auto& requirement : (selector.pod ? *selector.pod : nothing).requirements) {
+    const auto value = ExampleValue(requirement);
+    if (!value) continue;
+    if (requirement.key != workload::kNamespaceLabel) {
+      workload.labels.emplace(requirement.key, *value);
+    } else if (ns.empty()) {
+      workload.ns = *value;
+    }
+  }
+  for (const auto& requirement :
+       (selector.container ? *selector.container : nothing).requirements) {
+    const auto value = ExampleValue(requirement);
+    if (value && requirement.key == kContainerNameKey) workload.container = *value;
+    if (value && requirement.key == kContainerRepoKey) workload.image = *value;
+  }
+  const auto describe = [&](std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    if (!workload.cgroup.empty()) workload.cgroup += ",";
+    workload.cgroup.append(key).append("=").append(value);
+  };
+  describe("namespace", workload.ns);
+  for (const auto& [key, value] : workload.labels) describe(key, value);
+  describe("container", workload.container);
+  describe("repo", workload.image);
+  if (workload.cgroup.empty()) workload.cgroup = "any";
+  return workload;
 }
 
 bool MatchesHost(const policy::WorkloadSelector& selector, std::string_view ns) {

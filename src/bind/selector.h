@@ -30,6 +30,11 @@ inline constexpr std::string_view kContainerRepoKey = "repo";
 [[nodiscard]] bool Matches(const policy::WorkloadSelector& selector, std::string_view ns,
                            const workload::Workload& workload);
 
+/// A workload that such a policy is about, if there can be one: of each key the first value that is
+/// asked for, and nothing else. Its cgroup describes it, as in `namespace=shop,app=web`.
+[[nodiscard]] workload::Workload Example(const policy::WorkloadSelector& selector,
+                                         std::string_view ns);
+
 /// True if it is about the host: cluster-wide, and unconstrained or with a host selector.
 [[nodiscard]] bool MatchesHost(const policy::WorkloadSelector& selector, std::string_view ns);
 

@@ -83,5 +83,19 @@ TEST(Matches, ANamespacedPolicyIsAboutItsNamespaceAlone) {
   EXPECT_FALSE(MatchesHost(Pods({}), ""));
 }
 
+TEST(Example, IsMatchedAndDescribed) {
+  policy::WorkloadSelector selector =
+      Pods({In("app", {"a", "b"}), NotIn("tier", {"x"}), Exists("zone"), Absent("old"),
+            In(std::string(workload::kNamespaceLabel), {"shop"})});
+  selector.container = policy::LabelSelector{{In(std::string(kContainerNameKey), {"main"}),
+                                              In(std::string(kContainerRepoKey), {"nginx"})}};
+  const workload::Workload example = Example(selector, "");
+  EXPECT_TRUE(Matches(selector, "", example));
+  EXPECT_EQ(example.Name(), "namespace=shop,app=a,zone=any,container=main,repo=nginx");
+  EXPECT_TRUE(Matches(Everything(), "shop", Example(Everything(), "shop")));
+  EXPECT_TRUE(Matches(Host(), "", Example(Host(), "")));
+  EXPECT_EQ(Example(Everything(), "").Name(), "any");
+}
+
 }  // namespace
 }  // namespace gatehouse::bind

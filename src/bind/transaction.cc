@@ -250,6 +250,7 @@ Result<InstanceId> Resolver::Transaction::InstanceFor(const Record* tmpl,
   const InstanceId id = resolver_.next_instance_++;
   InstanceInfoPtr info = MakeInfo(id, tmpl, members, mode);
   if (!program) {
+    Blame(*info);
     Error error = std::move(program).error();
     error.object = "policy/" + info->key.ToString() + ": " + error.object;
     return tl::unexpected(std::move(error));
@@ -266,7 +267,7 @@ const compile::Program& Resolver::Transaction::ProgramOf(InstanceId id) const {
 }
 
 Result<void> Resolver::Transaction::CheckLimit(const workload::Workload* workload,
-                                               const std::vector<InstanceId>& group) const {
+                                               const std::vector<InstanceId>& group) {
   std::map<policy::Site, uint32_t> policies;
   uint32_t most = 0;
   for (const InstanceId id : group) {
@@ -276,12 +277,18 @@ Result<void> Resolver::Transaction::CheckLimit(const workload::Workload* workloa
   }
   if (most <= GH_POLICIES_PER_GATE_MAX) return {};
 
-  const auto newest = std::ranges::max_element(group);
-  return Fail(ErrorCode::kRefused, "policy/" + resolver_.directory_.Find(*newest)->key.ToString(),
+  const InstanceInfoPtr newest = resolver_.directory_.Find(*std::ranges::max_element(group));
+  Blame(*newest);
+  return Fail(ErrorCode::kRefused, "policy/" + newest->key.ToString(),
               (workload == nullptr ? "the host" : "workload \"" + workload->Name() + "\"") +
                   " would have " + std::to_string(most) + " policies on one hook, and at most " +
                   std::to_string(GH_POLICIES_PER_GATE_MAX) + " are possible",
               "narrow its selector, or delete policies that the workload does not need");
+}
+
+void Resolver::Transaction::Blame(const InstanceInfo& info) {
+  at_fault_ = info.members;
+  if (!info.template_name.empty()) at_fault_.push_back({info.template_name, ""});
 }
 
 void Resolver::Transaction::Commit() {

@@ -56,8 +56,9 @@ void AddClientOptions(CLI::App& command, Invocation& invocation) {
   AddOutputOption(command, invocation);
 }
 
-CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& help) {
-  CLI::App* group = app.add_subcommand(name, help);
+CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& help,
+                   const std::string& examples) {
+  CLI::App* group = AddCommand(app, name, help, examples);
   group->require_subcommand(1);
   return group;
 }
@@ -76,9 +77,7 @@ int Run(int argc, const char* const* argv) {
   app.footer(kExamples);
   app.require_subcommand(1);
   app.set_version_flag("--version", std::string("gatehouse " GATEHOUSE_VERSION));
-  app.add_option("--control-socket", invocation.control_socket, "Socket of the daemon")
-      ->type_name("PATH")
-      ->default_str(kDefaultControlSocket);
+  AddClientOptions(app, invocation);
   AddPolicyCommands(app, invocation);
   AddWorkloadCommands(app, invocation);
   AddCheckCommand(app, invocation);

@@ -62,6 +62,14 @@ struct Place {
 /// Takes the documents of all files into one resolver, as the daemon would.
 class Checker {
  public:
+  void Check(const TextFiles& files) {
+    Read(files);
+    if (report_.errors() == 0) JudgeExamples();
+  }
+
+  [[nodiscard]] const Report& report() const { return report_; }
+
+ private:
   void Read(const TextFiles& files) {
     bind::Resolver::Transaction transaction = resolver_.Begin();
     const auto take = [&](const policy::Document& document) {
@@ -76,16 +84,13 @@ class Checker {
     // With a document missing, what is said about the others would mislead.
     if (report_.errors() > 0) return;
     if (auto delta = transaction.Stage(); !delta) {
-      report_.Warn(files.name(), {}, delta.error().Message(), "");
+      AddAtFault(transaction, delta.error());
       return;
     }
     transaction.Commit();
     JudgeAll();
   }
 
-  [[nodiscard]] const Report& report() const { return report_; }
-
- private:
   void Take(const policy::Document& document, bind::Resolver::Transaction& transaction) {
     const auto [known, fresh] =
         places_.emplace(document.key(), Place{document.file, document.position});
@@ -100,6 +105,7 @@ class Checker {
       report_.Add(document, added.error());
       return;
     }
+    AddExample(document);
     const auto* policy = std::get_if<policy::TracingPolicy>(&document.object);
     if (policy != nullptr && policy->spec.mode == policy::Mode::kEnforce &&
         bind::MatchesHost(policy->selector, policy->key.ns) && DoesMoreThanPost(policy->spec)) {
@@ -108,6 +114,16 @@ class Checker {
                    "add a podSelector or containerSelector, or start gatehoused with "
                    "--allow-host-enforcement");
     }
+  }
+
+  /// A workload that the document is about, one for all that ask for the same.
+  void AddExample(const policy::Document& document) {
+    const auto* policy = std::get_if<policy::TracingPolicy>(&document.object);
+    const auto* binding = std::get_if<policy::Binding>(&document.object);
+    if (policy == nullptr && binding == nullptr) return;
+    auto example =
+        bind::Example(policy != nullptr ? policy->selector : binding->selector, document.key().ns);
+    examples_.emplace(example.cgroup, std::move(example));
   }
 
   static bool DoesMoreThanPost(const policy::Spec& spec) {
@@ -122,6 +138,31 @@ class Checker {
       }
     }
     return false;
+  }
+
+  /// What the transaction could not be staged for, at the place of the document.
+  void AddAtFault(const bind::Resolver::Transaction& transaction, const Error& error) {
+    policy::Document document;
+    for (const policy::Key& key : transaction.at_fault()) {
+      const auto place = places_.find(key);
+      if (place == places_.end()) continue;
+      document.file = place->second.file;
+      document.position = place->second.position;
+      break;
+    }
+    report_.Add(document, error);
+  }
+
+  /// What would only show when there is a workload that the selectors are about.
+  void JudgeExamples() {
+    bind::Resolver::Transaction transaction = resolver_.Begin();
+    bind::WorkloadId id = bind::kHostWorkload;
+    for (const auto& [description, example] : examples_) {
+      auto workload = std::make_shared<workload::Workload>(example);
+      workload->id = ++id;
+      transaction.PutWorkload(std::move(workload));
+    }
+    if (auto delta = transaction.Stage(); !delta) AddAtFault(transaction, delta.error());
   }
 
   /// What only shows when all documents are there.
@@ -146,6 +187,7 @@ class Checker {
   compile::ValueSets sets_{strings_};
   bind::Resolver resolver_{sets_, {.allow_host_enforcement = true}};
   std::map<policy::Key, Place> places_;
+  std::map<std::string, workload::Workload> examples_;  // by what describes them
   Report report_;
 };
 
@@ -178,7 +220,7 @@ void PrintReportJson(const Report& report) {
                                    {"cause", from.cause},
                                    {"remedy", from.remedy}});
   }
-  Print(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  PrintJson(json);
 }
 
 }  // namespace
@@ -198,7 +240,7 @@ void AddCheckCommand(CLI::App& app, Invocation& invocation) {
     invocation.run = [paths](const Invocation& chosen) -> Result<ExitStatus> {
       GH_ASSIGN(const TextFiles files, TextFiles::Read(*paths));
       Checker checker;
-      checker.Read(files);
+      checker.Check(files);
       if (chosen.format == Format::kJson) {
         PrintReportJson(checker.report());
       } else {

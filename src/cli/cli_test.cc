@@ -83,6 +83,19 @@ TEST_F(CliTest, AddsListsShowsAndDeletesPolicies) {
   EXPECT_THAT(gone.err, HasSubstr("policy/web: there is no such policy"));
 }
 
+TEST_F(CliTest, DeletesOneAfterTheOtherAndTellsWhichInOneObject) {
+  std::string text;
+  for (const char* name : {"a", "b", "c"}) text += PolicyText{.name = name}.ToString() + "---\n";
+  ASSERT_EQ(Call({"policy", "add", File("p.yaml", text)}).status, 0);
+  const auto both = Call({"policy", "delete", "a", "b", "-o", "json"}).json();
+  EXPECT_EQ(both.dump(),
+            R"({"deleted":[{"name":"a","namespace":""},{"name":"b","namespace":""}]})");
+  const Outcome partly = Call({"policy", "delete", "c", "none", "d", "-o", "json"});
+  EXPECT_EQ(partly.status, 1);
+  EXPECT_EQ(partly.json().dump(), R"({"deleted":[{"name":"c","namespace":""}]})");
+  EXPECT_THAT(partly.err, HasSubstr("policy/none: there is no such policy"));
+}
+
 TEST_F(CliTest, ARefusedDocumentIsShownWithItsPlaceAndNothingIsApplied) {
   const std::string first = File("a.yaml", PolicyText{.name = "a"}.ToString());
   const std::string second =
@@ -128,8 +141,28 @@ TEST_F(CliTest, ConflictsShowInTheList) {
             0);
   const Outcome list = Call({"policy", "list"});
   EXPECT_THAT(list.out, HasSubstr("conflict"));
+  EXPECT_EQ(Call({"policy", "list", "-o", "json"}).json()["policies"][0]["conflicts"], "1");
   EXPECT_THAT(list.out, HasSubstr("a: "));
   EXPECT_THAT(list.out, HasSubstr("\"b\""));
+}
+
+TEST_F(CliTest, AnOverriddenBindingSaysSo) {
+  ASSERT_EQ(Call({"workload", "add", "--cgroup", "/cg/a", "--label", "app=web"}).status, 0);
+  const auto priority = [](int n) {
+    return "overrideAllowed: true\n  overridePriority: " + std::to_string(n);
+  };
+  ASSERT_EQ(
+      Call({"policy", "add",
+            File("p.yaml", TemplateText() + "---\n" + BindingText("low", "/bin/a", priority(1)) +
+                               "---\n" + BindingText("high", "/bin/b", priority(2)))})
+          .status,
+      0);
+  EXPECT_THAT(Call({"policy", "list"}).out,
+              HasSubstr("low: overridden by a binding of higher priority on 1 workload\n"));
+  const auto json = Call({"policy", "list", "-o", "json"}).json();
+  EXPECT_EQ(json["policies"][2]["policy"]["name"], "low");
+  EXPECT_EQ(json["policies"][2]["overridden"], "1");
+  EXPECT_EQ(json["policies"][2]["conflicts"], "0");
 }
 
 TEST_F(CliTest, Workloads) {
@@ -184,7 +217,15 @@ TEST_F(CliTest, StatusAndStats) {
   const Outcome status = Call({"status"});
   EXPECT_THAT(status.out, HasSubstr("backend lsm"));
   EXPECT_THAT(status.out, HasSubstr("1 policies, 0 templates, 0 bindings"));
-  EXPECT_EQ(Call({"status", "-o", "json"}).json()["backend"], "lsm");
+  EXPECT_THAT(status.out, HasSubstr("OTHER PROGRAM  ID\non_fork"));
+  EXPECT_THAT(status.out, HasSubstr("in the kernel: 2 programs, 1 maps, 4.0 KiB\n"));
+  const auto json = Call({"status", "-o", "json"}).json();
+  EXPECT_EQ(json["backend"], "lsm");
+  EXPECT_EQ(json["programs"].size(), 2u);
+  EXPECT_EQ(
+      RunCli({"--control-socket", server_.socket(), "-o", "json", "status"}).json()["backend"],
+      "lsm");
+  EXPECT_THAT(Call({"stats"}).out, HasSubstr("processes: 0 kept, 0 unknown"));
   EXPECT_THAT(Call({"stats"}).out, HasSubstr("0 of security_bprm_creds_for_exec  Post, Sigkill"));
   EXPECT_EQ(Call({"stats", "web", "-o", "json"}).json()["policies"][0]["rules"][0]["hits"], "0");
   EXPECT_EQ(Call({"stats", "none"}).status, 1);
@@ -224,7 +265,9 @@ TEST(UsageTest, WrongUsageIsStatusTwo) {
 
 TEST(UsageTest, HelpTeachesEverywhere) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
+                                                    {"policy", "--help"},
                                                     {"policy", "add", "--help"},
+                                                    {"workload", "--help"},
                                                     {"workload", "add", "--help"},
                                                     {"explain", "--help"},
                                                     {"events", "--help"},
@@ -233,6 +276,11 @@ TEST(UsageTest, HelpTeachesEverywhere) {
     const Outcome outcome = RunCli(arguments);
     EXPECT_EQ(outcome.status, 0);
     EXPECT_THAT(outcome.out, HasSubstr("Examples:")) << ::testing::PrintToString(arguments);
+  }
+  for (const char* group : {"policy", "workload"}) {
+    EXPECT_THAT(RunCli({group, "--help"}).out, Not(HasSubstr("gatehouse check"))) << group;
+    EXPECT_THAT(RunCli({group, "--help"}).out,
+                HasSubstr(std::string("gatehouse ") + group + " add"));
   }
   EXPECT_THAT(RunCli({"--version"}).out, HasSubstr("gatehouse "));
 }
@@ -284,6 +332,27 @@ TEST_F(CheckTest, BindingsAreHeldAgainstTheirTemplate) {
   const Outcome alone = RunCli({"check", good});
   EXPECT_EQ(alone.status, 0);
   EXPECT_THAT(alone.err, HasSubstr("warning: " + good));
+}
+
+TEST_F(CheckTest, OnePolicyTooManyHasItsPlace) {
+  for (const char* selector : {"", "podSelector: {matchLabels: {app: web}}"}) {
+    std::string text;
+    for (size_t i = 0; i < GH_POLICIES_PER_GATE_MAX; ++i) {
+      text += PolicyText{.name = "p" + std::to_string(i), .selector = selector, .action = "Post"}
+                  .ToString() +
+              "---\n";
+    }
+    const std::string many = File("many.yaml", text);
+    EXPECT_EQ(RunCli({"check", many}).status, 0);
+    const std::string last =
+        File("last.yaml",
+             "\n" + PolicyText{.name = "q", .selector = selector, .action = "Post"}.ToString());
+    const Outcome outcome = RunCli({"check", many, last});
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_THAT(outcome.err, HasSubstr(last + ":2:1: policy/q: "));
+    EXPECT_THAT(outcome.err, HasSubstr("would have 4097 policies on one hook"));
+    EXPECT_THAT(outcome.err, HasSubstr("; narrow its selector"));
+  }
 }
 
 TEST_F(CheckTest, DuplicatesAndReachAreSeen) {

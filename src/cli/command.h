@@ -39,8 +39,9 @@ void AddStatusCommands(CLI::App& app, Invocation& invocation);
 void AddClientOptions(CLI::App& command, Invocation& invocation);
 /// Declares -o table|json.
 void AddOutputOption(CLI::App& command, Invocation& invocation);
-/// A group of commands, one of which has to be given.
-[[nodiscard]] CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& help);
+/// A group of commands, one of which has to be given, with examples below its help.
+[[nodiscard]] CLI::App* AddGroup(CLI::App& app, const std::string& name, const std::string& help,
+                                 const std::string& examples);
 /// A command, with examples below its help.
 [[nodiscard]] CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& help,
                                    const std::string& examples);

@@ -96,7 +96,9 @@ void AddEventsCommand(CLI::App& app, Invocation& invocation) {
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->add_option("--pod", arguments->pods, "Pod")->type_name("REGEX")->allow_extra_args(false);
-  command->add_option("--policy", arguments->policies, "Name of the policy")
+  command
+      ->add_option("--policy", arguments->policies,
+                   "Name of the policy; of merged bindings, that of any of them")
       ->type_name("NAME")
       ->allow_extra_args(false);
   command->add_option("--control-socket", invocation.control_socket, "Socket of the daemon")

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "cli/table.h"
 #include "policy/parse.h"
@@ -14,6 +15,10 @@
 namespace gatehouse::cli {
 
 void Print(const std::string& text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void PrintJson(const nlohmann::ordered_json& json) {
+  Print(json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
 
 Result<void> PrintJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;

@@ -4,6 +4,7 @@
 #include <gatehouse/gatehouse.pb.h>
 #include <google/protobuf/message.h>
 
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "base/result.h"
@@ -16,6 +17,8 @@ void Print(const std::string& text);
 /// As indented JSON with the field names of the .proto files; fields with default values are there
 /// too, 64-bit numbers are strings, as in proto3's JSON.
 [[nodiscard]] Result<void> PrintJson(const google::protobuf::Message& message);
+/// As indented JSON: what no message of the API has.
+void PrintJson(const nlohmann::ordered_json& json);
 
 /// "namespace/name", or "name".
 [[nodiscard]] std::string NameOf(const v1::PolicyRef& policy);

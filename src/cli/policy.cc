@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
 #include <vector>
 
 #include "cli/client.h"
@@ -110,19 +112,25 @@ Result<ExitStatus> Add(const Invocation& invocation, const std::vector<std::stri
 
 Result<ExitStatus> Delete(const Invocation& invocation, const std::vector<std::string>& names) {
   GH_ASSIGN(Client client, Client::Connect(invocation.control_socket));
+  auto deleted = nlohmann::ordered_json::array();
+  Result<ExitStatus> done = kDone;
   for (const std::string& name : names) {
     const v1::PolicyRef policy = PolicyRefOf(name);
     tetragon::DeleteTracingPolicyRequest request;
     request.set_name(policy.name());
     request.set_namespace_(policy.namespace_());
-    GH_TRY(client.Call(request));
-    if (invocation.format == Format::kJson) {
-      GH_TRY(PrintJson(policy));
-    } else {
-      fmt::print("{}: deleted\n", name);
+    if (auto answer = client.Call(request); !answer) {
+      done = tl::unexpected(std::move(answer).error());
+      break;
     }
+    deleted.push_back({{"name", policy.name()}, {"namespace", policy.namespace_()}});
+    if (invocation.format != Format::kJson) fmt::print("{}: deleted\n", name);
   }
-  return kDone;
+  // Also of those before the one that failed: they are gone.
+  if (invocation.format == Format::kJson) {
+    PrintJson(nlohmann::ordered_json{{"deleted", std::move(deleted)}});
+  }
+  return done;
 }
 
 Result<ExitStatus> List(const Invocation& invocation) {
@@ -151,6 +159,11 @@ Result<ExitStatus> List(const Invocation& invocation) {
                HumanBytes(policy.kernel_memory_bytes()), policy.source()});
     if (!policy.error().empty()) {
       errors += Printable(NameOf(policy.policy()) + ": " + policy.error()) + "\n";
+    }
+    if (policy.overridden() > 0) {
+      errors += fmt::format("{}: overridden by a binding of higher priority on {} {}\n",
+                            Printable(NameOf(policy.policy())), policy.overridden(),
+                            policy.overridden() == 1 ? "workload" : "workloads");
     }
   }
   Print(table.ToString());
@@ -271,12 +284,19 @@ void AddMode(CLI::App& group, Invocation& invocation) {
 }  // namespace
 
 void AddPolicyCommands(CLI::App& app, Invocation& invocation) {
-  CLI::App* group = AddGroup(app, "policy", "Add, change, delete and look at policies");
+  CLI::App* group = AddGroup(app, "policy", "Add, change, delete and look at policies",
+                             "  gatehouse policy add web.yaml\n"
+                             "  gatehouse policy list\n"
+                             "  gatehouse policy mode web monitor\n"
+                             "  gatehouse policy delete web\n");
   AddApply(*group, invocation, false);
   AddApply(*group, invocation, true);
 
-  CLI::App* remove = AddCommand(*group, "delete", "Delete policies that were added with add",
-                                "  gatehouse policy delete web shop/db\n");
+  CLI::App* remove =
+      AddCommand(*group, "delete",
+                 "Delete policies that were added with add, one after the other up to the "
+                 "first that cannot be",
+                 "  gatehouse policy delete web shop/db\n");
   const auto removed = std::make_shared<Arguments>();
   remove->add_option("NAME", removed->names, "Names, or NAMESPACE/NAME")->required();
   AddClientOptions(*remove, invocation);

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/client.h"
@@ -53,6 +54,14 @@ void PrintKernel(const v1::GetStatusResponse& status) {
   }
   if (!hooks.empty()) Print("\n" + hooks.ToString());
 
+  Table programs({{"OTHER PROGRAM"}, {"ID", Align::kRight}});
+  for (const v1::Program& program : status.programs()) {
+    const bool of_a_hook = std::ranges::any_of(
+        status.hooks(), [&](const v1::Hook& hook) { return hook.program_id() == program.id(); });
+    if (!of_a_hook) programs.Add({program.name(), std::to_string(program.id())});
+  }
+  if (!programs.empty()) Print("\n" + programs.ToString());
+
   Table maps({{"MAP"}, {"ID", Align::kRight}, {"MEMLOCK", Align::kRight}});
   uint64_t total = 0;
   for (const v1::Map& map : status.maps()) {
@@ -60,12 +69,13 @@ void PrintKernel(const v1::GetStatusResponse& status) {
     total += map.memlock_bytes();
   }
   if (!maps.empty()) {
-    maps.Add({"all", "", HumanBytes(total)});
     Print("\n" + maps.ToString());
   }
+  fmt::print("\nin the kernel: {} programs, {} maps, {}\n", status.programs_size(),
+             status.maps_size(), HumanBytes(total));
   const v1::Image& image = status.image();
   fmt::print(
-      "\nimage {}: {} of {} used; {} instances, {} groups, {} sets, {} strings, {} workloads\n",
+      "image {}: {} of {} used; {} instances, {} groups, {} sets, {} strings, {} workloads\n",
       image.generation(), HumanBytes(image.used_bytes()), HumanBytes(image.arena_bytes()),
       image.instances(), image.groups(), image.sets(), image.strings(), image.workloads());
 }
@@ -112,6 +122,8 @@ void PrintStats(const v1::GetStatsResponse& response) {
              events.received(), events.undecodable(), events.file_written(),
              HumanBytes(events.file_bytes()), events.file_lost() + events.queue_lost(),
              events.file_error().empty() ? "" : ": " + Printable(events.file_error()));
+  fmt::print("processes: {} kept, {} unknown\n", events.processes_cached(),
+             events.processes_unknown());
   Table subscribers(
       {{"READER"}, {"SENT", Align::kRight}, {"LOST", Align::kRight}, {"QUEUED", Align::kRight}});
   for (const v1::Subscriber& subscriber : events.subscribers()) {

@@ -127,7 +127,11 @@ std::string CheckLabel(const std::string& label) {
 }  // namespace
 
 void AddWorkloadCommands(CLI::App& app, Invocation& invocation) {
-  CLI::App* group = AddGroup(app, "workload", "Register, delete and look at workloads");
+  CLI::App* group = AddGroup(app, "workload", "Register, delete and look at workloads",
+                             "  gatehouse workload add --cgroup /sys/fs/cgroup/shop --label "
+                             "app=shop\n"
+                             "  gatehouse workload list\n"
+                             "  gatehouse workload delete /sys/fs/cgroup/shop\n");
 
   CLI::App* add = AddCommand(
       *group, "add", "Tie a cgroup, with all that are below it, to an identity",

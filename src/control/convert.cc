@@ -216,6 +216,8 @@ void Fill(const daemon::PolicyView& view, v1::PolicyStatus* out) {
   out->set_bindings(view.bindings);
   out->set_workloads(status.workloads);
   out->set_instances(status.instances.size());
+  out->set_conflicts(status.conflicts);
+  out->set_overridden(status.overridden);
   out->set_kernel_memory_bytes(view.kernel_memory_bytes);
 }
 
@@ -286,6 +288,11 @@ void Fill(const kernel::Status& status, v1::GetStatusResponse* out) {
     into->mutable_run_time()->set_seconds(static_cast<int64_t>(hook.run_time_ns / kNsPerSecond));
     into->mutable_run_time()->set_nanos(static_cast<int32_t>(hook.run_time_ns % kNsPerSecond));
   }
+  for (const kernel::ProgramStatus& program : status.programs) {
+    v1::Program* into = out->add_programs();
+    into->set_name(program.name);
+    into->set_id(program.id);
+  }
   for (const kernel::MapStatus& map : status.maps) {
     v1::Map* into = out->add_maps();
     into->set_name(map.name);
@@ -301,7 +308,6 @@ void Fill(const kernel::Status& status, v1::GetStatusResponse* out) {
   image->set_sets(status.image.sets);
   image->set_strings(status.image.strings);
   image->set_workloads(status.image.workloads);
-  image->set_cgroups(status.image.cgroups);
 }
 
 void Fill(const daemon::EventCounts& counts, v1::EventStats* out) {

@@ -157,9 +157,8 @@ class Explainer {
                v1::RuleRef* out) const {
     out->set_hook_index(hook.hook_index);
     out->set_selector(*hook.decided_by);
-    const policy::Document* document = policy.template_name.empty()
-                                           ? Find(policy.key)
-                                           : FindTemplate(policy.template_name, policy.key.ns);
+    const policy::Document* document =
+        policy.template_name.empty() ? Find(policy.key) : FindTemplate(policy.template_name);
     const std::vector<policy::Hook>* hooks = document ? HooksOf(*document) : nullptr;
     if (hooks == nullptr || hook.hook_index >= hooks->size()) return;
     const policy::Hook& written = (*hooks)[hook.hook_index];
@@ -176,10 +175,12 @@ class Explainer {
     return nullptr;
   }
 
-  [[nodiscard]] const policy::Document* FindTemplate(const std::string& name,
-                                                     const std::string& ns) const {
-    const policy::Document* own = Find({name, ns});
-    return own != nullptr ? own : Find({name, {}});
+  /// Templates are cluster-wide.
+  [[nodiscard]] const policy::Document* FindTemplate(const std::string& name) const {
+    const policy::Document* document = Find({name, ""});
+    const bool is_template =
+        document != nullptr && std::holds_alternative<policy::Template>(document->object);
+    return is_template ? document : nullptr;
   }
 
   const daemon::Explanation& explanation_;

@@ -278,6 +278,38 @@ TEST_F(ServerTest, ExplainNamesWhoDecidesAndWhere) {
             grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(ServerTest, ExplainFindsTheTemplateAndNothingElseOfItsName) {
+  AddWorkload("/cg/a", "web");
+  std::string binding = BindingText("b", "/usr/bin/true");
+  binding.replace(binding.find("{name: b}"), 9, "{name: b, namespace: shop}");
+  std::string other = PolicyText{.name = "allow", .call = "security_bprm_check"}.ToString();
+  other.replace(other.find("kind: TracingPolicy\nmetadata: {name: allow}"), 43,
+                "kind: TracingPolicyNamespaced\nmetadata: {name: allow, namespace: shop}");
+  ASSERT_TRUE(Add(TemplateText() + "---\n" + binding + "---\n" + other).ok());
+  grpc::ClientContext add_context;
+  v1::AddWorkloadRequest add;
+  v1::AddWorkloadResponse added;
+  add.mutable_workload()->set_cgroup_path("/cg/b");
+  add.mutable_workload()->set_namespace_("shop");
+  add.mutable_workload()->set_pod("web-1");
+  (*add.mutable_workload()->mutable_labels())["app"] = "web";
+  ASSERT_TRUE(gatehouse_->AddWorkload(&add_context, add, &added).ok());
+  grpc::ClientContext context;
+  v1::ExplainRequest request;
+  v1::ExplainResponse response;
+  request.mutable_workload()->set_cgroup_path("/cg/b");
+  request.set_exec_path("/usr/bin/curl");
+  request.set_hook("bprm_creds_for_exec");
+  const auto status = gatehouse_->Explain(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.hooks(0).decisions_size(), 1);
+  const auto& decision = response.hooks(0).decisions(0);
+  EXPECT_EQ(decision.policy().policy().name(), "allow");
+  EXPECT_EQ(decision.policy().policy().kind(), v1::POLICY_KIND_TEMPLATE);
+  EXPECT_EQ(decision.rule().call(), "security_bprm_creds_for_exec");
+  EXPECT_EQ(decision.rule().line(), 11u);
+}
+
 event::EventPtr ExecEvent(const std::string& binary) {
   auto event = std::make_shared<tetragon::GetEventsResponse>();
   event->mutable_process_exec()->mutable_process()->set_binary(binary);

@@ -8,10 +8,10 @@
 namespace gatehouse::daemon {
 namespace {
 
-policy::Diagnostic ToDiagnostic(const Error& error, const policy::Document& document) {
+policy::Diagnostic ToDiagnostic(const Error& error, std::string file, policy::Position position) {
   policy::Diagnostic diagnostic;
-  diagnostic.file = document.file;
-  diagnostic.position = document.position;
+  diagnostic.file = std::move(file);
+  diagnostic.position = position;
   diagnostic.cause = error.object.empty() ? error.cause : error.object + ": " + error.cause;
   diagnostic.remedy = error.remedy;
   return diagnostic;
@@ -43,11 +43,7 @@ struct Agent::Candidate {
   void Fail(const Error& error) {
     result.applied = false;
     result.code = error.code;
-    policy::Diagnostic diagnostic;
-    diagnostic.file = source;
-    diagnostic.cause = error.object.empty() ? error.cause : error.object + ": " + error.cause;
-    diagnostic.remedy = error.remedy;
-    result.diagnostics.push_back(std::move(diagnostic));
+    result.diagnostics.push_back(ToDiagnostic(error, source, {}));
   }
 };
 
@@ -177,7 +173,7 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
       if (good) candidate.result.code = outcome.error().code;
       good = false;
       result.outcome = Outcome::kRefused;
-      result.diagnostics.push_back(ToDiagnostic(outcome.error(), document));
+      result.diagnostics.push_back(ToDiagnostic(outcome.error(), document.file, document.position));
     }
     candidate.result.documents.push_back(std::move(result));
     candidate.texts.emplace_back(document.text);
@@ -221,6 +217,27 @@ void Agent::Remember(Candidate& candidate) {
   }
 }
 
+/// Refuses the document of `candidate` that the transaction failed on. False: it is in none, or in
+/// one that changes nothing.
+bool Agent::Blame(const Error& error, const Plan& plan, Candidate& candidate) {
+  std::vector<DocumentResult>& documents = candidate.result.documents;
+  const auto at_fault = [&](const policy::Key& key) {
+    return std::ranges::find_if(documents, [&](const DocumentResult& result) {
+      return result.key == key && result.outcome != Outcome::kUnchanged;
+    });
+  };
+  for (const policy::Key& key : plan.transaction.at_fault()) {
+    const auto refused = at_fault(key);
+    if (refused == documents.end()) continue;
+    for (DocumentResult& result : documents) result.outcome = Outcome::kNotApplied;
+    refused->outcome = Outcome::kRefused;
+    refused->diagnostics.push_back(ToDiagnostic(error, candidate.source, refused->position));
+    candidate.result.code = error.code;
+    return true;
+  }
+  return false;
+}
+
 /// Applies all candidates in one step, or none. False: some of them were refused, which is in their
 /// results. Error: no single one is at fault.
 Result<bool> Agent::ApplyBatch(const std::vector<Candidate*>& batch, bool dry_run) {
@@ -241,10 +258,17 @@ Result<bool> Agent::ApplyBatch(const std::vector<Candidate*>& batch, bool dry_ru
       gone.emplace_back(candidate, key);
     }
   }
-  if (dry_run) {
-    GH_TRY(plan.transaction.Stage());
-  } else {
-    GH_TRY(Publish(plan.transaction));
+  Result<void> done = {};
+  if (!dry_run) {
+    done = Publish(plan.transaction);
+  } else if (auto delta = plan.transaction.Stage(); !delta) {
+    done = tl::unexpected(std::move(delta).error());
+  }
+  if (!done) {
+    if (batch.size() == 1 && Blame(done.error(), plan, *batch.front())) return false;
+    return tl::unexpected(std::move(done).error());
+  }
+  if (!dry_run) {
     for (Candidate* candidate : batch) Remember(*candidate);
     for (const auto& [candidate, key] : gone) {
       store_.Remove(key);

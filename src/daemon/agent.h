@@ -186,7 +186,8 @@ class Agent {
   // ---- questions ----
 
   /// `workload`: path of a cgroup, or namespace/pod/container; "" or "host": the host. `hook`:
-  /// none: all that the kernel has. Error: no such workload.
+  /// none: all that the kernel has. Errors: no such workload; more documents are about it than can
+  /// be read again (kRefused).
   [[nodiscard]] Result<Explanation> Explain(std::string_view workload, const std::string& exec_path,
                                             const std::optional<std::string>& binary_path,
                                             const std::optional<policy::Site>& site) const;
@@ -209,13 +210,13 @@ class Agent {
                                              const Candidate& candidate, Plan& plan) const;
   [[nodiscard]] bool PlanCandidate(Candidate& candidate, Plan& plan) const;
   [[nodiscard]] Result<bool> ApplyBatch(const std::vector<Candidate*>& batch, bool dry_run);
+  [[nodiscard]] static bool Blame(const Error& error, const Plan& plan, Candidate& candidate);
   void SyncBatch(std::vector<Candidate*> batch);
   void Remember(Candidate& candidate);
   [[nodiscard]] Result<void> Publish(bind::Resolver::Transaction& transaction);
 
   [[nodiscard]] PolicyView View(bind::PolicyStatus status) const;
   [[nodiscard]] std::vector<RuleStats> RulesOf(const bind::PolicyStatus& status) const;
-  [[nodiscard]] std::vector<bind::PolicyStatus> RelevantTo(bind::WorkloadId id) const;
   [[nodiscard]] WorkloadView View(workload::WorkloadPtr workload) const;
 
   [[nodiscard]] Result<void> ChangeWorkloads(const std::vector<workload::WorkloadPtr>& put,

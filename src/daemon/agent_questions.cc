@@ -2,7 +2,6 @@
 // The half of Agent that changes nothing.
 #include <algorithm>
 #include <map>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -11,18 +10,13 @@
 namespace gatehouse::daemon {
 namespace {
 
-/// What explain may parse again: as much as a workload can have in force, and some that are kept
-/// out.
+/// What explain may parse again: as much as a workload can have in force on one hook, and as much
+/// that is kept out.
 constexpr size_t kExplainDocumentsMax = size_t{2} * GH_POLICIES_PER_GATE_MAX;
 
 tl::unexpected<Error> NoSuchPolicy(const policy::Key& key) {
   return Fail(ErrorCode::kNotFound, "policy/" + key.ToString(), "there is no such policy",
               "gatehouse policy list shows all");
-}
-
-bool UsesTemplate(const bind::PolicyStatus& binding, const policy::Key& key) {
-  return binding.kind == bind::Kind::kBinding && binding.template_name == key.name &&
-         (key.ns.empty() || key.ns == binding.key.ns);
 }
 
 }  // namespace
@@ -74,15 +68,15 @@ PolicyView Agent::View(bind::PolicyStatus status) const {
 std::vector<PolicyView> Agent::ListPolicies() const {
   const std::lock_guard lock(mutex_);
   std::vector<PolicyView> views;
-  std::map<std::string, std::map<std::string, uint64_t>> bindings;  // template name, namespace
+  std::map<std::string, uint64_t> bindings;  // by template
   for (bind::PolicyStatus& status : resolver_.List()) {
-    if (status.kind == bind::Kind::kBinding) ++bindings[status.template_name][status.key.ns];
+    if (status.kind == bind::Kind::kBinding) ++bindings[status.template_name];
     views.push_back(View(std::move(status)));
   }
   for (PolicyView& view : views) {
     if (view.status.kind != bind::Kind::kTemplate) continue;
-    for (const auto& [ns, count] : bindings[view.status.key.name]) {
-      if (view.status.key.ns.empty() || view.status.key.ns == ns) view.bindings += count;
+    if (const auto count = bindings.find(view.status.key.name); count != bindings.end()) {
+      view.bindings = count->second;
     }
   }
   return views;
@@ -95,7 +89,7 @@ Result<PolicyView> Agent::GetPolicy(const policy::Key& key) const {
   PolicyView view = View(std::move(status));
   if (view.status.kind == bind::Kind::kTemplate) {
     for (const bind::PolicyStatus& other : resolver_.List()) {
-      if (UsesTemplate(other, key)) ++view.bindings;
+      if (other.template_name == key.name) ++view.bindings;
     }
   }
   return view;
@@ -106,35 +100,6 @@ Result<std::string> Agent::PolicyText(const policy::Key& key) const {
   const StoredPolicy* stored = store_.Find(key);
   if (stored == nullptr) return NoSuchPolicy(key);
   return stored->text.Unpack();
-}
-
-/// What a verdict on `id` can depend on: all that is in force there with its templates, and what
-/// could be if it were not for a conflict or a switch. Everything else has a selector that does not
-/// match.
-std::vector<bind::PolicyStatus> Agent::RelevantTo(bind::WorkloadId id) const {
-  std::set<policy::Key> in_force;
-  std::set<std::string> templates;
-  for (const bind::InstanceId instance : resolver_.Group(id)) {
-    const bind::InstanceInfoPtr info = resolver_.instances().Find(instance);
-    if (!info) continue;
-    in_force.insert(info->members.begin(), info->members.end());
-    if (!info->template_name.empty()) templates.insert(info->template_name);
-  }
-  std::vector<bind::PolicyStatus> relevant;
-  std::vector<bind::PolicyStatus> of_kind_template;
-  for (bind::PolicyStatus& status : resolver_.List()) {
-    if (status.kind == bind::Kind::kTemplate) {
-      of_kind_template.push_back(std::move(status));
-    } else if (in_force.contains(status.key) || status.state != bind::State::kEnabled ||
-               status.overridden > 0) {
-      if (!status.template_name.empty()) templates.insert(status.template_name);
-      relevant.push_back(std::move(status));
-    }
-  }
-  for (bind::PolicyStatus& status : of_kind_template) {
-    if (templates.contains(status.key.name)) relevant.push_back(std::move(status));
-  }
-  return relevant;
 }
 
 Result<Explanation> Agent::Explain(std::string_view name, const std::string& exec_path,
@@ -162,11 +127,21 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     }
     explanation.view = View(workload);
     const bind::WorkloadId id = workload ? workload->id : bind::kHostWorkload;
-    for (const bind::PolicyStatus& status : RelevantTo(id)) {
-      if (sources.size() == kExplainDocumentsMax) break;
-      const StoredPolicy* stored = store_.Find(status.key);
-      sources.push_back({stored->text.Unpack(), std::string(stored->origin),
-                         status.state != bind::State::kDisabled, status.mode});
+    // All that a verdict can depend on. Everything else has a selector that does not match.
+    const std::vector<bind::Setting> relevant = resolver_.About(id);
+    if (relevant.size() > kExplainDocumentsMax) {
+      return Fail(ErrorCode::kRefused,
+                  workload ? "workload/" + workload->Name() : std::string(kHostName),
+                  std::to_string(relevant.size()) +
+                      " policies, bindings and templates are about it, and explain reads at most " +
+                      std::to_string(kExplainDocumentsMax),
+                  "delete those that are not in force: gatehouse policy list shows them");
+    }
+    sources.reserve(relevant.size());
+    for (const bind::Setting& setting : relevant) {
+      const StoredPolicy* stored = store_.Find(setting.key);
+      sources.push_back(
+          {stored->text.Unpack(), std::string(stored->origin), setting.enabled, setting.mode});
     }
   }
   // Reading the texts again takes its time, so it is done without the lock.

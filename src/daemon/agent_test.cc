@@ -26,6 +26,7 @@ using testing::TemplateText;
 
 constexpr const char* kRoot = "/cg";
 constexpr const char* kSeparator = "---\n";
+constexpr size_t kManyDocuments = size_t{2} * GH_POLICIES_PER_GATE_MAX + 1;
 
 class AgentTest : public ::testing::Test {
  protected:
@@ -147,6 +148,31 @@ TEST_F(AgentTest, WhenTheKernelFailsNothingHasChanged) {
   EXPECT_TRUE(agent.AddPolicies(PolicyText{.name = "b"}.ToString(), "", {}).applied);
   EXPECT_TRUE(agent.DeletePolicy({"web", ""}));
   EXPECT_THAT(Names(), ElementsAre("b"));
+}
+
+TEST_F(AgentTest, OnePolicyTooManyIsRefusedAtItsPlace) {
+  Agent& agent = Make();
+  AddWorkload("/cg/a");
+  std::string text;
+  for (size_t i = 0; i < GH_POLICIES_PER_GATE_MAX; ++i) {
+    text += PolicyText{.name = "p" + std::to_string(i)}.ToString() + kSeparator;
+  }
+  ASSERT_TRUE(agent.AddPolicies(text, "", {}).applied);
+  const std::string more =
+      PolicyText{.name = "other", .selector = "podSelector: {matchLabels: {app: x}}"}.ToString() +
+      kSeparator + PolicyText{.name = "q"}.ToString();
+  for (const bool dry_run : {true, false}) {
+    const auto result = agent.AddPolicies(more, "f.yaml", {.dry_run = dry_run});
+    EXPECT_FALSE(result.applied);
+    EXPECT_EQ(result.code, ErrorCode::kRefused);
+    ASSERT_EQ(result.documents.size(), 2u);
+    EXPECT_EQ(result.documents[0].outcome, Outcome::kNotApplied);
+    EXPECT_EQ(result.documents[1].outcome, Outcome::kRefused);
+    EXPECT_THAT(result.Message(1000), HasSubstr("f.yaml:15:1: policy/q: workload \"/cg/a\""));
+    EXPECT_THAT(result.Message(1000), HasSubstr("; narrow its selector"));
+  }
+  EXPECT_THAT(agent.SyncFiles({{"/p/f.yaml", more}}).at(0).Message(1000),
+              HasSubstr("/p/f.yaml:15:1: policy/q: "));
 }
 
 TEST_F(AgentTest, DryRunChecksAndChangesNothing) {
@@ -572,6 +598,42 @@ TEST_F(AgentTest, ExplainsWithWhatTheWorkloadHas) {
   ASSERT_TRUE(host);
   EXPECT_THAT(host->hooks[0].verdict.signals, IsEmpty());
   EXPECT_EQ(agent.Explain("/cg/none", "/usr/bin/curl", {}, {}).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(AgentTest, ExplainsWithWhatIsInForceHoweverMuchElseThereIs) {
+  Agent& agent = Make();
+  AddWorkload("/cg/a");
+  std::string text;  // bindings without their template, of other workloads, first by key
+  for (size_t i = 0; i < kManyDocuments; ++i) {
+    std::string binding = BindingText("a" + std::to_string(i), "/bin/a");
+    binding.replace(binding.find("app: web"), 8, "app: other");
+    binding.replace(binding.find("name: allow"), 11, "name: none");
+    text += binding + kSeparator;
+  }
+  text += PolicyText{.name = "z"}.ToString() + kSeparator + TemplateText() + kSeparator +
+          BindingText("zz", "/bin/a");
+  const auto added = agent.AddPolicies(text, "", {});
+  ASSERT_TRUE(added.applied) << added.Message(1000);
+  const auto explained = agent.Explain("/cg/a", "/bin/b", {}, GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  ASSERT_TRUE(explained) << explained.error().Message();
+  EXPECT_EQ(explained->documents.size(), 3u);
+  EXPECT_THAT(explained->hooks[0].verdict.signals, ElementsAre(SIGKILL));
+  EXPECT_EQ(explained->hooks[0].verdict.posts.size(), 2u);
+}
+
+TEST_F(AgentTest, ExplainSaysWhenItCannotReadAllThatIsAboutTheWorkload) {
+  Agent& agent = Make();
+  AddWorkload("/cg/a");
+  std::string text;
+  for (size_t i = 0; i < kManyDocuments; ++i) {
+    text += BindingText("a" + std::to_string(i), "/bin/a") + kSeparator;
+  }
+  ASSERT_TRUE(agent.AddPolicies(text, "", {}).applied);
+  const auto explained = agent.Explain("/cg/a", "/bin/b", {}, {});
+  ASSERT_FALSE(explained);
+  EXPECT_EQ(explained.error().code, ErrorCode::kRefused);
+  EXPECT_THAT(explained.error().Message(), HasSubstr("8193 policies"));
+  EXPECT_TRUE(agent.Explain("host", "/bin/b", {}, {}));
 }
 
 TEST_F(AgentTest, AnyThreadMayDoAnything) {

@@ -3,9 +3,7 @@
 
 #include <malloc.h>
 #include <poll.h>
-#ifdef GATEHOUSE_SYSTEMD
 #include <systemd/sd-daemon.h>
-#endif
 
 #include <algorithm>
 #include <cerrno>
@@ -27,18 +25,12 @@ constexpr std::chrono::milliseconds kHousekeeping{2000};
 /// Heap that is not in use grows by so much before it is given back.
 constexpr size_t kUnusedBytes = 1u << 20;
 
-void NotifySystemd([[maybe_unused]] const char* state) {
-#ifdef GATEHOUSE_SYSTEMD
+void NotifySystemd(const char* state) {
   (void)sd_notify(0, state);  // without systemd there is nobody to tell
-#endif
 }
 
 std::optional<exporting::FileOptions> EventLog(const Options& options) {
   if (options.event_log.empty()) return std::nullopt;
-  if (options.event_log == "-") {
-    // Standard output is never rotated: it is not ours to rename.
-    return exporting::FileOptions{.path = "/proc/self/fd/1", .rotate_bytes = 0};
-  }
   return exporting::FileOptions{.path = options.event_log,
                                 .rotate_bytes = options.event_log_max_bytes,
                                 .backups = options.event_log_backups};

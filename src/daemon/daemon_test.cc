@@ -5,10 +5,15 @@
 #include <gtest/gtest.h>
 #include <spdlog/sinks/ostream_sink.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -124,6 +129,46 @@ TEST_F(DaemonTest, RunsUntilItIsAskedToStopAndRereadsBefore) {
   ask(Request::kStop);
   loop.join();
   close(fd);
+}
+
+/// $NOTIFY_SOCKET of a unit with Type=notify.
+class NotifySocket {
+ public:
+  explicit NotifySocket(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(::bind(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  }
+  ~NotifySocket() {
+    unsetenv("NOTIFY_SOCKET");
+    close(fd_);
+  }
+  NotifySocket(const NotifySocket&) = delete;
+  NotifySocket& operator=(const NotifySocket&) = delete;
+
+  /// The next message, or "" if there is none.
+  [[nodiscard]] std::string Take() const {
+    std::array<char, 256> buffer{};
+    const ssize_t size = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+    return {buffer.data(), static_cast<size_t>(std::max<ssize_t>(size, 0))};
+  }
+
+ private:
+  const int fd_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+};
+
+TEST_F(DaemonTest, SystemdIsToldWhenItIsReadyAndWhenItStops) {
+  const NotifySocket systemd(directory_ / "notify");
+  auto daemon = Start();
+  ASSERT_TRUE(daemon) << daemon.error().Message();
+  EXPECT_EQ(systemd.Take(), "READY=1");
+  daemon->reset();
+  EXPECT_EQ(systemd.Take(), "STOPPING=1");
+  options_.event_log = "/there-is-no-such-directory/events.log";
+  ASSERT_FALSE(Start());
+  EXPECT_EQ(systemd.Take(), "");
 }
 
 TEST_F(DaemonTest, ASecondDaemonIsRefusedByName) {

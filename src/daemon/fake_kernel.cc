@@ -187,11 +187,13 @@ kernel::Status FakeKernel::status() const {
     if (!probe.available) probe.absent_because = "this is no kernel";
     status.probes.push_back(std::move(probe));
   }
+  status.hooks = {{.name = "bprm_creds_for_exec", .program = "gate", .program_id = 1}};
+  status.programs = {{.name = "gate", .id = 1}, {.name = "on_fork", .id = 2}};
+  status.maps = {{.name = "arena", .id = 3, .memlock_bytes = 4096}};
   status.image.generation = generation_;
   status.image.instances = instances_.size();
   status.image.groups = groups_.size();
   status.image.workloads = tracked_.size();
-  status.image.cgroups = tracked_.size();
   return status;
 }
 

@@ -99,8 +99,9 @@ void AddEvents(CLI::App& app, Options& options) {
       {"all", kernel::BaseEvents::kAll},
       {"workloads", kernel::BaseEvents::kWorkloads},
       {"off", kernel::BaseEvents::kOff}};
-  app.add_option("--event-log", options.event_log,
-                 "Append every event to this file as a JSON line; - is standard output")
+  app.add_option(
+         "--event-log", options.event_log,
+         "Append every event to this file as a JSON line; - is standard output, never rotated")
       ->type_name("FILE")
       ->group("Events");
   app.add_option("--event-log-max-bytes", options.event_log_max_bytes,

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -26,7 +27,9 @@ int64_t NowMs() {
 
 }  // namespace
 
-RotatingFile::RotatingFile(FileOptions options) : options_(std::move(options)) {}
+RotatingFile::RotatingFile(FileOptions options) : options_(std::move(options)) {
+  if (is_standard_output()) options_.rotate_bytes = 0;
+}
 
 RotatingFile::RotatingFile(RotatingFile&& other) noexcept
     : options_(std::move(other.options_)),
@@ -56,13 +59,33 @@ Result<RotatingFile> RotatingFile::Open(FileOptions options) {
   return file;
 }
 
-Result<void> RotatingFile::Write(std::string_view lines) {
-  if (fd_ >= 0 && ReplacedByOthers()) CloseNow();
-  if (fd_ < 0) GH_TRY(OpenNow());
-  const bool full = options_.rotate_bytes > 0 && size_bytes_ > 0 &&
-                    size_bytes_ + lines.size() > options_.rotate_bytes;
-  if (full) GH_TRY(Rotate());
+Result<void> RotatingFile::Write(std::string_view lines, uint64_t* written_bytes) {
+  while (!lines.empty()) {
+    if (fd_ >= 0 && ReplacedByOthers()) CloseNow();
+    if (fd_ < 0) GH_TRY(OpenNow());
+    const size_t room = Room(lines);
+    if (room == 0) {
+      GH_TRY(Rotate());
+      continue;
+    }
+    GH_TRY(Append(lines.substr(0, room)));
+    if (written_bytes != nullptr) *written_bytes += room;
+    lines.remove_prefix(room);
+  }
+  return {};
+}
 
+size_t RotatingFile::Room(std::string_view lines) const {
+  const uint64_t limit = options_.rotate_bytes;
+  if (limit == 0 || size_bytes_ + lines.size() <= limit) return lines.size();
+  const uint64_t left = limit > size_bytes_ ? limit - size_bytes_ : 0;
+  const size_t end = lines.substr(0, left).rfind('\n');
+  if (end != std::string_view::npos) return end + 1;
+  if (size_bytes_ > 0) return 0;
+  return std::min(lines.find('\n'), lines.size() - 1) + 1;
+}
+
+Result<void> RotatingFile::Append(std::string_view lines) {
   std::string_view rest = lines;
   while (!rest.empty()) {
     const ssize_t written = ::write(fd_, rest.data(), rest.size());
@@ -71,7 +94,8 @@ Result<void> RotatingFile::Write(std::string_view lines) {
       const int error = errno;
       // Half a line would spoil the next one. If it cannot be cut off, a new file is begun after
       // it.
-      if (rest.size() < lines.size() && ::ftruncate(fd_, static_cast<off_t>(size_bytes_)) != 0) {
+      if (rest.size() < lines.size() && !is_standard_output() &&
+          ::ftruncate(fd_, static_cast<off_t>(size_bytes_)) != 0) {
         size_bytes_ = options_.rotate_bytes;
       }
       return FailErrno(options_.path, "cannot write events", error,
@@ -86,8 +110,11 @@ Result<void> RotatingFile::Write(std::string_view lines) {
 void RotatingFile::Reopen() { CloseNow(); }
 
 Result<void> RotatingFile::OpenNow() {
-  const int fd = ::open(options_.path.c_str(),
-                        O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, options_.mode);
+  const int fd =
+      is_standard_output()
+          ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+          : ::open(options_.path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                   options_.mode);
   if (fd < 0) {
     return FailErrno(options_.path, "cannot open it for events", errno,
                      "check the directory and its rights");
@@ -123,6 +150,7 @@ Result<void> RotatingFile::Rotate() {
 }
 
 bool RotatingFile::ReplacedByOthers() {
+  if (is_standard_output()) return false;
   const int64_t now_ms = NowMs();
   if (now_ms - checked_ms_ < kCheckIntervalMs) return false;
   checked_ms_ = now_ms;

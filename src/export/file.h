@@ -12,8 +12,11 @@
 
 namespace gatehouse::exporting {
 
+/// FileOptions::path of standard output.
+inline constexpr const char* kStandardOutput = "-";
+
 struct FileOptions {
-  std::string path;
+  std::string path;                   ///< kStandardOutput: not ours to rename, cut or look for
   uint64_t rotate_bytes = 10u << 20;  ///< a file is renamed before it grows over this; 0: never
   unsigned backups = 5;               ///< path.1 (newest) to path.N; 0: the old file is deleted
   mode_t mode = 0600;                 ///< of new files
@@ -31,10 +34,12 @@ class RotatingFile {
   RotatingFile& operator=(RotatingFile&& other) noexcept;
   ~RotatingFile();
 
-  /// Appends whole lines. On error nothing more than a part of `lines` was written, and that part
-  /// is taken back if the file system allows; the next Write tries anew, with a new file if need
-  /// be.
-  [[nodiscard]] Result<void> Write(std::string_view lines);
+  /// Appends whole lines, and rotates between two of them before the file would grow over its
+  /// limit; only a line longer than that makes a larger file, of its own. Adds to `written_bytes`
+  /// (may be null) what is in files afterwards. On error these are the first of the lines; of what
+  /// follows, a part that was written is taken back if the file system allows. The next Write tries
+  /// anew, with a new file if need be.
+  [[nodiscard]] Result<void> Write(std::string_view lines, uint64_t* written_bytes = nullptr);
   /// Opens the path anew before the next write, e.g. on SIGHUP.
   void Reopen();
 
@@ -42,8 +47,12 @@ class RotatingFile {
 
  private:
   explicit RotatingFile(FileOptions options);
+  [[nodiscard]] bool is_standard_output() const { return options_.path == kStandardOutput; }
   [[nodiscard]] Result<void> OpenNow();
   [[nodiscard]] Result<void> Rotate();
+  /// How many bytes of `lines`, whole lines, the open file may take; 0: it is full.
+  [[nodiscard]] size_t Room(std::string_view lines) const;
+  [[nodiscard]] Result<void> Append(std::string_view lines);
   [[nodiscard]] bool ReplacedByOthers();
   void CloseNow();
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/file_exporter.h"
 
+#include <algorithm>
 #include <chrono>
+#include <string_view>
 #include <utility>
 
 #include "export/json.h"
@@ -39,16 +41,15 @@ void FileExporter::Run() {
     if (events.empty()) continue;
     lines.clear();
     for (const auto& event : events) AppendJsonLine(*event, &lines);
-    const Result<void> written = file_.Write(lines);
+    uint64_t bytes = 0;
+    const Result<void> done = file_.Write(lines, &bytes);
+    const auto written = static_cast<uint64_t>(
+        std::ranges::count(std::string_view(lines).substr(0, bytes), '\n'));  // one for each event
     const std::lock_guard lock(mutex_);
-    if (written) {
-      stats_.written += events.size();
-      stats_.written_bytes += lines.size();
-      stats_.last_error.clear();
-    } else {
-      stats_.failed += events.size();
-      stats_.last_error = written.error().Message();
-    }
+    stats_.written += written;
+    stats_.written_bytes += bytes;
+    stats_.failed += events.size() - written;
+    stats_.last_error = done ? "" : done.error().Message();
   }
 }
 

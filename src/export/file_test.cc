@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/file.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -96,7 +99,21 @@ TEST_F(FileTest, ZeroNeverRotates) {
   EXPECT_FALSE(fs::exists(Backup(1)));
 }
 
-TEST_F(FileTest, OneBigWriteIsNotCut) {
+TEST_F(FileTest, ManyLinesOfOneWriteGoToAsManyFilesAsTheLimitAsksFor) {
+  RotatingFile file = Open(10, 9);
+  uint64_t bytes = 0;
+  ASSERT_TRUE(file.Write("111\n", &bytes));
+  ASSERT_TRUE(file.Write("222\n333\n444444444444\n5\n666666666\n", &bytes));
+  EXPECT_EQ(bytes, 37u);
+  EXPECT_EQ(Read(Backup(4)), "111\n222\n");
+  EXPECT_EQ(Read(Backup(3)), "333\n");
+  EXPECT_EQ(Read(Backup(2)), "444444444444\n");  // longer than the limit, so alone
+  EXPECT_EQ(Read(Backup(1)), "5\n");
+  EXPECT_FALSE(fs::exists(Backup(5)));
+  EXPECT_EQ(Read(path_), "666666666\n");
+}
+
+TEST_F(FileTest, OneLineIsNotCut) {
   RotatingFile file = Open(10, 1);
   const std::string big = std::string(50, 'x') + "\n";
   ASSERT_TRUE(file.Write(big));
@@ -149,6 +166,27 @@ TEST_F(FileTest, FailedWriteLeavesWholeLinesAndRecovers) {
   EXPECT_EQ(Read(path_), "1111\n3333\n");
 }
 
+TEST_F(FileTest, StandardOutputIsNeitherRotatedNorCutNorLookedFor) {
+  const int before = ::dup(STDOUT_FILENO);
+  std::array<int, 2> pipe{};
+  ASSERT_EQ(::pipe2(pipe.data(), O_CLOEXEC), 0);
+  ASSERT_EQ(::dup2(pipe[1], STDOUT_FILENO), STDOUT_FILENO);
+  auto file = RotatingFile::Open({.path = kStandardOutput, .rotate_bytes = 1});
+  const bool written = file && file->Write("a\n");
+  ::usleep(1'100'000);  // a file would be looked for once a second
+  const bool again = written && file->Write("b\n");
+  if (again) file->Reopen();
+  const bool reopened = again && file->Write("c\n");
+  ::dup2(before, STDOUT_FILENO);
+  for (const int fd : {before, pipe[1]}) ::close(fd);
+  ASSERT_TRUE(reopened) << (file ? "" : file.error().Message());
+  std::array<char, 16> buffer{};
+  EXPECT_EQ(::read(pipe[0], buffer.data(), buffer.size()), 6);
+  EXPECT_STREQ(buffer.data(), "a\nb\nc\n");
+  ::close(pipe[0]);
+  EXPECT_FALSE(fs::exists("-"));
+}
+
 event::EventPtr Named(const std::string& name) {
   auto event = std::make_shared<tetragon::GetEventsResponse>();
   event->mutable_process_exec();
@@ -166,6 +204,25 @@ TEST_F(FileTest, ExporterWritesWhatWasPublishedBeforeItEnds) {
   std::string expected;
   for (int i = 0; i < 1'000; ++i) AppendJsonLine(*Named("n" + std::to_string(i)), &expected);
   EXPECT_EQ(Read(path_), expected);
+}
+
+TEST_F(FileTest, ExporterKeepsToTheLimitWhateverItsBatches) {
+  constexpr uint64_t kLimit = 1'000;
+  constexpr unsigned kBackups = 100;
+  Dispatcher dispatcher;
+  {
+    auto exporter = FileExporter::Start(
+        dispatcher, {.path = path_, .rotate_bytes = kLimit, .backups = kBackups}, {}, 10'000);
+    ASSERT_TRUE(exporter);
+    for (int i = 0; i < 500; ++i) dispatcher.Publish(Named("n" + std::to_string(i)));
+  }
+  size_t lines = 0;
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    EXPECT_LE(entry.file_size(), kLimit) << entry.path();
+    const std::string text = Read(entry.path());
+    lines += static_cast<size_t>(std::ranges::count(text, '\n'));
+  }
+  EXPECT_EQ(lines, 500u);
 }
 
 TEST_F(FileTest, ExporterCountsWhatItCannotWrite) {

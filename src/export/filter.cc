@@ -145,10 +145,19 @@ Condition Pids(const google::protobuf::RepeatedField<uint32_t>& pids) {
   };
 }
 
+/// The whole name, or one of the names of which that of merged bindings is made.
 Condition PolicyNames(const Strings& names) {
   return [set = std::set<std::string, std::less<>>(names.begin(), names.end())](
              const Subject& subject) {
-    return !subject.policy_name.empty() && set.contains(subject.policy_name);
+    std::string_view rest = subject.policy_name;
+    if (rest.empty()) return false;
+    if (set.contains(rest)) return true;
+    for (;;) {
+      const size_t end = rest.find('+');
+      if (set.contains(rest.substr(0, end))) return true;
+      if (end == std::string_view::npos) return false;
+      rest.remove_prefix(end + 1);
+    }
   };
 }
 

@@ -112,6 +112,19 @@ TEST(FilterTest, AbsentStringsMatchNoRegex) {
   EXPECT_FALSE(Compile("allow_list { policy_names: '' }").Passes(HostExec()));
 }
 
+TEST(FilterTest, MergedBindingsAreFoundByEachOfTheirNames) {
+  tetragon::GetEventsResponse merged = Kprobe();
+  merged.mutable_process_kprobe()->set_policy_name("one+two+three");
+  for (const char* name : {"one", "two", "three", "one+two+three"}) {
+    EXPECT_TRUE(Compile(std::string("allow_list { policy_names: '") + name + "' }").Passes(merged))
+        << name;
+  }
+  for (const char* name : {"", "on", "one+two", "+", "four"}) {
+    EXPECT_FALSE(Compile(std::string("allow_list { policy_names: '") + name + "' }").Passes(merged))
+        << name;
+  }
+}
+
 TEST(FilterTest, OneFilterIsEnoughAndDenyWins) {
   const EventFilter filter = Compile(R"(allow_list { pid: 8 } allow_list { pid: 7 }
                                         deny_list { policy_names: "gate" } deny_list { pid: 1 })");

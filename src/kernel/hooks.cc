@@ -152,4 +152,13 @@ std::vector<HookStatus> Hooks::status(const std::function<uint64_t(uint16_t)>& p
   return result;
 }
 
+std::vector<const bpf_program*> Hooks::programs() const {
+  std::vector<const bpf_program*> programs;
+  for (const auto& [number, hook] : hooks_) {
+    const bpf_program* const program = hook.gate->program;
+    if (std::ranges::find(programs, program) == programs.end()) programs.push_back(program);
+  }
+  return programs;
+}
+
 }  // namespace gatehouse::kernel

@@ -48,11 +48,13 @@ class Hooks {
   /// By number; program ids and run statistics from the kernel.
   [[nodiscard]] std::vector<HookStatus> status(
       const std::function<uint64_t(uint16_t)>& policies) const;
+  /// All that are loaded, each once.
+  [[nodiscard]] std::vector<const bpf_program*> programs() const;
 
  private:
   struct Gate {
-    Skeleton skeleton;  ///< null: the program is one of the shared skeleton
-    bpf_program* program = nullptr;
+    Skeleton skeleton;
+    bpf_program* program = nullptr;  ///< in the skeleton
     Link link;
   };
   struct Hook {

@@ -65,6 +65,11 @@ struct HookStatus {
   uint64_t run_time_ns = 0;
 };
 
+struct ProgramStatus {
+  std::string name;
+  uint32_t id = 0;
+};
+
 struct MapStatus {
   std::string name;
   uint32_t id = 0;
@@ -75,13 +80,14 @@ struct ImageStatus {
   uint64_t generation = 0;
   uint64_t arena_bytes = 0;
   uint64_t used_bytes = 0;
-  uint64_t instances = 0, groups = 0, sets = 0, strings = 0, workloads = 0, cgroups = 0;
+  uint64_t instances = 0, groups = 0, sets = 0, strings = 0, workloads = 0;
 };
 
 struct Status {
   Backend backend = Backend::kLsm;
   std::vector<BackendProbe> probes;
   std::vector<HookStatus> hooks;
+  std::vector<ProgramStatus> programs;  ///< all that are loaded, attached or not
   std::vector<MapStatus> maps;
   ImageStatus image;
   std::vector<std::pair<std::string, uint64_t>> counters;  ///< name of gh_stat, value

@@ -29,6 +29,14 @@ uint64_t MapMemlock(int fd) {
   return 0;
 }
 
+void AddProgram(std::vector<ProgramStatus>& programs, const bpf_program* program) {
+  const int fd = bpf_program__fd(program);  // negative: not loaded
+  bpf_prog_info info{};
+  uint32_t size = sizeof(info);
+  if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return;
+  programs.push_back(ProgramStatus{bpf_program__name(program), info.id});
+}
+
 void AddMap(std::vector<MapStatus>& maps, int fd) {
   bpf_map_info info{};
   uint32_t size = sizeof(info);
@@ -220,6 +228,9 @@ Status LoadedKernel::status() const {
   status.backend = backend_;
   status.probes = probes_;
   status.hooks = hooks_.status(PoliciesOn());
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, skeleton_->obj) AddProgram(status.programs, program);
+  for (const bpf_program* gate : hooks_.programs()) AddProgram(status.programs, gate);
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) AddMap(status.maps, bpf_map__fd(map));
   AddMap(status.maps, arena_->map_fd());

@@ -102,7 +102,8 @@ class YamlTreeBuilder : public YAML::EventHandler {
       return Fail(PositionOf(error.mark, first_line_), "", fmt::format("not valid YAML: {}", cause),
                   known.remedy);
     }
-    Fail(PositionOf(error.mark, first_line_), "", fmt::format("not valid YAML: {}", error.msg), "");
+    Fail(PositionOf(error.mark, first_line_), "", fmt::format("not valid YAML: {}", error.msg),
+         "correct what stands here, or put the text in quotes");
   }
 
   void FailExhausted() {

@@ -8,7 +8,9 @@
 namespace gatehouse::policy {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 /// A tree as text: each node with its kind and place.
 std::string Dump(YamlNode node) {
@@ -131,6 +133,14 @@ TEST(YamlTree, ReportsNothingButTheErrorThatEndsTheReading) {
       ReadText("a: 1\na: 2\nb: [\n").messages,
       ElementsAre("f:3:4: not valid YAML: brackets or braces that begin here are not closed; "
                   "close them, and separate entries by commas"));
+}
+
+TEST(YamlTree, EverySyntaxErrorHasARemedy) {
+  for (const char* text : {"a: &x &y 1\n", "a: !<tag\n", "a: *\n", "%TAG !\n--- a\n"}) {
+    EXPECT_THAT(ReadText(text).messages,
+                ElementsAre(AllOf(HasSubstr("not valid YAML: "), HasSubstr("; correct what"))))
+        << text;
+  }
 }
 
 TEST(YamlTree, NoticesEveryTextThatIsNotClosed) {
