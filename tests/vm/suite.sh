@@ -20,7 +20,10 @@ case $(uname -r) in
     ;;
 esac
 
-for suite in kernel_test bypass_test; do
+# For the tests and for the demo: what vm.sh copies.
+export GATEHOUSE_CORPUS=/copy/corpus/policies
+
+for suite in kernel_test bypass_test e2e_test; do
   log=/tmp/$suite.log
   if "$suite" >"$log" 2>&1 && ! grep -q '^\[  SKIPPED \]' "$log"; then
     # The seed and the number of random cases as well: a run that is repeated needs them.
@@ -32,4 +35,13 @@ for suite in kernel_test bypass_test; do
     grep -vE '^\[ RUN  |^\[       OK|^\[-----' "$log" | head -n 400
   fi
 done
+
+log=/tmp/demo.log
+if gatehouse-demo --backend "$1" --policies /copy/demo/policies.yaml >"$log" 2>&1; then
+  echo "gatehouse-demo, backend $1: $(tail -n 1 "$log")"
+else
+  status=1
+  echo "gatehouse-demo, backend $1: FAILED"
+  cat "$log"
+fi
 exit $status
