@@ -23,7 +23,7 @@ esac
 # For the tests and for the demo: what vm.sh copies.
 export GATEHOUSE_CORPUS=/copy/corpus/policies
 
-for suite in kernel_test bypass_test e2e_test; do
+for suite in kernel_test bypass_test host_test e2e_test; do
   log=/tmp/$suite.log
   if "$suite" >"$log" 2>&1 && ! grep -q '^\[  SKIPPED \]' "$log"; then
     # The seed and the number of random cases as well: a run that is repeated needs them.
