@@ -115,6 +115,14 @@ Result<void> CgroupTree::Assign(const fs::path& top, const std::optional<gh_cgro
   return {};
 }
 
+Result<void> CgroupTree::AssignTwice(const fs::path& top,
+                                     const std::optional<gh_cgroup>& value) const {
+  auto first = Assign(top, value);
+  auto second = Assign(top, value);
+  if (!first) return first;
+  return second;
+}
+
 Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
                                    const std::string& path) {
   const fs::path cgroup = fs::path(path).lexically_normal();
@@ -132,13 +140,9 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
   }
   GH_ASSIGN(const uint64_t id, CgroupId(cgroup));
   const Tracked tracked{text, gh_cgroup{.slot = slot, .workload = workload}};
-  /* Twice: a child that was being made while its parent was not known yet is announced to the
-   * programs just before it can be seen here (cgroup_mkdir() in kernel/cgroup/cgroup.c). */
-  for (int pass = 0; pass < 2; ++pass) {
-    if (auto assigned = Assign(cgroup, tracked.value); !assigned) {
-      (void)Assign(cgroup, Enclosing(cgroup));
-      return tl::unexpected(std::move(assigned).error());
-    }
+  if (auto assigned = AssignTwice(cgroup, tracked.value); !assigned) {
+    (void)AssignTwice(cgroup, Enclosing(cgroup));
+    return tl::unexpected(std::move(assigned).error());
   }
   const auto entry = tracked_.emplace(workload, tracked).first;
   by_path_.emplace(entry->second.path, workload);
@@ -151,7 +155,7 @@ void CgroupTree::Untrack(bind::WorkloadId workload) {
   const fs::path path = found->second.path;
   by_path_.erase(found->second.path);
   tracked_.erase(found);
-  (void)Assign(path, Enclosing(path));  // a cgroup that has gone left the map by itself
+  (void)AssignTwice(path, Enclosing(path));  // a cgroup that has gone left the map by itself
 }
 
 }  // namespace gatehouse::kernel

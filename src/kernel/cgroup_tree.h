@@ -48,6 +48,11 @@ class CgroupTree {
   /// it.
   [[nodiscard]] Result<void> Assign(const std::filesystem::path& top,
                                     const std::optional<gh_cgroup>& value) const;
+  /// Assign, and once more: a child that is being made takes over the value of its parent just
+  /// before it can be seen in the file system (cgroup_mkdir() in kernel/cgroup/cgroup.c), so the
+  /// first pass may miss one with what its parent had before. The second pass finds it.
+  [[nodiscard]] Result<void> AssignTwice(const std::filesystem::path& top,
+                                         const std::optional<gh_cgroup>& value) const;
   [[nodiscard]] Result<void> AssignOne(const std::filesystem::path& path,
                                        const std::optional<gh_cgroup>& value) const;
   [[nodiscard]] bool IsNestedWorkload(const std::filesystem::path& path) const;

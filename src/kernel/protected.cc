@@ -20,8 +20,8 @@ struct Stat {
 };
 
 /// Fields 4 and 22 of /proc/PID/stat, proc(5).
-Result<Stat> ReadStat(uint32_t pid) {
-  const std::string path = "/proc/" + std::to_string(pid) + "/stat";
+Result<Stat> ReadStat(const std::string& proc, uint32_t pid) {
+  const std::string path = proc + "/" + std::to_string(pid) + "/stat";
   std::ifstream file(path);
   std::string line;
   if (!std::getline(file, line)) return FailErrno(path, "cannot read it", errno);
@@ -37,6 +37,22 @@ Result<Stat> ReadStat(uint32_t pid) {
 
 }  // namespace
 
+Result<std::vector<gh_protected>> TasksUpToInit(const std::string& proc, uint32_t pid) {
+  std::vector<gh_protected> tasks;
+  while (pid != 0) {
+    if (tasks.size() == GH_PROTECTED_MAX) {
+      return Fail(ErrorCode::kRefused, "agent",
+                  "it has more than " + std::to_string(GH_PROTECTED_MAX - 1) +
+                      " ancestors, so init would not be spared by policies for the host",
+                  "start it from fewer processes, one in the other: as a service, for example");
+    }
+    GH_ASSIGN(const Stat stat, ReadStat(proc, pid));
+    tasks.push_back(gh_protected{.pid = pid, .reserved = 0, .start_ticks = stat.start_ticks});
+    pid = stat.parent;
+  }
+  return tasks;
+}
+
 Result<std::vector<gh_protected>> ProtectedTasks() {
   struct stat ns{};
   if (stat("/proc/self/ns/pid", &ns) != 0)
@@ -45,13 +61,7 @@ Result<std::vector<gh_protected>> ProtectedTasks() {
     return Fail(ErrorCode::kUnsupported, "agent", "not in the host's pid namespace",
                 "start it there (in Kubernetes: hostPID: true)");
   }
-  std::vector<gh_protected> tasks;
-  for (auto pid = static_cast<uint32_t>(getpid()); pid != 0 && tasks.size() < GH_PROTECTED_MAX;) {
-    GH_ASSIGN(const Stat stat, ReadStat(pid));
-    tasks.push_back(gh_protected{.pid = pid, .reserved = 0, .start_ticks = stat.start_ticks});
-    pid = stat.parent;
-  }
-  return tasks;
+  return TasksUpToInit("/proc", static_cast<uint32_t>(getpid()));
 }
 
 }  // namespace gatehouse::kernel

@@ -27,11 +27,12 @@ std::multiset<std::string> NamesInDocument() {
   return names;
 }
 
-/// Names of the tests, each once, as `bypass_test --gtest_list_tests` lists them: `  Name/policy  #
+/// Names of the tests, those for virtual machines among them, each once, as `bypass_test
+/// --gtest_list_tests` lists them: `  Name/policy  #
 /// ...`.
 std::multiset<std::string> NamesOfTests() {
-  const std::unique_ptr<FILE, int (*)(FILE*)> list(popen(BYPASS_TEST " --gtest_list_tests", "r"),
-                                                   pclose);
+  const std::unique_ptr<FILE, int (*)(FILE*)> list(
+      popen("GATEHOUSE_VM=1 " BYPASS_TEST " --gtest_list_tests", "r"), pclose);
   EXPECT_NE(list, nullptr);
   std::set<std::string> names;
   std::array<char, 4096> line{};

@@ -182,4 +182,7 @@ class Way : public ::testing::TestWithParam<Policy> {
   std::string workload_, sibling_;
 };
 
+/// A way that sets something for the whole machine; tried in virtual machines only.
+class MachineWay : public Way {};
+
 }  // namespace gatehouse::bypass

@@ -35,6 +35,18 @@ TEST_P(Way, LoaderListed) {
   ExpectListed(attempt, kEvilStatus, {loader});
 }
 
+TEST_P(Way, ElfInterpreter) {
+  // The loader that a program asks for (PT_INTERP) is mapped by the kernel and runs first.
+  Install(BuiltProgram("bypass_interpreted"), Path("program"));
+  InstallEvil(Path("interpreter"));
+  Enforce({allow_list() ? Path("program") : Path("interpreter")});
+  const Attempt attempt = Try([&] {
+    Must(chdir(directory().c_str()), "chdir");
+    return Exec(Path("program"));
+  });
+  ExpectRuns(attempt, kEvilStatus, {Path("program")});
+}
+
 TEST_P(Way, Script) {
   // A script that no allow-list has or that a deny-list has, with an interpreter that may run.
   WriteFile(Path("script"), Shebang(allowed()), 0755);

@@ -48,9 +48,9 @@ class Shared {
   void* at_;
 };
 
-/// Calls `change` again and again as long as it lives, in a process of its own: a thread would share
-/// its open files with whatever is forked meanwhile, and a program that somebody still has open for
-/// writing cannot be executed (ETXTBSY).
+/// Calls `change` again and again as long as it lives, in a process of its own: a thread would
+/// share its open files with whatever is forked meanwhile, and a program that somebody still has
+/// open for writing cannot be executed (ETXTBSY).
 class Meanwhile {
  public:
   explicit Meanwhile(const std::function<void()>& change) : process_(Must(fork(), "fork")) {

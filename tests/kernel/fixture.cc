@@ -88,10 +88,10 @@ class Gatehouse::Names {
   daemon::DirectoryLookup policies;
 };
 
-Gatehouse::Gatehouse(kernel::Options options)
+Gatehouse::Gatehouse(kernel::Options options, bind::Resolver::Options resolver)
     : sets_(strings_),
       kernel_(Must(kernel::Load(WithBackend(std::move(options)), strings_))),
-      resolver_(sets_, {}),
+      resolver_(sets_, resolver),
       registry_(Must(kernel::FindCgroupRoot())),
       names_(std::make_shared<Names>(registry_, resolver_.instances())),
       cache_({.node_name = "node"}, clock_, proc_),

@@ -85,7 +85,8 @@ std::ostream& operator<<(std::ostream& out, const Posted& posted);
 /// thread-safe.
 class Gatehouse {
  public:
-  explicit Gatehouse(kernel::Options options = DefaultOptions());
+  explicit Gatehouse(kernel::Options options = DefaultOptions(),
+                     bind::Resolver::Options resolver = {});
   Gatehouse(const Gatehouse&) = delete;
   Gatehouse& operator=(const Gatehouse&) = delete;
 

@@ -67,7 +67,7 @@ std::string Text(const PolicyText& policy) {
   Json spec = Json::object();
   for (const std::string& variable : policy.variables)
     spec["variables"].push_back({{"name", variable}});
-  if (policy.variables.empty()) spec["podSelector"] = ToSelector(policy.pods);
+  if (policy.variables.empty() && !policy.everywhere) spec["podSelector"] = ToSelector(policy.pods);
   if (policy.monitor) spec["options"].push_back({{"name", "policy-mode"}, {"value", "monitor"}});
   for (const HookText& hook : policy.hooks)
     spec[hook.lsm ? "lsmhooks" : "kprobes"].push_back(ToJson(hook));

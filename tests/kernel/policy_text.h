@@ -54,8 +54,9 @@ using LabelText = std::map<std::string, std::string>;
 
 struct PolicyText {
   std::string name = "policy";
-  std::string ns = {};  ///< not empty: TracingPolicyNamespaced
-  LabelText pods = {};  ///< podSelector.matchLabels; {} selects every workload
+  std::string ns = {};      ///< not empty: TracingPolicyNamespaced
+  LabelText pods = {};      ///< podSelector.matchLabels; {} selects every workload
+  bool everywhere = false;  ///< no selector: about the host as well
   std::vector<HookText> hooks = {};
   bool monitor = false;
   std::vector<std::string> variables = {};  ///< not empty: TracingPolicyTemplate

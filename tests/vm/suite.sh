@@ -3,12 +3,31 @@
 # Runs every kernel suite in a virtual machine with one backend: suite.sh lsm|fmod_ret|signal.
 # A suite that fails, or that skips a test, fails the whole.
 export GATEHOUSE_BACKEND="$1"
-# Emulated CPUs: each of the nine suites takes its part of the random cases and of the changes under fire.
-export GATEHOUSE_CASES=600 GATEHOUSE_FLIPS=100 GATEHOUSE_RUNS=1000
+# Emulated CPUs: each of the nine suites takes its part of the random cases (2,000 for each kernel and more) and of the
+# changes under fire.
+export GATEHOUSE_CASES=700 GATEHOUSE_FLIPS=100 GATEHOUSE_RUNS=1000
 status=0
-for suite in kernel_test bypass_test; do
+
+# The tests of preemption need a kernel that takes the CPU from a task anywhere. Debian's can since 5.12
+# (CONFIG_PREEMPT_DYNAMIC).
+case $(uname -r) in
+  5.10.*) ;;
+  *)
+    if ! grep -q '(full)' /sys/kernel/debug/sched/preempt; then
+      status=1
+      echo "no full preemption, which preempt=full on the kernel's command line asks for: FAILED"
+    fi
+    ;;
+esac
+
+# For the tests and for the demo: what vm.sh copies.
+export GATEHOUSE_CORPUS=/copy/corpus/policies
+
+for suite in kernel_test bypass_test host_test e2e_test; do
   log=/tmp/$suite.log
   if "$suite" >"$log" 2>&1 && ! grep -q '^\[  SKIPPED \]' "$log"; then
+    # The seed and the number of random cases as well: a run that is repeated needs them.
+    grep -E '^seed |^[0-9]+ cases: ' "$log"
     echo "$suite, backend $1: $(grep -E '^\[  PASSED  \]' "$log")"
   else
     status=1
@@ -16,4 +35,13 @@ for suite in kernel_test bypass_test; do
     grep -vE '^\[ RUN  |^\[       OK|^\[-----' "$log" | head -n 400
   fi
 done
+
+log=/tmp/demo.log
+if gatehouse-demo --backend "$1" --policies /copy/demo/policies.yaml >"$log" 2>&1; then
+  echo "gatehouse-demo, backend $1: $(tail -n 1 "$log")"
+else
+  status=1
+  echo "gatehouse-demo, backend $1: FAILED"
+  cat "$log"
+fi
 exit $status
