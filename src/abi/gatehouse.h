@@ -9,9 +9,9 @@
  * but for the hit counters. Records never straddle a page: each is aligned to its (power of two)
  * size.
  *
- *   root -> chunks[] -> by workload's slot: group -> gates[], one for each hook that it has rules on
- *                gate -> inputs[]: what to read of the operation
- *                gate -> policies[] -> rules[] -> filters[] -> set of string ids, or of ranges
+ *   root -> chunks[] -> by workload's slot: group -> gates[], one for each hook that it has rules
+ * on gate -> inputs[]: what to read of the operation gate -> policies[] -> rules[] -> filters[] ->
+ * set of string ids, or of ranges
  *        -> slots[], digests[]: string -> id
  */
 #ifndef GATEHOUSE_ABI_GATEHOUSE_H_
@@ -47,7 +47,7 @@ enum gh_limits {
   GH_HOOKS_PER_GROUP_MAX = 1024, /* hooks on which one workload has rules */
   GH_ARGUMENTS_MAX = 5,          /* arguments of a kernel function that policies can name */
   GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
-  GH_RULES_PER_POLICY_MAX = 64, /* selectors of one policy on one hook */
+  GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
   GH_MATCHES_MAX = 256,       /* interned heads (or tails) of one value found at once */
   GH_SET_PAGES_MAX = 1024,    /* a set holds at most that many pages of ids */
@@ -175,10 +175,10 @@ enum gh_input_flags {
 
 /* A value that a filter of the gate looks at or that an event shows. */
 struct gh_input {
-  gh_u8 subject; /* enum gh_subject */
-  gh_u8 read;    /* enum gh_read */
-  gh_u8 bytes;   /* of a number: 1, 2, 4 or 8 */
-  gh_u8 flags;   /* enum gh_input_flags */
+  gh_u8 subject;  /* enum gh_subject */
+  gh_u8 read;     /* enum gh_read */
+  gh_u8 bytes;    /* of a number: 1, 2, 4 or 8 */
+  gh_u8 flags;    /* enum gh_input_flags */
   gh_u32 lengths; /* of a text: address of a struct gh_lengths, or 0: no heads, no tails */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_input) == 8, "gh_input");

@@ -28,20 +28,20 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* ---- hooks ----------------------------------------------------------------------------------- */
 
 /* A number that the loader writes here. */
-#define CONSTANT(n)                                                 \
-  ({                                                                \
-    __u64 constant;                                                 \
+#define CONSTANT(n)                                                  \
+  ({                                                                 \
+    __u64 constant;                                                  \
     asm volatile("%0 = %1" : "=r"(constant) : "i"(GH_CONSTANT + n)); \
-    constant;                                                       \
+    constant;                                                        \
   })
 
 /* Word `n` of the context. In assembler: a compiler may join two loads into one from a computed
  * place, which the verifier does not allow. */
-#define CONTEXT(context, n)                                                              \
-  ({                                                                                     \
-    __u64 word;                                                                          \
-    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word) : "r"(context), "i"((n)*8)); \
-    word;                                                                                \
+#define CONTEXT(context, n)                                                           \
+  ({                                                                                  \
+    __u64 word;                                                                       \
+    asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(word) : "r"(context), "i"((n) * 8)); \
+    word;                                                                             \
   })
 
 /* Keeps those arguments of the function that can be read. */

@@ -310,12 +310,12 @@ TEST_F(CheckTest, EveryErrorHasItsPlaceAcrossFiles) {
   const Outcome bad = RunCli({"check", first, second});
   EXPECT_EQ(bad.status, 1);
   EXPECT_THAT(bad.err, HasSubstr(first + ":13:"));
-  EXPECT_THAT(bad.err, HasSubstr(second + ":9:"));
+  EXPECT_THAT(bad.err, HasSubstr(second + ":11:"));
   EXPECT_THAT(bad.err, HasSubstr("gatehouse: 2 errors"));
   const auto json = RunCli({"check", first, second, "-o", "json"}).json();
   EXPECT_EQ(json["good"], false);
   EXPECT_EQ(json["diagnostics"][1]["file"], second);
-  EXPECT_EQ(json["diagnostics"][1]["line"], 9);
+  EXPECT_EQ(json["diagnostics"][1]["line"], 11);
 }
 
 TEST_F(CheckTest, BindingsAreHeldAgainstTheirTemplate) {

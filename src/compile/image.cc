@@ -137,8 +137,8 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   }
   StoredSet& stored = stage.sets[&set];
   if (stored.users++ > 0) return stored.block.address;
-  const auto words = static_cast<uint32_t>(
-      (set.ids().size_bytes() + set.ranges().size_bytes()) / GH_WORD_BYTES);
+  const auto words =
+      static_cast<uint32_t>((set.ids().size_bytes() + set.ranges().size_bytes()) / GH_WORD_BYTES);
   constexpr uint32_t kPageWords = GH_PAGE_WORDS;
   const bool small = words <= kPageWords;
   const uint32_t member_words = set.ranges().empty() ? 1 : kWords<gh_range>;

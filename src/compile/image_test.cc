@@ -297,14 +297,15 @@ TEST_F(ImageTest, AGroupHasAGateForEachHookOfItsPolicies) {
 }
 
 TEST_F(ImageTest, RefusesTwoReadingsOfOneArgument) {
-  const auto refused = image_.Apply(
-      {.added = {{1, With({On(kFileOpen, kFile)})},
-                 {2, With({On(kFileOpen, {GH_SUBJECT_ARGUMENT_0, GH_READ_STRING})})}},
-       .removed = {},
-       .groups = {{1, {1, 2}}}});
+  const auto refused =
+      image_.Apply({.added = {{1, With({On(kFileOpen, kFile)})},
+                              {2, With({On(kFileOpen, {GH_SUBJECT_ARGUMENT_0, GH_READ_STRING})})}},
+                    .removed = {},
+                    .groups = {{1, {1, 2}}}});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().object, "file_open");
-  EXPECT_TRUE(refused.error().cause.find("argument 0") != std::string::npos) << refused.error().cause;
+  EXPECT_TRUE(refused.error().cause.find("argument 0") != std::string::npos)
+      << refused.error().cause;
   EXPECT_EQ(image_.sizes().instances, 0u);
 }
 
@@ -312,8 +313,7 @@ TEST_F(ImageTest, RangesLieAsTheyAreSearched) {
   HookProgram hook = On(kCapable, kNumber);
   hook.rules[0].filters = {
       {2, GH_MATCH_RANGE, false, sets_.MakeNumbers(GH_MATCH_RANGE, {{7, 9}, {1, 2}})}};
-  ASSERT_TRUE(
-      image_.Apply({.added = {{1, With({hook})}}, .removed = {}, .groups = {{1, {1}}}}));
+  ASSERT_TRUE(image_.Apply({.added = {{1, With({hook})}}, .removed = {}, .groups = {{1, {1}}}}));
   const Reader reader = Read();
   const gh_gate* gate = reader.Gate(image_.SlotOf(1), *image_.NumberOf(kCapable));
   const auto* filter =

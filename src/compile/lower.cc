@@ -135,7 +135,8 @@ class Lowering {
     policy::ArgumentType type = policy::kBinaryType;
     if (filter.subject == policy::Subject::kArgument) {
       if (filter.argument >= hook.arguments.size()) {
-        return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument without declaration",
+        return Fail(ErrorCode::kInvalid, hook.call,
+                    "a filter is on an argument without declaration",
                     "name one of the arguments in the hook's args");
       }
       const policy::Argument& argument = hook.arguments[filter.argument];

@@ -43,9 +43,9 @@ using SitePtr = std::shared_ptr<const policy::Site>;
 
 /// What a policy does on one hook; the first rule that matches acts.
 struct HookProgram {
-  SitePtr site;            ///< never null
-  uint8_t hook_index = 0;  ///< position of the hook in the policy, as written
-  uint8_t shows = 0;       ///< bit per subject that events tell
+  SitePtr site;               ///< never null
+  uint8_t hook_index = 0;     ///< position of the hook in the policy, as written
+  uint8_t shows = 0;          ///< bit per subject that events tell
   std::vector<Input> inputs;  ///< ascending by subject
   std::vector<Rule> rules;
 

@@ -101,8 +101,8 @@ void Normalize(std::vector<gh_range>& ranges) {
   std::ranges::sort(ranges, {}, &gh_range::first);
   std::vector<gh_range> joined;
   for (const gh_range& range : ranges) {
-    const bool apart =
-        joined.empty() || (range.first > joined.back().last && range.first - joined.back().last > 1);
+    const bool apart = joined.empty() ||
+                       (range.first > joined.back().last && range.first - joined.back().last > 1);
     if (apart) {
       joined.push_back(range);
     } else {

@@ -166,8 +166,7 @@ std::vector<std::pair<uint64_t, uint64_t>> Pairs(const ValueSet& set) {
 TEST_F(ValueSetsTest, RangesThatOverlapOrTouchAreOne) {
   const auto set = sets_.MakeNumbers(
       GH_MATCH_RANGE, {{10, 20}, {0, 3}, {21, 30}, {15, 16}, {40, 40}, {2, 5}, {32, 32}});
-  EXPECT_THAT(Pairs(*set),
-              ElementsAre(Pair(0, 5), Pair(10, 30), Pair(32, 32), Pair(40, 40)));
+  EXPECT_THAT(Pairs(*set), ElementsAre(Pair(0, 5), Pair(10, 30), Pair(32, 32), Pair(40, 40)));
   EXPECT_EQ(set->size(), 4U);
 }
 

@@ -157,10 +157,10 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
   }
   for (const policy::Site& of_exec : {policy::kCredsForExec, policy::kBprmCheck}) {
     if (site && of_exec != *site) continue;
-    explanation.hooks.push_back({of_exec, eval::Evaluate(policies, explanation.view.workload.get(),
-                                                         {.site = of_exec,
-                                                          .arguments = {{0, exec_path}},
-                                                          .binary = binary_path})});
+    explanation.hooks.push_back(
+        {of_exec,
+         eval::Evaluate(policies, explanation.view.workload.get(),
+                        {.site = of_exec, .arguments = {{0, exec_path}}, .binary = binary_path})});
   }
   return explanation;
 }

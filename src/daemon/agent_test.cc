@@ -249,9 +249,8 @@ TEST_F(AgentTest, WhatTheKernelCannotServeIsRefusedWithItsReason) {
   AddWorkload("/cg/a");
   kernel_->RefuseHook(policy::kBprmCheck, {ErrorCode::kUnsupported, "bprm_check_security",
                                            "this backend has no such place", "use another"});
-  kernel_->RefuseSubject(
-      GH_SUBJECT_BINARY,
-      {ErrorCode::kUnsupported, "bprm_creds_for_exec", "no matchBinaries", "drop it"});
+  kernel_->RefuseSubject(GH_SUBJECT_BINARY, {ErrorCode::kUnsupported, "bprm_creds_for_exec",
+                                             "no matchBinaries", "drop it"});
   const auto hook = agent.AddPolicies(PolicyText{.call = "security_bprm_check"}.ToString(), "", {});
   EXPECT_FALSE(hook.applied);
   EXPECT_EQ(hook.code, ErrorCode::kUnsupported);
@@ -614,7 +613,7 @@ TEST_F(AgentTest, ExplainsWithWhatIsInForceHoweverMuchElseThereIs) {
           BindingText("zz", "/bin/a");
   const auto added = agent.AddPolicies(text, "", {});
   ASSERT_TRUE(added.applied) << added.Message(1000);
-  const auto explained = agent.Explain("/cg/a", "/bin/b", {}, GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  const auto explained = agent.Explain("/cg/a", "/bin/b", {}, policy::kCredsForExec);
   ASSERT_TRUE(explained) << explained.error().Message();
   EXPECT_EQ(explained->documents.size(), 3u);
   EXPECT_THAT(explained->hooks[0].verdict.signals, ElementsAre(SIGKILL));

@@ -55,8 +55,8 @@ bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) {
 
 bool HasPrepareExec() {
   const std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
-  return types && btf__find_by_name_kind(types.get(), "btf_trace_sched_prepare_exec",
-                                         BTF_KIND_TYPEDEF) > 0;
+  return types &&
+         btf__find_by_name_kind(types.get(), "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
 }
 
 /// One set of maps for all programs, the configuration in .rodata among them.
@@ -82,10 +82,9 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   GH_TRY(ShareMaps(*gate->skeleton));
   if (plan.way != Way::kSignal) {
     const int32_t no_return = GH_PARAMETERS_MAX + 1;
-    GH_TRY(WriteConstants(
-        gate->program,
-        {number, static_cast<int32_t>(plan.readable),
-         plan.overrides ? static_cast<int32_t>(plan.parameters) : no_return}));
+    GH_TRY(WriteConstants(gate->program,
+                          {number, static_cast<int32_t>(plan.readable),
+                           plan.overrides ? static_cast<int32_t>(plan.parameters) : no_return}));
     const int error = bpf_program__set_attach_target(gate->program, 0, plan.target.c_str());
     if (error != 0) {
       return FailErrno("hook/" + plan.target, "the kernel has no place to attach to", -error,
@@ -93,8 +92,8 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
     }
   }
   if (const int error = gatehouse_bpf::load(gate->skeleton.get()); error != 0) {
-    Error refused = FailErrno("hook/" + plan.target, "the kernel refuses the program", -error)
-                        .value();
+    Error refused =
+        FailErrno("hook/" + plan.target, "the kernel refuses the program", -error).value();
     if (const std::string said = log.Tail(); !said.empty()) refused.cause += "\n" + said;
     return tl::unexpected(std::move(refused));
   }

@@ -45,9 +45,9 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 }
 
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
-    "events_lost_exec", "events_lost_exit",  "events_lost_policy", "scratch_exhausted",
-    "path_too_long",    "path_unreachable",  "path_fault",         "no_binary",
-    "string_fault",     "matches_overflow",  "cgroups_untracked",  "protected",
+    "events_lost_exec", "events_lost_exit", "events_lost_policy", "scratch_exhausted",
+    "path_too_long",    "path_unreachable", "path_fault",         "no_binary",
+    "string_fault",     "matches_overflow", "cgroups_untracked",  "protected",
     "signal_failed",
 };
 

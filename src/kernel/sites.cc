@@ -118,8 +118,8 @@ Result<Plan> Sites::FindLsm(const policy::Site& site) const {
   }
   if (of_caller == nullptr || (of_hook != nullptr && !SameParameters(of_hook, of_caller))) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "backend fmod_ret cannot serve this LSM hook: the kernel has no function " + caller +
-                    " with the same arguments",
+                "backend fmod_ret cannot serve this LSM hook: the kernel has no function " +
+                    caller + " with the same arguments",
                 "boot with \"bpf\" in lsm= and use backend lsm");
   }
   const bool is_void = Resolve(of_caller->type) == nullptr;
@@ -144,8 +144,11 @@ Result<Plan> Sites::Find(const policy::Site& site) const {
     return site.kind == policy::Site::Kind::kLsm ? FindLsm(site) : FindFunction(site);
   }
   if (site == policy::kCredsForExec || site == policy::kBprmCheck) {
-    return Plan{.way = Way::kSignal, .target = "sched_process_exec", .readable = 1,
-                .parameters = 1, .overrides = true};
+    return Plan{.way = Way::kSignal,
+                .target = "sched_process_exec",
+                .readable = 1,
+                .parameters = 1,
+                .overrides = true};
   }
   return Fail(ErrorCode::kUnsupported, ObjectOf(site),
               "backend signal serves executions alone, on bprm_creds_for_exec and "
@@ -160,10 +163,10 @@ Result<void> Sites::CheckInput(const std::string& object, const btf_type* protot
                                const Plan& plan, const compile::Input& input) const {
   const std::string argument = "argument " + std::to_string(input.subject);
   if (input.subject >= plan.parameters) {
-    return Fail(ErrorCode::kUnsupported, object,
-                plan.target + " has " + std::to_string(plan.parameters) + " arguments, no " +
-                    argument,
-                "arguments are counted from 0");
+    return Fail(
+        ErrorCode::kUnsupported, object,
+        plan.target + " has " + std::to_string(plan.parameters) + " arguments, no " + argument,
+        "arguments are counted from 0");
   }
   const btf_type* const type = Resolve(btf_params(prototype)[input.subject].type);
   if ((plan.readable >> input.subject & 1) == 0) {
@@ -183,8 +186,7 @@ Result<void> Sites::CheckInput(const std::string& object, const btf_type* protot
   if (pointee == wanted || pointee == "void") return {};
   return Fail(ErrorCode::kUnsupported, object,
               argument + " of " + plan.target + " is " +
-                  (pointee.empty() ? "no pointer that is known"
-                                   : "a pointer to " + pointee) +
+                  (pointee.empty() ? "no pointer that is known" : "a pointer to " + pointee) +
                   ", and its type in the policy is read from a pointer to " + std::string(wanted),
               "give the argument the type that the function has");
 }

@@ -185,8 +185,8 @@ std::string NameOf(const eval::Post& post) {
 
 class Differential : public KernelTest {
  protected:
-  std::vector<Posted> PostsOf(const eval::Verdict& verdict, uint16_t hook, const std::string& object,
-                              bind::WorkloadId workload) const {
+  std::vector<Posted> PostsOf(const eval::Verdict& verdict, uint16_t hook,
+                              const std::string& object, bind::WorkloadId workload) const {
     std::vector<Posted> posted;
     for (const eval::Post& post : verdict.posts) {
       Posted one{.policy = NameOf(post),

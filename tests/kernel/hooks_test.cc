@@ -39,8 +39,8 @@ int Errno(long result) {
   _exit(0);
 }
 
-/// Where the kernel allows no trampoline all of this is refused (BackendSignalServesExecutionsAlone),
-/// and there is nothing else to test.
+/// Where the kernel allows no trampoline all of this is refused
+/// (BackendSignalServesExecutionsAlone), and there is nothing else to test.
 class Hooks : public KernelTest {
  protected:
   void SetUp() override {
@@ -90,9 +90,11 @@ TEST_F(Hooks, AFileIsComparedByItsPath) {
     std::string op, value;
     bool listed_denied, other_denied;
   } cases[] = {
-      {"Equal", listed_, true, false},          {"NotIn", listed_, false, true},
+      {"Equal", listed_, true, false},
+      {"NotIn", listed_, false, true},
       {"Prefix", programs_.path() + "/", true, true},
-      {"Postfix", "/listed", true, false},      {"Prefix", "/nowhere/", false, false},
+      {"Postfix", "/listed", true, false},
+      {"Prefix", "/nowhere/", false, false},
   };
   for (const auto& c : cases) {
     SCOPED_TRACE(c.op + " " + c.value);
@@ -119,8 +121,7 @@ TEST_F(Hooks, EveryFieldOfAFilesEvent) {
     Must(gatehouse().Apply(Policy("files", lsm ? "hook: file_open" : "call: security_file_open",
                                   kFileArgument,
                                   "{index: 0, operator: In, values: [" + listed_ + "]}", kDeny)));
-    const Attempt attempt =
-        cgroup_.Try([&] { return Errno(open(listed_.c_str(), O_RDONLY)); });
+    const Attempt attempt = cgroup_.Try([&] { return Errno(open(listed_.c_str(), O_RDONLY)); });
     EXPECT_EQ(attempt.outcome, Denied(EPERM));
     const std::vector<Event> events = Events();
     ASSERT_EQ(events.size(), 1U);
@@ -137,11 +138,12 @@ TEST_F(Hooks, EveryFieldOfAFilesEvent) {
 TEST_F(Hooks, TwoArgumentsAreBothJudgedAndTold) {
   if (!gatehouse().denies()) return;
   // MAY_WRITE is 2 (include/linux/fs.h).
-  Must(gatehouse().Apply(Policy(
-      "files", "hook: file_permission", "{index: 0, type: file}, {index: 1, type: int}",
-      "{index: 0, operator: In, values: [" + listed_ + "]}, {index: 1, operator: Mask, values: "
-      "[\"2\"]}",
-      kDeny)));
+  Must(gatehouse().Apply(Policy("files", "hook: file_permission",
+                                "{index: 0, type: file}, {index: 1, type: int}",
+                                "{index: 0, operator: In, values: [" + listed_ +
+                                    "]}, {index: 1, operator: Mask, values: "
+                                    "[\"2\"]}",
+                                kDeny)));
   const auto write_to = [&](const std::string& path) {
     return cgroup_.Run([&] {
       const int file = open(path.c_str(), O_RDWR | O_APPEND);
@@ -166,11 +168,11 @@ TEST_F(Hooks, TwoArgumentsAreBothJudgedAndTold) {
 
 TEST_F(Hooks, APathAndAShortNumber) {
   if (!gatehouse().denies()) return;
-  Must(gatehouse().Apply(Policy(
-      "modes", "hook: path_chmod", "{index: 0, type: path}, {index: 1, type: uint16}",
-      "{index: 0, operator: Postfix, values: [/other]}, {index: 1, operator: Mask, values: "
-      "[\"0x800\", \"0x400\"]}",
-      kDeny)));  // set-uid and set-gid
+  Must(gatehouse().Apply(
+      Policy("modes", "hook: path_chmod", "{index: 0, type: path}, {index: 1, type: uint16}",
+             "{index: 0, operator: Postfix, values: [/other]}, {index: 1, operator: Mask, values: "
+             "[\"0x800\", \"0x400\"]}",
+             kDeny)));  // set-uid and set-gid
   const auto change = [&](const std::string& path, mode_t mode) {
     return cgroup_.Run([&] { return Errno(chmod(path.c_str(), mode)); });
   };
@@ -269,8 +271,7 @@ TEST_F(Hooks, ManyNumbersAreSearched) {
 
 TEST_F(Hooks, AFunctionThatIsNoHookCanKillAndTell) {
   if (!gatehouse().denies()) return;
-  const std::string truncate_listed =
-      "{index: 0, operator: In, values: [" + listed_ + "]}";
+  const std::string truncate_listed = "{index: 0, operator: In, values: [" + listed_ + "]}";
   const std::string arguments = "{index: 0, type: path}, {index: 1, type: int64}";
   Must(gatehouse().Apply(
       Policy("kills", "call: vfs_truncate", arguments, truncate_listed, "{action: Sigkill}")));
@@ -314,9 +315,9 @@ TEST_F(Hooks, MapsAndProgramsDoNotGrowWithPolicies) {
     const std::string name = "p" + std::to_string(i);
     many += Policy(name, "hook: file_open", kFileArgument,
                    "{index: 0, operator: In, values: [/opt/" + name + "]}", kDeny);
-    many += Policy(name + "-s", "hook: socket_create", "{index: 0, type: int}",
-                   "{index: 0, operator: In, values: [\"" + std::to_string(1000 + i) + "\"]}",
-                   kDeny);
+    many +=
+        Policy(name + "-s", "hook: socket_create", "{index: 0, type: int}",
+               "{index: 0, operator: In, values: [\"" + std::to_string(1000 + i) + "\"]}", kDeny);
   }
   Must(gatehouse().Apply(many));
   const kernel::Status status = gatehouse().kernel().status();
@@ -339,8 +340,7 @@ TEST_F(Hooks, EachWorkloadHasItsOwnFiles) {
   const Cgroup second("second");
   (void)Workload(second.path(), {{"app", "second"}});
   std::string policy = FileOpen("In", other_);
-  policy.replace(policy.find("podSelector: {}"), 15,
-                 "podSelector: {matchLabels: {app: second}}");
+  policy.replace(policy.find("podSelector: {}"), 15, "podSelector: {matchLabels: {app: second}}");
   Must(gatehouse().Apply(policy));
   EXPECT_EQ(Open(other_), Allowed());
   EXPECT_EQ(second.Run([&] { return Errno(open(other_.c_str(), O_RDONLY)); }), Denied(EPERM));
