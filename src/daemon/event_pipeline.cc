@@ -31,6 +31,7 @@ std::shared_ptr<const event::WorkloadInfo> RegistryLookup::Find(bind::WorkloadId
   info->container_id = workload->container_id;
   info->image = workload->image;
   info->labels.insert(workload->labels.begin(), workload->labels.end());
+  if (!workload->IsPod()) info->cgroup = workload->cgroup;
   return info;
 }
 

@@ -28,6 +28,8 @@ void FillPod(const WorkloadInfo& info, tetragon::Pod* pod) {
   pod->set_name(info.pod);
   pod->set_uid(info.pod_uid);
   for (const auto& [key, value] : info.labels) (*pod->mutable_pod_labels())[key] = value;
+  if (!info.cgroup.empty())
+    (*pod->mutable_pod_annotations())[kAnnotationCgroup] = ToUtf8(info.cgroup);
   if (info.container.empty() && info.container_id.empty() && info.image.empty()) return;
   tetragon::Container* container = pod->mutable_container();
   container->set_id(info.container_id);

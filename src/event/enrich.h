@@ -27,6 +27,7 @@ struct WorkloadInfo {
   std::string container_id = {};  ///< with or without "runtime://"
   std::string image = {};
   std::map<std::string, std::string> labels = {};
+  std::string cgroup = {};  ///< path of a workload that is no pod
 };
 
 /// Implemented by the registry of workloads. Find is called by the thread that reads events.
@@ -69,6 +70,9 @@ inline constexpr char kTagProtected[] =
     "gatehouse.protected";  ///< nothing was done: the agent itself
 inline constexpr char kTagBySignal[] = "gatehouse.by-signal";      ///< Override was done as SIGKILL
 inline constexpr char kTagPolicyGone[] = "gatehouse.policy-gone";  ///< deleted meanwhile
+/// Key among the annotations of `pod`: the path of the cgroup, if the workload is no pod and so has
+/// no name that Tetragon's events could tell.
+inline constexpr char kAnnotationCgroup[] = "gatehouse.cgroup";
 /// Followed by too-long, unreachable, fault, no-binary, no-scratch, too-many: why an argument that
 /// the event shows could not be judged; see enum gh_unreadable. One tag for each reason.
 inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";

@@ -223,10 +223,12 @@ TEST_F(EnrichTest, HostAndUnknownWorkloadsHaveNoPod) {
   EXPECT_FALSE(StartShell(77)->process_exec().process().has_pod());
 }
 
-TEST_F(EnrichTest, PlainCgroupWithLabels) {
-  workloads_.workloads[6] = std::make_shared<WorkloadInfo>(WorkloadInfo{.labels = {{"a", "b"}}});
+TEST_F(EnrichTest, APlainCgroupIsToldByItsPath) {
+  workloads_.workloads[6] = std::make_shared<WorkloadInfo>(
+      WorkloadInfo{.labels = {{"a", "b"}}, .cgroup = "/sys/fs/cgroup/app"});
   ExpectText(StartShell(6)->process_exec().process().pod(),
-             R"(pod_labels { key: "a" value: "b" })");
+             R"(pod_labels { key: "a" value: "b" }
+                pod_annotations { key: "gatehouse.cgroup" value: "/sys/fs/cgroup/app" })");
 }
 
 TEST_F(EnrichTest, BadBytesInPathsAreEscaped) {

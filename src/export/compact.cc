@@ -36,7 +36,7 @@ std::string TimeOfDay(const google::protobuf::Timestamp& time) {
   return fmt::format("{:%H:%M:%S}.{:03}", seconds, time.nanos() / kNsPerMs);
 }
 
-// namespace/pod/container, as far as it is known; the host is a dash.
+// namespace/pod/container, as far as it is known, or the cgroup; the host is a dash.
 std::string Workload(const tetragon::Process& process) {
   if (!process.has_pod()) return "-";
   const tetragon::Pod& pod = process.pod();
@@ -46,6 +46,8 @@ std::string Workload(const tetragon::Process& process) {
     if (!text.empty()) text += '/';
     text += *part;
   }
+  const auto cgroup = pod.pod_annotations().find(event::kAnnotationCgroup);
+  if (text.empty() && cgroup != pod.pod_annotations().end()) text = cgroup->second;
   return text.empty() ? "-" : Printable(text);
 }
 

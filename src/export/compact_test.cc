@@ -28,6 +28,13 @@ TEST(CompactTest, Exec) {
             "22:03:57.700 exec      - 7 /bin/ls -l /tmp");
 }
 
+TEST(CompactTest, AWorkloadThatIsNoPod) {
+  EXPECT_EQ(Compact(R"(process_exec { process { pid { value: 7 } binary: "/bin/ls"
+              pod { pod_labels { key: "app" value: "web" }
+                    pod_annotations { key: "gatehouse.cgroup" value: "/sys/fs/cgroup/app" } } } })"),
+            "22:03:57.700 exec      /sys/fs/cgroup/app 7 /bin/ls");
+}
+
 TEST(CompactTest, Exit) {
   EXPECT_EQ(Compact(R"(process_exit { process { pid { value: 7 } binary: "/bin/ls" } status: 2 })"),
             "22:03:57.700 exit      - 7 /bin/ls  status 2");

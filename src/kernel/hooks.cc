@@ -2,6 +2,7 @@
 #include "kernel/hooks.h"
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <linux/bpf.h>
 
 #include <algorithm>
@@ -51,6 +52,13 @@ bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) {
   __builtin_unreachable();
 }
 
+bpf_prog_info InfoOf(const bpf_program* program) {
+  bpf_prog_info info{};
+  uint32_t size = sizeof(info);
+  bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size);
+  return info;
+}
+
 }  // namespace
 
 bool HasPrepareExec() {
@@ -82,9 +90,10 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   GH_TRY(ShareMaps(*gate->skeleton));
   if (plan.way != Way::kSignal) {
     const int32_t no_return = GH_PARAMETERS_MAX + 1;
-    GH_TRY(WriteConstants(gate->program,
-                          {number, static_cast<int32_t>(plan.readable),
-                           plan.overrides ? static_cast<int32_t>(plan.parameters) : no_return}));
+    GH_TRY(WriteConstants(
+        gate->program,
+        {number, static_cast<int32_t>(plan.readable()),
+         plan.overrides ? static_cast<int32_t>(plan.parameters.size()) : no_return}));
     const int error = bpf_program__set_attach_target(gate->program, 0, plan.target.c_str());
     if (error != 0) {
       return FailErrno("hook/" + plan.target, "the kernel has no place to attach to", -error,
@@ -102,12 +111,12 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
 
 Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
   if (hooks_.contains(number)) return {};
-  GH_ASSIGN(const Plan plan, sites_.Find(site));
-  if (plan.way == Way::kSignal && !hooks_.empty()) {
+  GH_ASSIGN(const Plan* const plan, sites_.Find(site));
+  if (plan->way == Way::kSignal && !hooks_.empty()) {
     hooks_.emplace(number, Hook{site, hooks_.begin()->second.gate});
     return {};
   }
-  GH_ASSIGN(auto gate, LoadGate(plan, number));
+  GH_ASSIGN(auto gate, LoadGate(*plan, number));
   hooks_.emplace(number, Hook{site, std::move(gate)});
   return {};
 }
@@ -135,9 +144,7 @@ void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {
 std::vector<HookStatus> Hooks::status(const std::function<uint64_t(uint16_t)>& policies) const {
   std::vector<HookStatus> result;
   for (const auto& [number, hook] : hooks_) {
-    bpf_prog_info info{};
-    uint32_t size = sizeof(info);
-    bpf_obj_get_info_by_fd(bpf_program__fd(hook.gate->program), &info, &size);
+    const bpf_prog_info info = InfoOf(hook.gate->program);
     result.push_back(HookStatus{
         .name = hook.site.name,
         .program = bpf_program__name(hook.gate->program),
@@ -158,6 +165,12 @@ std::vector<const bpf_program*> Hooks::programs() const {
     if (std::ranges::find(programs, program) == programs.end()) programs.push_back(program);
   }
   return programs;
+}
+
+uint64_t Hooks::RunsLeftOut() const {
+  uint64_t sum = 0;
+  for (const bpf_program* program : programs()) sum += InfoOf(program).recursion_misses;
+  return sum;
 }
 
 }  // namespace gatehouse::kernel

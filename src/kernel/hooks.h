@@ -48,6 +48,9 @@ class Hooks {
   /// By number; program ids and run statistics from the kernel.
   [[nodiscard]] std::vector<HookStatus> status(
       const std::function<uint64_t(uint16_t)>& policies) const;
+  /// Operations that the kernel did not show to a gate, see preemption.h. Since 5.12 it counts
+  /// them.
+  [[nodiscard]] uint64_t RunsLeftOut() const;
   /// All that are loaded, each once.
   [[nodiscard]] std::vector<const bpf_program*> programs() const;
 

@@ -73,8 +73,8 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   if (!skeleton) {
     return FailErrno("bpf", "cannot open the programs", errno, log.Tail());
   }
-  GH_ASSIGN(Sites sites, Sites::Read(backend, ProbeOf(probes, Backend::kFmodRet).available,
-                                     backend != Backend::kSignal || HasPrepareExec()));
+  Sites sites(backend, ProbeOf(probes, Backend::kFmodRet).available,
+              backend != Backend::kSignal || HasPrepareExec());
   std::unique_ptr<LoadedKernel> kernel(
       new LoadedKernel(std::move(skeleton), backend, std::move(probes), std::move(sites)));
 
@@ -251,6 +251,7 @@ Status LoadedKernel::status() const {
     bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.stats), &stat, &value);
     status.counters.emplace_back(kStatNames.at(stat), value);
   }
+  status.counters.emplace_back("runs_left_out", hooks_.RunsLeftOut());
   return status;
 }
 

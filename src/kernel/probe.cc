@@ -13,6 +13,7 @@
 #include "bpf/probe.skel.h"
 #include "kernel/kernel.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/preemption.h"
 
 namespace gatehouse::kernel {
 namespace {
@@ -100,6 +101,11 @@ std::string Try(const btf* kernel_btf, const Way& way, bool& reattaches) {
   link.reset();
   link.reset(bpf_program__attach(program));
   reattaches = link != nullptr;
+  const PreemptionFacts facts = ReadPreemptionFacts();
+  if (SkipsWhenPreempted(way.backend, facts.release) && IsFullyPreemptible(facts)) {
+    return "this kernel is fully preemptible, and leaves out a program that another task was "
+           "preempted in; boot with preempt=voluntary, or use lsm on kernel 6.2 or later";
+  }
   return {};
 }
 

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/sites.h"
 
+#include <bpf/btf.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <memory>
+#include <optional>
 #include <string_view>
 
 #include "policy/catalog.h"
@@ -11,7 +15,6 @@ namespace gatehouse::kernel {
 namespace {
 
 constexpr std::string_view kSecurity = "security_";
-constexpr std::string_view kBpfLsm = "bpf_lsm_";
 
 /// The function that calls an LSM hook: security/security.c has one for each, of the same name but
 /// for this one.
@@ -22,7 +25,120 @@ std::string CallerOf(const policy::Site& site) {
 
 std::string ObjectOf(const policy::Site& site) { return "hook/" + site.name; }
 
-/// The struct that an input's argument points to; empty: no struct.
+struct Prototype {
+  std::vector<Parameter> parameters;
+  bool returns = false;
+};
+
+/// What the kernel's BTF says of functions.
+class KernelTypes {
+ public:
+  KernelTypes() : types_(btf__load_vmlinux_btf(), &btf__free) {}
+
+  [[nodiscard]] bool loaded() const { return types_ != nullptr; }
+
+  [[nodiscard]] std::optional<Prototype> Function(const std::string& name) const {
+    const int id = btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
+    if (id < 0) return std::nullopt;
+    const btf_type* const type = btf__type_by_id(
+        types_.get(), btf__type_by_id(types_.get(), static_cast<uint32_t>(id))->type);
+    Prototype prototype{.parameters = {}, .returns = Resolve(type->type) != nullptr};
+    const btf_param* const parameters = btf_params(type);
+    for (uint32_t i = 0; i < btf_vlen(type); ++i) {
+      prototype.parameters.push_back(Describe(Resolve(parameters[i].type)));
+    }
+    return prototype;
+  }
+
+ private:
+  /// The type without typedefs, const and the like; null: void.
+  [[nodiscard]] const btf_type* Resolve(uint32_t id) const {
+    while (id != 0) {
+      const btf_type* const type = btf__type_by_id(types_.get(), id);
+      if (!btf_is_mod(type) && !btf_is_typedef(type)) return type;
+      id = type->type;
+    }
+    return nullptr;
+  }
+
+  /// Readable is what every kernel from 5.10 on lets a program read of its context: numbers, and
+  /// pointers to void, structs and characters (btf_ctx_access() in kernel/bpf/btf.c).
+  [[nodiscard]] Parameter Describe(const btf_type* type) const {
+    Parameter parameter;
+    if (type == nullptr) return parameter;
+    if (btf_is_int(type) || btf_is_any_enum(type)) {
+      parameter.readable = true;
+      parameter.bytes = type->size;
+      return parameter;
+    }
+    if (!btf_is_ptr(type)) return parameter;
+    parameter.pointer = true;
+    const btf_type* const pointee = Resolve(type->type);
+    if (pointee == nullptr) {
+      parameter.pointee = "void";
+    } else if (btf_is_int(pointee) && pointee->size == 1) {
+      parameter.pointee = "char";
+    } else if (btf_is_composite(pointee)) {
+      parameter.pointee = btf__name_by_offset(types_.get(), pointee->name_off);
+    }
+    parameter.readable = !parameter.pointee.empty();
+    return parameter;
+  }
+
+  std::unique_ptr<btf, decltype(&btf__free)> types_;
+};
+
+Plan MakePlan(Way way, std::string target, Prototype prototype) {
+  return Plan{.way = way,
+              .target = std::move(target),
+              .parameters = std::move(prototype.parameters),
+              .overrides = way != Way::kFentry && prototype.returns};
+}
+
+Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backend backend) {
+  const std::string caller = CallerOf(site);
+  std::optional<Prototype> of_hook = types.Function("bpf_lsm_" + site.name);
+  if (backend == Backend::kLsm && of_hook) {
+    return MakePlan(Way::kLsm, site.name, std::move(*of_hook));
+  }
+  std::optional<Prototype> of_caller = types.Function(caller);
+  if (!of_hook && !of_caller) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site), "this kernel has no such LSM hook",
+                "see security/security.c of the kernel, or its BTF for functions bpf_lsm_*");
+  }
+  if (!of_caller || (of_hook && of_hook->parameters != of_caller->parameters)) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                "backend fmod_ret cannot serve this LSM hook: the kernel has no function " +
+                    caller + " with the same arguments",
+                "boot with \"bpf\" in lsm= and use backend lsm");
+  }
+  const Way way = of_caller->returns ? Way::kFmodRet : Way::kFentry;
+  return MakePlan(way, caller, std::move(*of_caller));
+}
+
+/// Of security_* functions: through the LSM hook that they call, if they give it what they get. BPF
+/// LSM runs where fmod_ret is left out (see preemption.h), and asks in the order of lsm=.
+Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Backend backend,
+                        bool fmod_ret) {
+  std::optional<Prototype> prototype = types.Function(site.name);
+  if (backend == Backend::kLsm && site.name.starts_with(kSecurity)) {
+    const std::string hook = site.name.substr(kSecurity.size());
+    std::optional<Prototype> of_hook = types.Function("bpf_lsm_" + hook);
+    if (of_hook && (!prototype || of_hook->parameters == prototype->parameters)) {
+      return MakePlan(Way::kLsm, hook, std::move(*of_hook));
+    }
+  }
+  if (!prototype) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                "this kernel has no function of that name that can be traced",
+                "it may be inlined, or in a module; `bpftool btf dump file "
+                "/sys/kernel/btf/vmlinux` lists what there is");
+  }
+  const bool modifies = fmod_ret && prototype->returns && site.name.starts_with(kSecurity);
+  return MakePlan(modifies ? Way::kFmodRet : Way::kFentry, site.name, std::move(*prototype));
+}
+
+/// The struct that an input's argument points to.
 std::string_view PointeeOf(gh_read read) {
   switch (read) {
     case GH_READ_FILE:
@@ -31,190 +147,105 @@ std::string_view PointeeOf(gh_read read) {
       return "path";
     case GH_READ_BINPRM:
       return "linux_binprm";
+    case GH_READ_STRING:
+      return "char";
     default:
       return {};
   }
 }
 
+Result<void> CheckArgument(const std::string& object, const Plan& plan,
+                           const compile::Input& input) {
+  const auto refuse = [&](const std::string& cause, const std::string& remedy) {
+    return Fail(ErrorCode::kUnsupported, object,
+                "argument " + std::to_string(input.subject) + " of " + plan.target + " " + cause,
+                remedy);
+  };
+  if (input.subject >= plan.parameters.size()) {
+    return Fail(ErrorCode::kUnsupported, object,
+                plan.target + " has " + std::to_string(plan.parameters.size()) +
+                    " arguments, no argument " + std::to_string(input.subject),
+                "arguments are counted from 0");
+  }
+  const Parameter& parameter = plan.parameters[input.subject];
+  if (!parameter.readable) {
+    return refuse("is of a type that BPF programs cannot read", "leave it out of args");
+  }
+  if (input.read == GH_READ_NUMBER) {
+    if (parameter.pointer || parameter.bytes >= input.bytes) return {};
+    return refuse("has " + std::to_string(parameter.bytes) + " bytes, fewer than the " +
+                      std::to_string(input.bytes) + " of its type",
+                  "use an integer type of that size");
+  }
+  const std::string_view wanted = PointeeOf(input.read);
+  if (parameter.pointee == wanted || parameter.pointee == "void") return {};
+  return refuse((parameter.pointer ? "is a pointer to " + parameter.pointee : "is a number") +
+                    ", and its type in the policy is read from a pointer to " + std::string(wanted),
+                "give the argument the type that the function has");
+}
+
 }  // namespace
 
-Result<Sites> Sites::Read(Backend backend, bool fmod_ret, bool binary_is_known) {
-  Btf types(btf__load_vmlinux_btf());
-  if (!types) return FailErrno("kernel", "no BTF (CONFIG_DEBUG_INFO_BTF)", errno);
-  return Sites(std::move(types), backend, fmod_ret, binary_is_known);
-}
-
-// ---- BTF ----------------------------------------------------------------------------------------
-
-const btf_type* Sites::Prototype(const std::string& function) const {
-  const int id = btf__find_by_name_kind(types_.get(), function.c_str(), BTF_KIND_FUNC);
-  if (id < 0) return nullptr;
-  return btf__type_by_id(types_.get(), btf__type_by_id(types_.get(), id)->type);
-}
-
-/// The type without typedefs, const and the like; null: void.
-const btf_type* Sites::Resolve(uint32_t id) const {
-  while (id != 0) {
-    const btf_type* type = btf__type_by_id(types_.get(), id);
-    if (!btf_is_mod(type) && !btf_is_typedef(type)) return type;
-    id = type->type;
+uint32_t Plan::readable() const {
+  uint32_t bits = 0;
+  for (size_t i = 0; i < std::min<size_t>(parameters.size(), GH_ARGUMENTS_MAX); ++i) {
+    if (parameters[i].readable) bits |= 1U << i;
   }
-  return nullptr;
+  return bits;
 }
 
-/// What every kernel from 5.10 on lets a program read of its context: numbers, and pointers to
-/// void, structs and characters (btf_ctx_access() in kernel/bpf/btf.c).
-bool Sites::IsReadable(const btf_type* type) const {
-  if (type == nullptr) return false;
-  if (btf_is_int(type) || btf_is_any_enum(type)) return true;
-  if (!btf_is_ptr(type)) return false;
-  const btf_type* pointee = Resolve(type->type);
-  return pointee == nullptr || btf_is_composite(pointee) ||
-         (btf_is_int(pointee) && pointee->size == 1);
-}
-
-/// The name of the struct that a pointer is to; "char", "void"; empty: something else.
-std::string Sites::StructOf(const btf_type* pointer) const {
-  if (pointer == nullptr || !btf_is_ptr(pointer)) return {};
-  const btf_type* pointee = Resolve(pointer->type);
-  if (pointee == nullptr) return "void";
-  if (btf_is_int(pointee) && pointee->size == 1) return "char";
-  if (!btf_is_composite(pointee)) return {};
-  return btf__name_by_offset(types_.get(), pointee->name_off);
-}
-
-bool Sites::SameParameters(const btf_type* a, const btf_type* b) const {
-  const auto same = [this](const btf_param& x, const btf_param& y) {
-    const btf_type *left = Resolve(x.type), *right = Resolve(y.type);
-    return left == right || (!StructOf(left).empty() && StructOf(left) == StructOf(right));
-  };
-  return std::equal(btf_params(a), btf_params(a) + btf_vlen(a), btf_params(b),
-                    btf_params(b) + btf_vlen(b), same);
-}
-
-// ---- places -------------------------------------------------------------------------------------
-
-Plan Sites::Describe(Way way, std::string target, const btf_type* prototype) const {
-  Plan plan{.way = way, .target = std::move(target)};
-  plan.parameters = btf_vlen(prototype);
-  const uint32_t most = std::min<uint32_t>(plan.parameters, GH_ARGUMENTS_MAX);
-  for (uint32_t i = 0; i < most; ++i) {
-    if (IsReadable(Resolve(btf_params(prototype)[i].type))) plan.readable |= 1U << i;
-  }
-  plan.overrides = way != Way::kFentry && Resolve(prototype->type) != nullptr;
-  return plan;
-}
-
-Result<Plan> Sites::FindLsm(const policy::Site& site) const {
-  const std::string hook = std::string(kBpfLsm) + site.name, caller = CallerOf(site);
-  const btf_type* const of_hook = Prototype(hook);
-  const btf_type* const of_caller = Prototype(caller);
-  if (backend_ == Backend::kLsm && of_hook != nullptr) {
-    return Describe(Way::kLsm, site.name, of_hook);
-  }
-  if (of_hook == nullptr && of_caller == nullptr) {
-    return Fail(ErrorCode::kUnsupported, ObjectOf(site), "this kernel has no such LSM hook",
-                "see security/security.c of the kernel, or /sys/kernel/btf/vmlinux for bpf_lsm_*");
-  }
-  if (of_caller == nullptr || (of_hook != nullptr && !SameParameters(of_hook, of_caller))) {
+Result<Plan> Sites::Make(const policy::Site& site) const {
+  if (backend_ == Backend::kSignal) {
+    if (policy::IsOfExec(site)) {
+      const Parameter program{.readable = true, .pointer = true, .pointee = "linux_binprm"};
+      return Plan{.way = Way::kSignal,
+                  .target = "sched_process_exec",
+                  .parameters = {program},
+                  .overrides = true};
+    }
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "backend fmod_ret cannot serve this LSM hook: the kernel has no function " +
-                    caller + " with the same arguments",
-                "boot with \"bpf\" in lsm= and use backend lsm");
+                "backend signal serves executions alone, on bprm_creds_for_exec and "
+                "bprm_check_security",
+                "use a kernel on which backend lsm or fmod_ret works (`gatehouse status` says why "
+                "they do not)");
   }
-  const bool is_void = Resolve(of_caller->type) == nullptr;
-  return Describe(is_void ? Way::kFentry : Way::kFmodRet, caller, of_caller);
+  const KernelTypes types;
+  if (!types.loaded()) {
+    return FailErrno(ObjectOf(site), "the kernel's BTF cannot be read", errno,
+                     "use a kernel with CONFIG_DEBUG_INFO_BTF");
+  }
+  if (site.kind == policy::Site::Kind::kLsm) return OnLsmHook(types, site, backend_);
+  return OnFunction(types, site, backend_, fmod_ret_);
 }
 
-Result<Plan> Sites::FindFunction(const policy::Site& site) const {
-  const btf_type* const prototype = Prototype(site.name);
-  if (prototype == nullptr) {
-    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "this kernel has no function of that name that can be traced",
-                "it may be inlined, or in a module; `bpftool btf dump file "
-                "/sys/kernel/btf/vmlinux` lists what there is");
+Result<const Plan*> Sites::Find(const policy::Site& site) const {
+  auto known = known_.find(site);
+  if (known == known_.end()) {
+    GH_ASSIGN(Plan plan, Make(site));
+    known = known_.emplace(site, std::move(plan)).first;
   }
-  const bool returns = Resolve(prototype->type) != nullptr;
-  const bool modifies = fmod_ret_ && returns && site.name.starts_with(kSecurity);
-  return Describe(modifies ? Way::kFmodRet : Way::kFentry, site.name, prototype);
-}
-
-Result<Plan> Sites::Find(const policy::Site& site) const {
-  if (backend_ != Backend::kSignal) {
-    return site.kind == policy::Site::Kind::kLsm ? FindLsm(site) : FindFunction(site);
-  }
-  if (site == policy::kCredsForExec || site == policy::kBprmCheck) {
-    return Plan{.way = Way::kSignal,
-                .target = "sched_process_exec",
-                .readable = 1,
-                .parameters = 1,
-                .overrides = true};
-  }
-  return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-              "backend signal serves executions alone, on bprm_creds_for_exec and "
-              "bprm_check_security",
-              "use a kernel on which backend lsm or fmod_ret works (`gatehouse status` says why "
-              "they do not)");
-}
-
-// ---- what policies ask for ----------------------------------------------------------------------
-
-Result<void> Sites::CheckInput(const std::string& object, const btf_type* prototype,
-                               const Plan& plan, const compile::Input& input) const {
-  const std::string argument = "argument " + std::to_string(input.subject);
-  if (input.subject >= plan.parameters) {
-    return Fail(
-        ErrorCode::kUnsupported, object,
-        plan.target + " has " + std::to_string(plan.parameters) + " arguments, no " + argument,
-        "arguments are counted from 0");
-  }
-  const btf_type* const type = Resolve(btf_params(prototype)[input.subject].type);
-  if ((plan.readable >> input.subject & 1) == 0) {
-    return Fail(ErrorCode::kUnsupported, object,
-                argument + " of " + plan.target + " is of a type that BPF programs cannot read",
-                "leave it out of args");
-  }
-  const std::string pointee = StructOf(type);
-  if (input.read == GH_READ_NUMBER) {
-    if (btf_is_ptr(type) || type->size >= input.bytes) return {};
-    return Fail(ErrorCode::kUnsupported, object,
-                argument + " of " + plan.target + " has " + std::to_string(type->size) +
-                    " bytes, fewer than the " + std::to_string(input.bytes) + " of its type",
-                "use an integer type of that size");
-  }
-  const std::string_view wanted = input.read == GH_READ_STRING ? "char" : PointeeOf(input.read);
-  if (pointee == wanted || pointee == "void") return {};
-  return Fail(ErrorCode::kUnsupported, object,
-              argument + " of " + plan.target + " is " +
-                  (pointee.empty() ? "no pointer that is known" : "a pointer to " + pointee) +
-                  ", and its type in the policy is read from a pointer to " + std::string(wanted),
-              "give the argument the type that the function has");
+  return &known->second;
 }
 
 Result<void> Sites::Check(const compile::HookProgram& program) const {
   const policy::Site& site = *program.site;
-  const std::string object = ObjectOf(site);
-  GH_ASSIGN(const Plan plan, Find(site));
-  if (program.Overrides() && !plan.overrides) {
-    return Fail(ErrorCode::kUnsupported, object,
-                "Override is not possible: " + plan.target + " is " +
-                    (site.name.starts_with(kSecurity) || site.kind == policy::Site::Kind::kLsm
-                         ? "a hook that returns nothing"
-                         : "no security_* function"),
+  GH_ASSIGN(const Plan* const plan, Find(site));
+  if (program.Overrides() && !plan->overrides) {
+    const bool hook = site.kind == policy::Site::Kind::kLsm || site.name.starts_with(kSecurity);
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                "Override is not possible: " + plan->target +
+                    (hook ? " returns nothing" : " is no security_* function"),
                 "use Sigkill, or a hook that can deny");
   }
   for (const compile::Input& input : program.inputs) {
-    if (input.subject == GH_SUBJECT_BINARY) {
-      if (plan.way != Way::kSignal || binary_is_known_) continue;
-      return Fail(ErrorCode::kUnsupported, object,
+    if (input.subject != GH_SUBJECT_BINARY) {
+      GH_TRY(CheckArgument(ObjectOf(site), *plan, input));
+    } else if (plan->way == Way::kSignal && !binary_is_known_) {
+      return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                   "matchBinaries: backend signal does not know on this kernel which program "
                   "executes",
                   "use backend lsm or fmod_ret, or kernel 6.10 or later");
     }
-    if (plan.way == Way::kSignal) continue;  // the parser knows the arguments of executions
-    const std::string function =
-        plan.way == Way::kLsm ? std::string(kBpfLsm) + plan.target : plan.target;
-    GH_TRY(CheckInput(object, Prototype(function), plan, input));
   }
   return {};
 }

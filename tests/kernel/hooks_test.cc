@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <set>
@@ -302,7 +303,7 @@ TEST_F(Hooks, WhatTheKernelLacksIsRefusedByName) {
               HasSubstr("no argument 3"));
   EXPECT_THAT(Refusal(Policy("p", "hook: socket_create", "{index: 0, type: uint64}",
                              "{index: 0, operator: In, values: [\"1\"]}", kDeny)),
-              HasSubstr("has 4 bytes"));
+              HasSubstr("has 4 bytes, fewer than the 8"));
 }
 
 TEST_F(Hooks, MapsAndProgramsDoNotGrowWithPolicies) {
@@ -345,6 +346,96 @@ TEST_F(Hooks, EachWorkloadHasItsOwnFiles) {
   EXPECT_EQ(Open(other_), Allowed());
   EXPECT_EQ(second.Run([&] { return Errno(open(other_.c_str(), O_RDONLY)); }), Denied(EPERM));
   EXPECT_EQ(second.Run([&] { return Errno(open(listed_.c_str(), O_RDONLY)); }), Allowed());
+}
+
+TEST_F(Hooks, TheActingProgramIsAnInputLikeAnyOther) {
+  if (!gatehouse().denies()) return;
+  std::string policy = FileOpen("In", listed_);
+  const std::string reader = programs_.Add("bin/reader");
+  policy.replace(policy.find("      matchActions"), 0,
+                 "      matchBinaries: [{operator: In, values: [" + reader + "]}]\n");
+  Must(gatehouse().Apply(policy));
+  EXPECT_EQ(Open(listed_), Allowed()) << "not by that program";
+  policy.replace(policy.find("operator: In, values: [" + reader), 12, "operator: NotIn");
+  Must(gatehouse().Apply(policy));
+  EXPECT_EQ(Open(listed_), Denied(EPERM));
+}
+
+TEST_F(Hooks, MonitorTellsAndDoesNothing) {
+  if (!gatehouse().denies()) return;
+  std::string policy = FileOpen("In", listed_);
+  policy.replace(policy.find("  podSelector"), 0,
+                 "  options: [{name: policy-mode, value: monitor}]\n");
+  Must(gatehouse().Apply(policy));
+  EXPECT_EQ(Open(listed_), Allowed());
+  const std::vector<Event> events = Events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].AsPolicy()->flags, GH_POLICY_MONITOR);
+}
+
+TEST_F(Hooks, TheFirstErrnoOfSeveralPoliciesIsReturned) {
+  if (!gatehouse().denies()) return;
+  const std::string of_listed = "{index: 0, operator: In, values: [" + listed_ + "]}";
+  const auto deny = [&](const std::string& name, int error) {
+    return Policy(name, "hook: file_open", kFileArgument, of_listed,
+                  "{action: Override, argError: -" + std::to_string(error) + "}");
+  };
+  Must(gatehouse().Apply(
+      deny("b", EBUSY) + deny("a", EACCES) +
+      Policy("c", "hook: file_open", kFileArgument, of_listed, "{action: Post}")));
+  EXPECT_EQ(Open(listed_), Denied(EACCES));
+  EXPECT_EQ(Events().size(), 3U);
+}
+
+TEST_F(Hooks, TemplatesTakeNumbers) {
+  if (!gatehouse().denies()) return;
+  const std::string tmpl =
+      "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicyTemplate\nmetadata: {name: t}\n"
+      "spec:\n  variables: [{name: families, type: int}]\n  lsmhooks:\n  - hook: socket_create\n"
+      "    args: [{index: 0, type: int}]\n    selectors:\n    - matchArgs: [{index: 0, operator: "
+      "NotIn, valuesFromVariable: families}]\n      matchActions: [" +
+      kDeny + "]\n";
+  const auto binding = [](const std::string& values) {
+    return "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicyBinding\nmetadata: {name: b}\n"
+           "spec:\n  templateRef: {name: t}\n  podSelector: {}\n  bindings: [{name: families, "
+           "values: [" +
+           values + "]}]\n";
+  };
+  Must(gatehouse().Apply(tmpl + binding("\"1\", \"2\"")));
+  EXPECT_EQ(Socket(AF_INET), Allowed());
+  EXPECT_EQ(Socket(AF_INET6), Denied(EPERM));
+  EXPECT_THAT(Refusal(binding("\"many\"")), HasSubstr("\"many\""));
+  EXPECT_EQ(Socket(AF_INET6), Denied(EPERM)) << "what was in force stays";
+  Must(gatehouse().Apply(binding("\"10\"")));
+  EXPECT_EQ(Socket(AF_INET), Denied(EPERM));
+  EXPECT_EQ(Socket(AF_INET6), Allowed());
+}
+
+TEST_F(Hooks, ManyHooksAndNoMapMore) {
+  if (!gatehouse().denies()) return;
+  const size_t maps = gatehouse().kernel().status().maps.size();
+  const std::vector<std::string> hooks{
+      "file_open",    "file_permission", "file_ioctl",         "file_lock",     "file_fcntl",
+      "mmap_file",    "socket_create",   "socket_bind",        "socket_listen", "socket_connect",
+      "inode_create", "inode_link",      "inode_unlink",       "inode_mkdir",   "inode_rmdir",
+      "inode_rename", "task_kill",       "task_setnice",       "path_chmod",    "path_mkdir",
+      "capable",      "sb_mount",        "ptrace_access_check"};
+  std::string policies;
+  for (const std::string& hook : hooks) {
+    std::string name = "on-" + hook;
+    std::ranges::replace(name, '_', '-');
+    policies +=
+        "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: " + name +
+        "}\nspec:\n  podSelector: {}\n  lsmhooks: [{hook: " + hook +
+        ", selectors: [{matchActions: [{action: NoPost}]}]}]\n";
+  }
+  Must(gatehouse().Apply(policies));
+  const kernel::Status status = gatehouse().kernel().status();
+  EXPECT_EQ(status.maps.size(), maps);
+  EXPECT_EQ(std::ranges::count_if(status.hooks, &kernel::HookStatus::attached),
+            static_cast<ptrdiff_t>(hooks.size()));
+  EXPECT_EQ(Open(listed_), Allowed());
+  EXPECT_EQ(gatehouse().Hits("on-file-open"), 1U);
 }
 
 }  // namespace

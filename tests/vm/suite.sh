@@ -8,17 +8,17 @@ export GATEHOUSE_BACKEND="$1"
 export GATEHOUSE_CASES=700 GATEHOUSE_FLIPS=100 GATEHOUSE_RUNS=1000
 status=0
 
-# The tests of preemption need a kernel that takes the CPU from a task anywhere. Debian's can since 5.12
-# (CONFIG_PREEMPT_DYNAMIC).
-case $(uname -r) in
-  5.10.*) ;;
-  *)
-    if ! grep -q '(full)' /sys/kernel/debug/sched/preempt; then
-      status=1
-      echo "no full preemption, which preempt=full on the kernel's command line asks for: FAILED"
-    fi
-    ;;
-esac
+# The tests of preemption need a kernel that takes the CPU from a task anywhere; fmod_ret must not be used on one.
+if grep -q 'preempt=full' /proc/cmdline; then
+  if ! grep -q '(full)' /sys/kernel/debug/sched/preempt; then
+    status=1
+    echo "no full preemption, which preempt=full on the kernel's command line asks for: FAILED"
+  fi
+  if ! gatehoused --probe 2>&1 | grep -q '^fmod_ret: this kernel is fully preemptible'; then
+    status=1
+    echo "fmod_ret is not refused on a kernel that leaves its programs out: FAILED"
+  fi
+fi
 
 # For the tests and for the demo: what vm.sh copies.
 export GATEHOUSE_CORPUS=/copy/corpus/policies
