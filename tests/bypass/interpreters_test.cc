@@ -38,7 +38,7 @@ TEST_P(Way, LoaderListed) {
 TEST_P(Way, ElfInterpreter) {
   // The loader that a program asks for (PT_INTERP) is mapped by the kernel and runs first.
   Install(BuiltProgram("bypass_interpreted"), Path("program"));
-  InstallEvil(Path("interpreter"));
+  Install(BuiltProgram("bypass_interpreter"), Path("interpreter"));
   Enforce({allow_list() ? Path("program") : Path("interpreter")});
   const Attempt attempt = Try([&] {
     Must(chdir(directory().c_str()), "chdir");
