@@ -414,12 +414,13 @@ TEST_F(Hooks, TemplatesTakeNumbers) {
 TEST_F(Hooks, ManyHooksAndNoMapMore) {
   if (!gatehouse().denies()) return;
   const size_t maps = gatehouse().kernel().status().maps.size();
+  // Those that every backend can serve.
   const std::vector<std::string> hooks{
-      "file_open",    "file_permission", "file_ioctl",         "file_lock",     "file_fcntl",
-      "mmap_file",    "socket_create",   "socket_bind",        "socket_listen", "socket_connect",
-      "inode_create", "inode_link",      "inode_unlink",       "inode_mkdir",   "inode_rmdir",
-      "inode_rename", "task_kill",       "task_setnice",       "path_chmod",    "path_mkdir",
-      "capable",      "sb_mount",        "ptrace_access_check"};
+      "file_open",     "file_permission",    "file_ioctl",    "file_lock",      "file_fcntl",
+      "socket_create", "socket_bind",        "socket_listen", "socket_connect", "inode_create",
+      "inode_link",    "inode_unlink",       "inode_mkdir",   "inode_rmdir",    "inode_symlink",
+      "task_kill",     "task_setnice",       "path_chmod",    "path_mkdir",     "capable",
+      "sb_mount",      "ptrace_access_check"};
   std::string policies;
   for (const std::string& hook : hooks) {
     std::string name = "on-" + hook;
@@ -432,8 +433,13 @@ TEST_F(Hooks, ManyHooksAndNoMapMore) {
   Must(gatehouse().Apply(policies));
   const kernel::Status status = gatehouse().kernel().status();
   EXPECT_EQ(status.maps.size(), maps);
-  EXPECT_EQ(std::ranges::count_if(status.hooks, &kernel::HookStatus::attached),
-            static_cast<ptrdiff_t>(hooks.size()));
+  size_t with_policy = 0;  // before 5.13 those of other tests stay attached
+  for (const kernel::HookStatus& hook : status.hooks) {
+    if (hook.policies == 0) continue;
+    ++with_policy;
+    EXPECT_TRUE(hook.attached) << hook.name;
+  }
+  EXPECT_EQ(with_policy, hooks.size());
   EXPECT_EQ(Open(listed_), Allowed());
   EXPECT_EQ(gatehouse().Hits("on-file-open"), 1U);
 }
