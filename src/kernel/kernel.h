@@ -23,7 +23,8 @@ enum class Backend { kLsm, kFmodRet, kSignal };
 [[nodiscard]] const char* BackendName(Backend backend);  // "lsm", "fmod_ret", "signal"
 
 /// Result of probing one backend, in stages: BTF target, program load, attach, and that it really
-/// runs, and that it is never left out. `absent_because` names the stage that failed, the reason and the remedy.
+/// runs, and that it is never left out. `absent_because` names the stage that failed, the reason
+/// and the remedy.
 struct BackendProbe {
   Backend backend = Backend::kLsm;
   bool available = false;

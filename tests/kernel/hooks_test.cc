@@ -425,10 +425,9 @@ TEST_F(Hooks, ManyHooksAndNoMapMore) {
   for (const std::string& hook : hooks) {
     std::string name = "on-" + hook;
     std::ranges::replace(name, '_', '-');
-    policies +=
-        "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: " + name +
-        "}\nspec:\n  podSelector: {}\n  lsmhooks: [{hook: " + hook +
-        ", selectors: [{matchActions: [{action: NoPost}]}]}]\n";
+    policies.append("---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: ");
+    policies.append(name).append("}\nspec:\n  podSelector: {}\n  lsmhooks: [{hook: ").append(hook);
+    policies.append(", selectors: [{matchActions: [{action: NoPost}]}]}]\n");
   }
   Must(gatehouse().Apply(policies));
   const kernel::Status status = gatehouse().kernel().status();
