@@ -151,6 +151,30 @@ void Image::RemoveInstance(bind::InstanceId id, Retired& retired) {
   instances_.erase(found);
 }
 
+/// All enter their new groups before any leaves its old one: what the last one leaves may be what
+/// another one enters.
+void Image::MoveWorkloads(const bind::Delta& delta, Retired& retired) {
+  std::vector<GroupMap::iterator> left;
+  for (const auto& [workload, key] : delta.groups) {
+    const auto old_group = group_of_.find(workload);
+    const bool had_group = old_group != group_of_.end();
+    if (had_group) left.push_back(old_group->second);
+    if (!key.empty()) {
+      const auto group = groups_.find(key);
+      ++group->second.workloads;
+      group_of_[workload] = group;
+    } else if (had_group) {
+      group_of_.erase(old_group);
+      if (const auto slot = slot_of_.find(workload);
+          slot != slot_of_.end() && slot->second.released) {
+        retired.slots.push_back(slot->second.index);
+        slot_of_.erase(slot);
+      }
+    }
+  }
+  for (const GroupMap::iterator group : left) Leave(group, retired);
+}
+
 /// The chunks and the list of them that `stage` replaces.
 std::vector<Image::Block> Image::ReplacedChunks(const Stage& stage) {
   std::vector<Block> replaced;
@@ -186,24 +210,7 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
     instances_.emplace(id, std::move(instance));
   }
   groups_.merge(stage.groups);
-  for (const auto& [workload, key] : delta.groups) {
-    const auto old_group = group_of_.find(workload);
-    const bool had_group = old_group != group_of_.end();
-    const auto left = had_group ? old_group->second : groups_.end();
-    if (!key.empty()) {
-      const auto group = groups_.find(key);
-      ++group->second.workloads;
-      group_of_[workload] = group;
-    } else if (had_group) {
-      group_of_.erase(old_group);
-      if (const auto slot = slot_of_.find(workload);
-          slot != slot_of_.end() && slot->second.released) {
-        retired.slots.push_back(slot->second.index);
-        slot_of_.erase(slot);
-      }
-    }
-    if (had_group) Leave(left, retired);
-  }
+  MoveWorkloads(delta, retired);
   for (const bind::InstanceId id : delta.removed) RemoveInstance(id, retired);
   retired.strings = strings_.TakeIdle();
   for (const StringId id : retired.strings) idle_since_[id] = generation_;

@@ -165,6 +165,7 @@ class Image {
   void Commit(Stage& stage, const bind::Delta& delta);
   void RemoveInstance(bind::InstanceId id, Retired& retired);
   [[nodiscard]] std::optional<uint32_t> FindSlot(bind::WorkloadId workload) const;
+  void MoveWorkloads(const bind::Delta& delta, Retired& retired);
   void Leave(GroupMap::iterator group, Retired& retired);
 
   [[nodiscard]] Result<void> AddStrings();

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <optional>
+#include <functional>
+#include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -410,55 +412,109 @@ TEST_F(ImageTest, AWorkloadWithoutGroupTakesNoSlot) {
   EXPECT_EQ(image_.sizes().workloads, 0u);
 }
 
-// Thousands of random changes against a model: what each workload's policies allow, and that
-// nothing is left over when all is gone.
+// What the last workload of a group leaves, another one enters in the same change.
+TEST_F(ImageTest, WorkloadsExchangeGroups) {
+  ASSERT_TRUE(image_.Apply({.added = {{1, AllowList({"/a"})}, {2, AllowList({"/b"})}},
+                            .removed = {},
+                            .groups = {{1, {1}}, {2, {2}}}}));
+  ASSERT_TRUE(image_.Apply({.added = {}, .removed = {}, .groups = {{1, {2}}, {2, {1}}}}));
+  image_.Reclaim(image_.generation());
+  EXPECT_EQ(image_.sizes().groups, 2u);
+  EXPECT_EQ(Matching(1, "/a"), Ids{2});
+  EXPECT_EQ(Matching(2, "/b"), Ids{1});
+}
+
+/// Policies, and which of them are about which workload.
+class Model {
+ public:
+  explicit Model(uint32_t seed) : random_(seed) {}
+
+  static std::string Path(size_t number) { return "/bin/" + std::to_string(number); }
+  std::string AnyPath() { return Path(Below(500)); }
+  size_t AnyWorkload() { return Below(groups_.size()); }
+  bool OneIn(size_t n) { return Below(n) == 0; }
+
+  /// A change of up to two policies less, two more, and six workloads with other ones.
+  bind::Delta Change(const std::function<ProgramPtr(const std::vector<std::string>&)>& program) {
+    bind::Delta delta;
+    std::set<size_t> changed;
+    for (size_t i = Below(3); i > 0 && !allowed_.empty(); --i) {
+      Remove(std::next(allowed_.begin(), Below(allowed_.size()))->first, delta, changed);
+    }
+    for (size_t i = Below(3); i > 0 && allowed_.size() < 20; --i) {
+      std::vector<std::string>& values = allowed_[next_];
+      for (size_t n = Below(60); n > 0; --n) values.push_back(AnyPath());
+      delta.added.emplace_back(next_++, program(values));
+    }
+    for (size_t i = Below(7); i > 0; --i) {
+      const size_t workload = AnyWorkload();
+      std::set<bind::InstanceId> group;
+      for (size_t n = Below(4); n > 0 && !allowed_.empty(); --n) {
+        group.insert(std::next(allowed_.begin(), Below(allowed_.size()))->first);
+      }
+      groups_[workload] = group;
+      changed.insert(workload);
+    }
+    PutGroups(changed, delta);
+    return delta;
+  }
+  bind::Delta RemoveAll() {
+    bind::Delta delta;
+    std::set<size_t> changed;
+    while (!allowed_.empty()) Remove(allowed_.begin()->first, delta, changed);
+    PutGroups(changed, delta);
+    return delta;
+  }
+  [[nodiscard]] Ids Denying(size_t workload, const std::string& path) const {
+    Ids ids;
+    for (const bind::InstanceId id : groups_[workload]) {
+      if (std::ranges::count(allowed_.at(id), path) == 0) ids.push_back(id);
+    }
+    return ids;
+  }
+
+ private:
+  size_t Below(size_t n) { return random_() % n; }
+  void Remove(bind::InstanceId id, bind::Delta& delta, std::set<size_t>& changed) {
+    delta.removed.push_back(id);
+    allowed_.erase(id);
+    for (size_t workload = 0; workload < groups_.size(); ++workload) {
+      if (groups_[workload].erase(id) > 0) changed.insert(workload);
+    }
+  }
+  void PutGroups(const std::set<size_t>& changed, bind::Delta& delta) const {
+    for (const size_t workload : changed) {
+      const std::set<bind::InstanceId>& group = groups_[workload];
+      delta.groups.emplace_back(workload + 1, Ids(group.begin(), group.end()));
+    }
+  }
+
+  std::mt19937 random_;
+  std::map<bind::InstanceId, std::vector<std::string>> allowed_;
+  std::vector<std::set<bind::InstanceId>> groups_{40};
+  bind::InstanceId next_ = 1;
+};
+
+// Thousands of random changes against a model: what each workload's policies deny, and that nothing
+// is left over when all is gone.
 TEST_F(ImageTest, StaysTrueThroughRandomChangesAndLeavesNothingBehind) {
   image_.Reclaim(image_.generation());
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 random(seed);
-  struct Policy {
-    bind::InstanceId id;
-    std::vector<std::string> values;
-  };
-  std::vector<std::optional<Policy>> of_workload(40);
-  bind::InstanceId next = 1;
+  Model model(seed);
+  const auto program = [&](const std::vector<std::string>& values) { return AllowList(values); };
   for (int round = 0; round < 3000; ++round) {
-    const size_t workload = random() % of_workload.size();
-    auto& current = of_workload[workload];
-    bind::Delta delta;
-    if (current) delta.removed.push_back(current->id);
-    if (random() % 4 == 0) {
-      current.reset();
-      delta.groups.emplace_back(workload + 1, Ids{});
-    } else {
-      Policy policy{next++, {}};
-      const size_t count = random() % 60;
-      for (size_t i = 0; i < count; ++i)
-        policy.values.push_back("/bin/" + std::to_string(random() % 500));
-      delta.added.emplace_back(policy.id, AllowList(policy.values));
-      delta.groups.emplace_back(workload + 1, Ids{policy.id});
-      current = std::move(policy);
-    }
-    ASSERT_TRUE(image_.Apply(delta));
-    delta = {};
-    if (random() % 3 == 0) image_.Reclaim(image_.generation());
-    for (int check = 0; check < 5; ++check) {
-      const size_t asked = random() % of_workload.size();
-      const std::string path = "/bin/" + std::to_string(random() % 500);
-      const auto& policy = of_workload[asked];
-      const bool denied = policy && std::ranges::count(policy->values, path) == 0;
+    ASSERT_TRUE(image_.Apply(model.Change(program)));
+    if (model.OneIn(3)) image_.Reclaim(image_.generation());
+    for (int check = 0; check < 10; ++check) {
+      const size_t asked = model.AnyWorkload();
+      const std::string path = model.AnyPath();
       ASSERT_EQ(Matching(static_cast<bind::WorkloadId>(asked + 1), path),
-                denied ? Ids{policy->id} : Ids{})
+                model.Denying(asked, path))
           << path << " in workload " << asked;
     }
   }
-  bind::Delta last;
-  for (size_t workload = 0; workload < of_workload.size(); ++workload) {
-    if (of_workload[workload]) last.removed.push_back(of_workload[workload]->id);
-    last.groups.emplace_back(workload + 1, Ids{});
-  }
-  ASSERT_TRUE(image_.Apply(last));
+  ASSERT_TRUE(image_.Apply(model.RemoveAll()));
   image_.Reclaim(image_.generation());
   EXPECT_EQ(image_.sizes().instances, 0u);
   EXPECT_EQ(image_.sizes().groups, 0u);
