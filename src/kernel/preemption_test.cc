@@ -3,17 +3,24 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace gatehouse::kernel {
 namespace {
 
 constexpr char kDynamic[] = "#1 SMP PREEMPT_DYNAMIC Debian 6.12.117-1 (2026-10-01)";
 
+/// Of a kernel that tells nothing but its version.
+PreemptionFacts FactsOf(const std::string& version) {
+  PreemptionFacts facts;
+  facts.version = version;
+  return facts;
+}
+
 TEST(PreemptionTest, DebugfsKnowsBest) {
-  PreemptionFacts facts{.debugfs = "none voluntary (full) \n",
-                        .cmdline = "preempt=none",
-                        .config = {},
-                        .version = kDynamic,
-                        .release = "6.12.1"};
+  PreemptionFacts facts = FactsOf(kDynamic);
+  facts.debugfs = "none voluntary (full) \n";
+  facts.cmdline = "preempt=none";
   EXPECT_TRUE(IsFullyPreemptible(facts));
   facts.debugfs = "none (voluntary) full\n";
   facts.cmdline = "preempt=full";
@@ -23,11 +30,8 @@ TEST(PreemptionTest, DebugfsKnowsBest) {
 }
 
 TEST(PreemptionTest, ThenTheCommandLineThenTheConfiguration) {
-  PreemptionFacts facts{.debugfs = {},
-                        .cmdline = "quiet preempt=full ro\n",
-                        .config = {},
-                        .version = kDynamic,
-                        .release = "6.12.1"};
+  PreemptionFacts facts = FactsOf(kDynamic);
+  facts.cmdline = "quiet preempt=full ro\n";
   EXPECT_TRUE(IsFullyPreemptible(facts));
   facts.cmdline = "preempt=voluntary";
   facts.config = "CONFIG_PREEMPT=y\n";
@@ -39,16 +43,11 @@ TEST(PreemptionTest, ThenTheCommandLineThenTheConfiguration) {
 }
 
 TEST(PreemptionTest, KernelsWithoutAChoice) {
-  PreemptionFacts facts{.debugfs = {},
-                        .cmdline = "preempt=full",
-                        .config = {},
-                        .version = "#1 SMP Debian 5.10.1",
-                        .release = "5.10.0"};
+  PreemptionFacts facts = FactsOf("#1 SMP Debian 5.10.1");
+  facts.cmdline = "preempt=full";
   EXPECT_FALSE(IsFullyPreemptible(facts));
-  facts.version = "#1 SMP PREEMPT Wed";
-  EXPECT_TRUE(IsFullyPreemptible(facts));
-  facts.version = "#1 SMP PREEMPT_RT Wed";
-  EXPECT_TRUE(IsFullyPreemptible(facts));
+  EXPECT_TRUE(IsFullyPreemptible(FactsOf("#1 SMP PREEMPT Wed")));
+  EXPECT_TRUE(IsFullyPreemptible(FactsOf("#1 SMP PREEMPT_RT Wed")));
 }
 
 TEST(PreemptionTest, WhichProgramsAreLeftOut) {
