@@ -2,7 +2,6 @@
 #include "kernel/hooks.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <linux/bpf.h>
 
 #include <algorithm>
@@ -38,20 +37,6 @@ void LoadOnly(gatehouse_bpf& skeleton, bpf_program* program) {
   }
 }
 
-bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) {
-  switch (way) {
-    case Way::kLsm:
-      return skeleton.progs.gate_lsm;
-    case Way::kFmodRet:
-      return skeleton.progs.gate_fmod_ret;
-    case Way::kFentry:
-      return skeleton.progs.gate_fentry;
-    case Way::kSignal:
-      return HasPrepareExec() ? skeleton.progs.gate_prepare : skeleton.progs.gate_exec;
-  }
-  __builtin_unreachable();
-}
-
 bpf_prog_info InfoOf(const bpf_program* program) {
   bpf_prog_info info{};
   uint32_t size = sizeof(info);
@@ -60,12 +45,6 @@ bpf_prog_info InfoOf(const bpf_program* program) {
 }
 
 }  // namespace
-
-bool HasPrepareExec() {
-  const std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
-  return types &&
-         btf__find_by_name_kind(types.get(), "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
-}
 
 /// One set of maps for all programs, the configuration in .rodata among them.
 Result<void> Hooks::ShareMaps(gatehouse_bpf& skeleton) const {
@@ -78,6 +57,20 @@ Result<void> Hooks::ShareMaps(gatehouse_bpf& skeleton) const {
     }
   }
   return {};
+}
+
+bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
+  switch (way) {
+    case Way::kLsm:
+      return skeleton.progs.gate_lsm;
+    case Way::kFmodRet:
+      return skeleton.progs.gate_fmod_ret;
+    case Way::kFentry:
+      return skeleton.progs.gate_fentry;
+    case Way::kSignal:
+      return prepare_exec_ ? skeleton.progs.gate_prepare : skeleton.progs.gate_exec;
+  }
+  __builtin_unreachable();
 }
 
 Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t number) const {

@@ -32,9 +32,13 @@ using Skeleton = std::unique_ptr<gatehouse_bpf, SkeletonDeleter>;
 /// Not thread-safe.
 class Hooks {
  public:
-  /// `shared` outlives the hooks. `reattaches`: see BackendProbe.
-  Hooks(gatehouse_bpf& shared, Sites sites, bool reattaches)
-      : shared_(shared), sites_(std::move(sites)), reattaches_(reattaches) {}
+  /// `shared` outlives the hooks. `reattaches`: see BackendProbe. `prepare_exec`: the gate of
+  /// backend signal is on the tracepoint sched_prepare_exec.
+  Hooks(gatehouse_bpf& shared, Sites sites, bool reattaches, bool prepare_exec)
+      : shared_(shared),
+        sites_(std::move(sites)),
+        reattaches_(reattaches),
+        prepare_exec_(prepare_exec) {}
 
   [[nodiscard]] const Sites& sites() const { return sites_; }
   /// Loads the program of a hook, if it is not. Errors: those of Sites::Find; the kernel refuses
@@ -66,14 +70,13 @@ class Hooks {
   };
   [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number) const;
   [[nodiscard]] Result<void> ShareMaps(gatehouse_bpf& skeleton) const;
+  [[nodiscard]] bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) const;
 
   gatehouse_bpf& shared_;
   Sites sites_;
   bool reattaches_;
+  bool prepare_exec_;
   std::map<uint16_t, Hook> hooks_;
 };
-
-/// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c).
-[[nodiscard]] bool HasPrepareExec();
 
 }  // namespace gatehouse::kernel

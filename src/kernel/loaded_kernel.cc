@@ -51,6 +51,14 @@ constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
     "signal_failed",
 };
 
+/// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its
+/// BTF.
+bool HasPrepareExec() {
+  const std::unique_ptr<btf, decltype(&btf__free)> types(btf__load_vmlinux_btf(), &btf__free);
+  return types &&
+         btf__find_by_name_kind(types.get(), "btf_trace_sched_prepare_exec", BTF_KIND_TYPEDEF) > 0;
+}
+
 const BackendProbe& ProbeOf(const std::vector<BackendProbe>& probes, Backend backend) {
   return *std::ranges::find(probes, backend, &BackendProbe::backend);
 }
@@ -58,11 +66,11 @@ const BackendProbe& ProbeOf(const std::vector<BackendProbe>& probes, Backend bac
 }  // namespace
 
 LoadedKernel::LoadedKernel(Skeleton skeleton, Backend backend, std::vector<BackendProbe> probes,
-                           Sites sites)
+                           Sites sites, bool prepare_exec)
     : skeleton_(std::move(skeleton)),
       backend_(backend),
       probes_(std::move(probes)),
-      hooks_(*skeleton_, std::move(sites), ProbeOf(probes_, backend).reattaches) {}
+      hooks_(*skeleton_, std::move(sites), ProbeOf(probes_, backend).reattaches, prepare_exec) {}
 
 Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& options,
                                                            compile::StringPool& strings,
@@ -73,16 +81,17 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   if (!skeleton) {
     return FailErrno("bpf", "cannot open the programs", errno, log.Tail());
   }
-  Sites sites(backend, ProbeOf(probes, Backend::kFmodRet).available,
-              backend != Backend::kSignal || HasPrepareExec());
-  std::unique_ptr<LoadedKernel> kernel(
-      new LoadedKernel(std::move(skeleton), backend, std::move(probes), std::move(sites)));
+  const bool prepare_exec = backend == Backend::kSignal && HasPrepareExec();
+  const bool binary_is_known = backend != Backend::kSignal || prepare_exec;
+  Sites sites(backend, ProbeOf(probes, Backend::kFmodRet).available, binary_is_known);
+  std::unique_ptr<LoadedKernel> kernel(new LoadedKernel(
+      std::move(skeleton), backend, std::move(probes), std::move(sites), prepare_exec));
 
   compile::DigestKey key{};
   if (getrandom(key.data(), sizeof(key), 0) != sizeof(key)) {
     return FailErrno("getrandom", "no random key", errno);
   }
-  if (auto loaded = kernel->LoadPrograms(options, key); !loaded) {
+  if (auto loaded = kernel->LoadPrograms(options, key, binary_is_known); !loaded) {
     Error error = std::move(loaded).error();
     if (const std::string said = log.Tail(); !said.empty()) error.cause += "\n" + said;
     return tl::unexpected(std::move(error));
@@ -99,7 +108,8 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   return kernel;
 }
 
-Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::DigestKey& key) {
+Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::DigestKey& key,
+                                        bool binary_is_known) {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus <= 0) return FailErrno("cpus", "cannot tell how many are possible", -cpus);
   GH_ASSIGN(const std::vector<gh_protected> protected_tasks, ProtectedTasks());
@@ -109,7 +119,7 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   constants.scratch_slots = static_cast<uint32_t>(cpus) + kSpareScratchSlots;
   constants.base_events = static_cast<uint32_t>(options.base_events);
   constants.deny_with_signal = backend_ == Backend::kSignal;
-  constants.binary_is_known = backend_ != Backend::kSignal || HasPrepareExec();
+  constants.binary_is_known = binary_is_known;
   std::ranges::copy(protected_tasks, constants.protected_tasks);
 
   auto& maps = skeleton_->maps;

@@ -43,9 +43,11 @@ class LoadedKernel : public Kernel {
       const std::function<void(std::span<const std::byte>)>& sink) override;
 
  private:
-  LoadedKernel(Skeleton skeleton, Backend backend, std::vector<BackendProbe> probes, Sites sites);
+  LoadedKernel(Skeleton skeleton, Backend backend, std::vector<BackendProbe> probes, Sites sites,
+               bool prepare_exec);
 
-  [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key);
+  [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key,
+                                          bool binary_is_known);
   [[nodiscard]] Result<void> StartImage(compile::StringPool& strings,
                                         const compile::DigestKey& key);
   [[nodiscard]] Result<void> LoadGates();
