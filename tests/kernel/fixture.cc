@@ -44,6 +44,19 @@ std::optional<kernel::Backend> BackendFromEnvironment() {
                            name);
 }
 
+std::vector<kernel::Backend> DenyingBackends() {
+  std::vector<kernel::Backend> backends;
+  if (const auto named = BackendFromEnvironment()) {
+    backends = {*named};
+  } else {
+    for (const kernel::BackendProbe& probe : kernel::ProbeBackends()) {
+      if (backends.empty() && probe.available) backends = {probe.backend};
+    }
+  }
+  std::erase(backends, kernel::Backend::kSignal);
+  return backends;
+}
+
 kernel::Options DefaultOptions() {
   kernel::Options options;
   options.base_events = kernel::BaseEvents::kWorkloads;
@@ -269,6 +282,16 @@ workload::WorkloadPtr KernelTest::Workload(const std::string& cgroup, workload::
   workload::Workload identity;
   identity.labels = std::move(labels);
   return Must(gatehouse().AddWorkload(cgroup, std::move(identity)));
+}
+
+void DenyingTest::SetUp() {
+  KernelTest::SetUp();
+  ASSERT_STREQ(kernel::BackendName(gatehouse().kernel().backend()),
+               kernel::BackendName(GetParam()));
+}
+
+std::string BackendOf(const ::testing::TestParamInfo<kernel::Backend>& test) {
+  return kernel::BackendName(test.param);
 }
 
 }  // namespace gatehouse::test

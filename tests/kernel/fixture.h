@@ -78,6 +78,9 @@ std::ostream& operator<<(std::ostream& out, const Posted& posted);
 /// The backend that GATEHOUSE_BACKEND names, or none: the best.
 [[nodiscard]] std::optional<kernel::Backend> BackendFromEnvironment();
 
+/// The backend that suites run with, if its programs return errnos; else none.
+[[nodiscard]] std::vector<kernel::Backend> DenyingBackends();
+
 /// Base events of workloads alone, as TakeEvents needs them.
 [[nodiscard]] kernel::Options DefaultOptions();
 
@@ -173,5 +176,14 @@ class KernelTest : public ::testing::Test {
   std::vector<std::pair<std::string, uint64_t>> counters_;
   std::vector<std::string> expected_counters_;
 };
+
+/// A suite of what backend signal cannot do, such as hooks other than those of executions. It is
+/// instantiated with DenyingBackends(), so that none of its tests passes where nothing is tested.
+class DenyingTest : public KernelTest, public ::testing::WithParamInterface<kernel::Backend> {
+ protected:
+  void SetUp() override;
+};
+/// The name of its parameter.
+[[nodiscard]] std::string BackendOf(const ::testing::TestParamInfo<kernel::Backend>& test);
 
 }  // namespace gatehouse::test

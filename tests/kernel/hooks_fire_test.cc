@@ -99,13 +99,15 @@ std::string Denying(const std::string& name, const std::string& label,
   return text;
 }
 
-class HooksFire : public KernelTest {
+class HooksFire : public DenyingTest {
  protected:
   const std::string a_ = programs_.Add("a"), b_ = programs_.Add("b"), c_ = programs_.Add("c");
 };
 
-TEST_F(HooksFire, EveryOpenIsJudgedByOneImage) {
-  if (!gatehouse().denies()) return;
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(HooksFire);
+INSTANTIATE_TEST_SUITE_P(With, HooksFire, ::testing::ValuesIn(DenyingBackends()), BackendOf);
+
+TEST_P(HooksFire, EveryOpenIsJudgedByOneImage) {
   const uint64_t flips_min = Setting("GATEHOUSE_FLIPS", 300),
                  runs_min = Setting("GATEHOUSE_RUNS", 4000);
   const Cgroup cgroup("app");
@@ -133,8 +135,7 @@ TEST_F(HooksFire, EveryOpenIsJudgedByOneImage) {
   EXPECT_GT(b[EPERM], 0U);
 }
 
-TEST_F(HooksFire, NoWorkloadIsJudgedByAnothersPolicies) {
-  if (!gatehouse().denies()) return;
+TEST_P(HooksFire, NoWorkloadIsJudgedByAnothersPolicies) {
   const uint64_t runs_min = Setting("GATEHOUSE_RUNS", 4000);
   const Cgroup left("left"), right("right");
   (void)Workload(left.path(), {{"side", "left"}});

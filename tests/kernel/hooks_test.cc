@@ -40,12 +40,10 @@ int Errno(long result) {
   _exit(0);
 }
 
-/// Where the kernel allows no trampoline all of this is refused
-/// (BackendSignalServesExecutionsAlone), and there is nothing else to test.
-class Hooks : public KernelTest {
+class Hooks : public DenyingTest {
  protected:
   void SetUp() override {
-    KernelTest::SetUp();
+    DenyingTest::SetUp();
     (void)Workload(cgroup_.path());
   }
 
@@ -79,14 +77,22 @@ std::string FileOpen(const std::string& op, const std::string& value,
                 "{index: 0, operator: " + op + ", values: [\"" + value + "\"]}", action);
 }
 
-TEST_F(Hooks, BackendSignalServesExecutionsAlone) {
-  if (gatehouse().denies()) return;
-  EXPECT_THAT(Refusal(FileOpen("In", listed_)),
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Hooks);
+INSTANTIATE_TEST_SUITE_P(With, Hooks, ::testing::ValuesIn(DenyingBackends()), BackendOf);
+
+TEST(HooksOfSignal, AreThoseOfExecutionsAlone) {
+  kernel::Options options = DefaultOptions();
+  options.backend = kernel::Backend::kSignal;
+  Gatehouse gatehouse(options);
+  const Cgroup cgroup("app");
+  (void)Must(gatehouse.AddWorkload(cgroup.path(), {}));
+  const auto applied = gatehouse.Apply(FileOpen("In", "/any"));
+  ASSERT_FALSE(applied);
+  EXPECT_THAT(applied.error().Message(),
               HasSubstr("hook/file_open: backend signal serves executions alone"));
 }
 
-TEST_F(Hooks, AFileIsComparedByItsPath) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, AFileIsComparedByItsPath) {
   const struct {
     std::string op, value;
     bool listed_denied, other_denied;
@@ -106,8 +112,7 @@ TEST_F(Hooks, AFileIsComparedByItsPath) {
   }
 }
 
-TEST_F(Hooks, EveryFieldOfAFilesEvent) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, EveryFieldOfAFilesEvent) {
   const auto check = [&](const auto& told, const std::string& function) {
     EXPECT_EQ(told.policy_name(), "files");
     EXPECT_EQ(told.function_name(), function);
@@ -136,8 +141,7 @@ TEST_F(Hooks, EveryFieldOfAFilesEvent) {
   }
 }
 
-TEST_F(Hooks, TwoArgumentsAreBothJudgedAndTold) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, TwoArgumentsAreBothJudgedAndTold) {
   // MAY_WRITE is 2 (include/linux/fs.h).
   Must(gatehouse().Apply(Policy("files", "hook: file_permission",
                                 "{index: 0, type: file}, {index: 1, type: int}",
@@ -167,8 +171,7 @@ TEST_F(Hooks, TwoArgumentsAreBothJudgedAndTold) {
   EXPECT_EQ(told.args(1).int_arg(), 2);
 }
 
-TEST_F(Hooks, APathAndAShortNumber) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, APathAndAShortNumber) {
   Must(gatehouse().Apply(
       Policy("modes", "hook: path_chmod", "{index: 0, type: path}, {index: 1, type: uint16}",
              "{index: 0, operator: Postfix, values: [/other]}, {index: 1, operator: Mask, values: "
@@ -188,8 +191,7 @@ TEST_F(Hooks, APathAndAShortNumber) {
   EXPECT_EQ(change(programs_.Add("third"), 04755), Allowed());
 }
 
-TEST_F(Hooks, StringsArePartOfTheSameOperation) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, StringsArePartOfTheSameOperation) {
   Must(gatehouse().Apply(
       Policy("mounts", "hook: sb_mount",
              "{index: 0, type: string}, {index: 1, type: path}, {index: 2, type: string}, "
@@ -213,8 +215,7 @@ TEST_F(Hooks, StringsArePartOfTheSameOperation) {
   EXPECT_EQ(told.args(3).size_arg(), static_cast<uint64_t>(MS_NOSUID));
 }
 
-TEST_F(Hooks, CapabilitiesHaveNames) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, CapabilitiesHaveNames) {
   Must(gatehouse().Apply(Policy("caps", "call: security_capable", "{index: 2, type: capability}",
                                 "{index: 2, operator: In, values: [CAP_SYS_CHROOT]}", kDeny)));
   EXPECT_EQ(cgroup_.Run([] { return Errno(chroot("/")); }), Denied(EPERM));
@@ -226,8 +227,7 @@ TEST_F(Hooks, CapabilitiesHaveNames) {
   EXPECT_EQ(cgroup_.Run([] { return Errno(sethostname("gatehouse-vm", 12)); }), Allowed());
 }
 
-TEST_F(Hooks, EveryOperatorOnNumbers) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, EveryOperatorOnNumbers) {
   static_assert(AF_UNIX == 1 && AF_INET == 2 && AF_INET6 == 10 && AF_NETLINK == 16);
   const struct {
     std::string op, values;
@@ -259,8 +259,7 @@ TEST_F(Hooks, EveryOperatorOnNumbers) {
   }
 }
 
-TEST_F(Hooks, ManyNumbersAreSearched) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, ManyNumbersAreSearched) {
   std::string values;
   for (int i = 0; i < 2000; ++i) values += (i == 0 ? "\"" : ", \"") + std::to_string(3 * i) + "\"";
   Must(gatehouse().Apply(Policy("sockets", "hook: socket_create", "{index: 0, type: int}",
@@ -270,8 +269,7 @@ TEST_F(Hooks, ManyNumbersAreSearched) {
   EXPECT_EQ(Socket(15), Denied(EPERM));  // AF_KEY
 }
 
-TEST_F(Hooks, AFunctionThatIsNoHookCanKillAndTell) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, AFunctionThatIsNoHookCanKillAndTell) {
   const std::string truncate_listed = "{index: 0, operator: In, values: [" + listed_ + "]}";
   const std::string arguments = "{index: 0, type: path}, {index: 1, type: int64}";
   Must(gatehouse().Apply(
@@ -289,8 +287,7 @@ TEST_F(Hooks, AFunctionThatIsNoHookCanKillAndTell) {
               HasSubstr("Override is not possible"));
 }
 
-TEST_F(Hooks, WhatTheKernelLacksIsRefusedByName) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, WhatTheKernelLacksIsRefusedByName) {
   const std::string filter = "{index: 0, operator: In, values: [/x]}";
   EXPECT_THAT(Refusal(Policy("p", "hook: file_opened", kFileArgument, filter, kDeny)),
               HasSubstr("hook/file_opened: this kernel has no such LSM hook"));
@@ -306,8 +303,7 @@ TEST_F(Hooks, WhatTheKernelLacksIsRefusedByName) {
               HasSubstr("has 4 bytes, fewer than the 8"));
 }
 
-TEST_F(Hooks, MapsAndProgramsDoNotGrowWithPolicies) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, MapsAndProgramsDoNotGrowWithPolicies) {
   constexpr int kPolicies = 300;
   Must(gatehouse().Apply(FileOpen("In", listed_)));
   const kernel::Status one = gatehouse().kernel().status();
@@ -336,8 +332,7 @@ TEST_F(Hooks, MapsAndProgramsDoNotGrowWithPolicies) {
   EXPECT_EQ(Open(other_), Allowed());
 }
 
-TEST_F(Hooks, EachWorkloadHasItsOwnFiles) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, EachWorkloadHasItsOwnFiles) {
   const Cgroup second("second");
   (void)Workload(second.path(), {{"app", "second"}});
   std::string policy = FileOpen("In", other_);
@@ -348,8 +343,7 @@ TEST_F(Hooks, EachWorkloadHasItsOwnFiles) {
   EXPECT_EQ(second.Run([&] { return Errno(open(listed_.c_str(), O_RDONLY)); }), Allowed());
 }
 
-TEST_F(Hooks, TheActingProgramIsAnInputLikeAnyOther) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, TheActingProgramIsAnInputLikeAnyOther) {
   std::string policy = FileOpen("In", listed_);
   const std::string reader = programs_.Add("bin/reader");
   policy.replace(policy.find("      matchActions"), 0,
@@ -361,8 +355,7 @@ TEST_F(Hooks, TheActingProgramIsAnInputLikeAnyOther) {
   EXPECT_EQ(Open(listed_), Denied(EPERM));
 }
 
-TEST_F(Hooks, MonitorTellsAndDoesNothing) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, MonitorTellsAndDoesNothing) {
   std::string policy = FileOpen("In", listed_);
   policy.replace(policy.find("  podSelector"), 0,
                  "  options: [{name: policy-mode, value: monitor}]\n");
@@ -373,8 +366,7 @@ TEST_F(Hooks, MonitorTellsAndDoesNothing) {
   EXPECT_EQ(events[0].AsPolicy()->flags, GH_POLICY_MONITOR);
 }
 
-TEST_F(Hooks, TheFirstErrnoOfSeveralPoliciesIsReturned) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, TheFirstErrnoOfSeveralPoliciesIsReturned) {
   const std::string of_listed = "{index: 0, operator: In, values: [" + listed_ + "]}";
   const auto deny = [&](const std::string& name, int error) {
     return Policy(name, "hook: file_open", kFileArgument, of_listed,
@@ -387,8 +379,7 @@ TEST_F(Hooks, TheFirstErrnoOfSeveralPoliciesIsReturned) {
   EXPECT_EQ(Events().size(), 3U);
 }
 
-TEST_F(Hooks, TemplatesTakeNumbers) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, TemplatesTakeNumbers) {
   const std::string tmpl =
       "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicyTemplate\nmetadata: {name: t}\n"
       "spec:\n  variables: [{name: families, type: int}]\n  lsmhooks:\n  - hook: socket_create\n"
@@ -411,8 +402,7 @@ TEST_F(Hooks, TemplatesTakeNumbers) {
   EXPECT_EQ(Socket(AF_INET6), Allowed());
 }
 
-TEST_F(Hooks, ManyHooksAndNoMapMore) {
-  if (!gatehouse().denies()) return;
+TEST_P(Hooks, ManyHooksAndNoMapMore) {
   const size_t maps = gatehouse().kernel().status().maps.size();
   // Those that every backend can serve.
   const std::vector<std::string> hooks{
