@@ -15,6 +15,7 @@ packages_of() {
       echo libcli11-dev libspdlog-dev libfmt-dev                # command line, logs
       echo libexpected-dev libxxhash-dev libsodium-dev libre2-dev # errors, hashes, SipHash, filters
       echo libsystemd-dev                                       # tells systemd that it is ready
+      echo libseccomp-dev                                       # numbers of system calls
       echo libgtest-dev libgmock-dev libbenchmark-dev           # tests and measurements
       echo dpkg-dev file                                        # the .deb by CPack
       ;;

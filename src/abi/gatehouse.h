@@ -45,6 +45,7 @@ enum gh_limits {
   GH_ARGS_MAX = 4096, /* bytes of argv kept in an exec event; more is cut and flagged */
   GH_POLICIES_PER_GATE_MAX = 4096,
   GH_HOOKS_PER_GROUP_MAX = 1024, /* hooks on which one workload has rules */
+  GH_SYSTEM_CALLS_MAX = 512,     /* numbers of system calls that backend signal knows */
   GH_ARGUMENTS_MAX = 5,          /* arguments of a kernel function that policies can name */
   GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
   GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
@@ -80,21 +81,56 @@ enum gh_hook {
   GH_HOOK_MAX = 65535,
 };
 
+enum gh_namespace {
+  GH_NAMESPACE_UTS = 0,
+  GH_NAMESPACE_IPC,
+  GH_NAMESPACE_MNT,
+  GH_NAMESPACE_PID, /* of the process itself */
+  GH_NAMESPACE_PID_FOR_CHILDREN,
+  GH_NAMESPACE_NET,
+  GH_NAMESPACE_TIME,
+  GH_NAMESPACE_TIME_FOR_CHILDREN,
+  GH_NAMESPACE_CGROUP,
+  GH_NAMESPACE_USER,
+  GH_NAMESPACE_COUNT
+};
+
+enum gh_capability_set {
+  GH_CAPABILITIES_EFFECTIVE = 0,
+  GH_CAPABILITIES_INHERITABLE,
+  GH_CAPABILITIES_PERMITTED,
+  GH_CAPABILITIES_COUNT
+};
+
 /* What a filter looks at: an argument of the hook's function, by its index, or who acts. */
 enum gh_subject {
   GH_SUBJECT_ARGUMENT_0 = 0,
-  GH_SUBJECT_BINARY = GH_ARGUMENTS_MAX, /* the program that acts (current->mm->exe_file) */
-  GH_SUBJECT_COUNT
+  GH_SUBJECT_RETURN = GH_ARGUMENTS_MAX, /* what the function returned */
+  GH_SUBJECT_BINARY,                    /* the program that acts (current->mm->exe_file) */
+  GH_SUBJECT_TOLD,                      /* events tell what is before this, and nothing else */
+  GH_SUBJECT_PID = GH_SUBJECT_TOLD,     /* thread group id in the initial pid namespace */
+  GH_SUBJECT_NAMESPACE_PID,             /* in the process's own pid namespace */
+  GH_SUBJECT_NAMESPACE_0,               /* inode numbers, by gh_namespace: see GH_HOST_NAMESPACE */
+  GH_SUBJECT_CAPABILITIES_0 =
+      (int)GH_SUBJECT_NAMESPACE_0 + (int)GH_NAMESPACE_COUNT, /* bits, by set */
+  GH_SUBJECT_COUNT = (int)GH_SUBJECT_CAPABILITIES_0 + (int)GH_CAPABILITIES_COUNT
 };
+
+/* Added to the inode number of a namespace that is the host's: of the agent's process 1. */
+#define GH_HOST_NAMESPACE (1ULL << 32)
 
 /* How a subject's value is read. From GH_READ_STRING on it is a text. */
 enum gh_read {
-  GH_READ_NUMBER = 0, /* the argument itself */
-  GH_READ_STRING,     /* char *, kernel memory, up to its NUL */
-  GH_READ_FILE,       /* struct file *: its path */
-  GH_READ_PATH,       /* struct path * */
-  GH_READ_BINPRM,     /* struct linux_binprm *: the path of bprm->file */
-  GH_READ_BINARY,     /* no argument: the path of the acting program */
+  GH_READ_NUMBER = 0,  /* the argument itself */
+  GH_READ_PROCESS,     /* no argument: what the acting process is or has, see gh_subject */
+  GH_READ_STRING,      /* char *, kernel memory, up to its NUL */
+  GH_READ_USER_STRING, /* char *, memory of the process */
+  GH_READ_FILENAME,    /* struct filename *: as the process wrote it, not resolved */
+  GH_READ_FILE,        /* struct file *: its path */
+  GH_READ_PATH,        /* struct path * */
+  GH_READ_FD,          /* number of an open file of the process: its path */
+  GH_READ_BINPRM,      /* struct linux_binprm *: the path of bprm->file */
+  GH_READ_BINARY,      /* no argument: the path of the acting program */
   GH_READ_COUNT
 };
 
@@ -106,7 +142,8 @@ enum gh_read {
 enum gh_constant {
   GH_CONSTANT_HOOK = 0,      /* gh_gate.hook */
   GH_CONSTANT_ARGUMENTS = 1, /* bit per argument that can be read */
-  GH_CONSTANT_RETURN = 2,    /* position in the context of what was returned before */
+  GH_CONSTANT_RETURN = 2,    /* position in the context of what was returned */
+  GH_CONSTANT_REGISTERS = 3, /* 1: a system call, whose arguments are in its struct pt_regs */
   GH_CONSTANT_COUNT
 };
 #define GH_CONSTANT 0x47480000
@@ -193,8 +230,9 @@ struct gh_lengths {
 GH_STATIC_ASSERT(sizeof(struct gh_lengths) == 16, "gh_lengths");
 
 enum gh_rule_flags {
-  GH_RULE_LAST = 1 << 0,    /* the policy has no further rule on this hook */
-  GH_RULE_MONITOR = 1 << 1, /* actions other than post are reported, not done */
+  GH_RULE_LAST = 1 << 0,      /* the policy has no further rule on this hook */
+  GH_RULE_MONITOR = 1 << 1,   /* actions other than post are reported, not done */
+  GH_RULE_UNCOUNTED = 1 << 2, /* acts, and is counted, at the other end of the function */
 };
 
 /* One selector of one policy on one hook. */
@@ -209,7 +247,7 @@ struct gh_rule {
   gh_u8 signal;     /* with GH_ACTION_SIGNAL */
   gh_u8 flags;      /* gh_rule_flags */
   gh_u8 hook_index; /* position of the hook in the policy, as written */
-  gh_u8 shows;      /* bit per gh_subject that the policy's events tell */
+  gh_u8 shows;      /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
   gh_u8 reserved[4];
 };
 GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");

@@ -35,14 +35,14 @@ __noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end
   struct gh_input* input = record_at(struct gh_input, address);
   if (!scratch || !input) return end;
   __u32 number = input->subject & (SUBJECTS - 1);
-  if (!(shows >> number & 1)) return end;
+  if (number >= GH_SUBJECT_TOLD || !(shows >> number & 1)) return end;
   struct subject* subject = &scratch->subjects[number];
   struct gh_event_value head = {.subject = number, .read = input->read};
   __u64 at = end;
   opaque(at);
   if (at > sizeof(scratch->event) - GH_PATH_MAX - sizeof(head)) return end;
   __u64 text = at + sizeof(head);
-  if (input->read == GH_READ_NUMBER) {
+  if (input->read < GH_READ_STRING) {
     head.bytes = sizeof(subject->number);
     bpf_probe_read_kernel(&scratch->event[text], sizeof(subject->number), &subject->number);
   } else {
@@ -77,7 +77,7 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
   event->flags = flags;
   event->hook_index = rule->hook_index;
   __u32 end = sizeof(*event), shows = rule->shows, inputs = scratch->inputs;
-  for (__u32 i = 0; i < GH_SUBJECT_COUNT; i++) {
+  for (__u32 i = 0; i < GH_SUBJECT_TOLD; i++) { /* inputs ascend by subject */
     if (i >= scratch->n_inputs) break;
     end = append_value(index, inputs + i * INPUT_WORDS, shows, end);
   }
@@ -114,7 +114,7 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   __u32 address = deciding_rule(index, word_at(policy_address));
   struct gh_rule* rule = record_at(struct gh_rule, address);
   if (!rule) return 0;
-  atomic_add(&rule->hits, 1);
+  if (!(rule->flags & GH_RULE_UNCOUNTED)) atomic_add(&rule->hits, 1);
   __u32 actions = rule->actions;
   bool enforcing =
       actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL) && !(rule->flags & GH_RULE_MONITOR);

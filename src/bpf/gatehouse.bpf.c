@@ -5,10 +5,13 @@
  *   gate_lsm        LSM hooks                    returns an errno
  *   gate_fmod_ret   security_* functions         returns an errno
  *   gate_fentry     other functions              can send signals, and tell
+ *   gate_fexit      functions, at their return   can send signals, and tell
  *   gate_prepare    sched_prepare_exec,          backend signal: kills
  *   gate_exec       or sched_process_exec
+ *   gate_enter      system calls, and            backend signal: can send signals, and tell
+ *   gate_leave      at their return
  *
- * The first three are loaded for each hook once more, with the hook's number and what its function
+ * The first four are loaded for each hook once more, with the hook's number and what its function
  * looks like written into their instructions (see enum gh_constant); all share the maps.
  *
  * Backend signal has one place for both hooks of executions: just before the old program is given
@@ -44,11 +47,24 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
     word;                                                                             \
   })
 
+/* Keeps the arguments of a system call: the first five, as the process gave them. */
+static __always_inline void take_registers(struct scratch* scratch, struct pt_regs* registers) {
+  scratch->arguments[0] = BPF_CORE_READ(registers, di);
+  scratch->arguments[1] = BPF_CORE_READ(registers, si);
+  scratch->arguments[2] = BPF_CORE_READ(registers, dx);
+  scratch->arguments[3] = BPF_CORE_READ(registers, r10);
+  scratch->arguments[4] = BPF_CORE_READ(registers, r8);
+}
+
 /* Keeps those arguments of the function that can be read. */
 static __always_inline void take_arguments(__u32 index, void* context) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   __u64 readable = CONSTANT(GH_CONSTANT_ARGUMENTS);
   if (!scratch) return;
+  if (CONSTANT(GH_CONSTANT_REGISTERS)) {
+    take_registers(scratch, (struct pt_regs*)CONTEXT(context, 0));
+    return;
+  }
 #define TAKE(n) \
   if (readable & 1 << (n)) scratch->arguments[n] = CONTEXT(context, n)
   TAKE(0);
@@ -60,8 +76,8 @@ static __always_inline void take_arguments(__u32 index, void* context) {
   GH_STATIC_ASSERT(GH_ARGUMENTS_MAX == 5, "each is taken");
 }
 
-/* Of programs before us on the same hook: what they returned. */
-static __always_inline int earlier_verdict(void* context) {
+/* What the function returned; before it has begun: what programs before us on the same hook did. */
+static __always_inline __u64 returned(void* context) {
   __u64 position = CONSTANT(GH_CONSTANT_RETURN);
 #define AT(n) \
   if (position == (n)) return CONTEXT(context, n)
@@ -83,12 +99,18 @@ static __always_inline int earlier_verdict(void* context) {
   return 0;
 }
 
-static __always_inline int gate(void* context) {
+static __always_inline void take_return(__u32 index, __u64 value) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch) scratch->arguments[GH_SUBJECT_RETURN] = value;
+}
+
+static __always_inline int gate(void* context, bool at_return) {
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
   if (!gate_address) return 0;
   __u32 index = scratch_claim();
   take_arguments(index, context);
+  if (at_return) take_return(index, returned(context));
   int verdict = pass_gate(index, hook, root, gate_address);
   scratch_release(index);
   return verdict;
@@ -104,17 +126,22 @@ static __always_inline int answer(int ret, int verdict) {
 }
 
 SEC("lsm") int gate_lsm(void* context) {
-  int verdict = gate(context);
-  return answer(earlier_verdict(context), verdict);
+  int verdict = gate(context, false);
+  return answer(returned(context), verdict);
 }
 
 SEC("fmod_ret") int gate_fmod_ret(void* context) {
-  int verdict = gate(context);
-  return answer(earlier_verdict(context), verdict);
+  int verdict = gate(context, false);
+  return answer(returned(context), verdict);
 }
 
 SEC("fentry") int gate_fentry(void* context) {
-  gate(context);
+  gate(context, false);
+  return 0;
+}
+
+SEC("fexit") int gate_fexit(void* context) {
+  gate(context, true);
   return 0;
 }
 
@@ -143,6 +170,39 @@ SEC("tp_btf/sched_prepare_exec") int BPF_PROG(gate_prepare, struct task_struct* 
 SEC("tp_btf/sched_process_exec") int BPF_PROG(gate_exec, struct task_struct* task, int old_pid,
                                               struct linux_binprm* bprm) {
   return gate_by_signal(bprm);
+}
+
+/* Whether the process is in a system call of the 32-bit table, which has numbers of its own. */
+static __always_inline bool in_compat_call(void) {
+  enum { COMPAT = 2 }; /* TS_COMPAT, arch/x86/include/asm/thread_info.h */
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  return BPF_CORE_READ(task, thread_info.status) & COMPAT;
+}
+
+/* A system call, before it or (with what it returned) after it. Nothing can be denied here. */
+static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bool at_return,
+                                     __u64 value) {
+  if (number >= GH_SYSTEM_CALLS_MAX) return 0;
+  __u32 hook = system_calls[at_return].hooks[number];
+  if (!hook || in_compat_call()) return 0;
+  __u32 root = image_root();
+  __u32 gate_address = find_gate(hook, root);
+  if (!gate_address) return 0;
+  __u32 index = scratch_claim();
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch) take_registers(scratch, registers);
+  if (at_return) take_return(index, value);
+  pass_gate(index, hook, root, gate_address);
+  scratch_release(index);
+  return 0;
+}
+
+SEC("tp_btf/sys_enter") int BPF_PROG(gate_enter, struct pt_regs* registers, long number) {
+  return gate_call(registers, number, false, 0);
+}
+
+SEC("tp_btf/sys_exit") int BPF_PROG(gate_leave, struct pt_regs* registers, long value) {
+  return gate_call(registers, BPF_CORE_READ(registers, orig_ax), true, value);
 }
 
 /* ---- base events ----------------------------------------------------------------------------- */

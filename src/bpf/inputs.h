@@ -9,6 +9,7 @@
 
 #include "bpf/digest.h"
 #include "bpf/path.h"
+#include "bpf/process.h"
 
 /* The lowest `bytes` of an argument's register; what lies above is not the callee's business. */
 static __always_inline __u64 narrow(__u64 raw, __u32 bytes, bool is_signed) {
@@ -22,11 +23,15 @@ static __always_inline void unreadable(struct value* value, __u32 reason, __u32 
   count(stat);
 }
 
-/* A string in kernel memory. It is read to where events are made, as its place is known only with
- * its length: texts end at TEXT_END. */
-static __always_inline void read_string(struct scratch* scratch, struct value* value,
-                                        __u64 address) {
-  long bytes = bpf_probe_read_kernel_str(scratch->event, GH_PATH_MAX + 1, (void*)address);
+/* A string. It is read to where events are made, as its place is known only with its length: texts
+ * end at TEXT_END. */
+static __always_inline void read_string(struct scratch* scratch, struct value* value, __u32 read,
+                                        __u64 raw) {
+  const char* text =
+      read == GH_READ_FILENAME ? BPF_CORE_READ((struct filename*)raw, name) : (const char*)raw;
+  long bytes = read == GH_READ_USER_STRING
+                   ? bpf_probe_read_user_str(scratch->event, GH_PATH_MAX + 1, text)
+                   : bpf_probe_read_kernel_str(scratch->event, GH_PATH_MAX + 1, text);
   value->unreadable = GH_READABLE;
   value->len = 0;
   value->start = TEXT_END;
@@ -40,10 +45,22 @@ static __always_inline void read_string(struct scratch* scratch, struct value* v
   value->start = TEXT_END - len;
 }
 
+/* An open file of the current process, or 0. Another thread may close it meanwhile. */
+static __always_inline struct file* file_of_descriptor(__u32 descriptor) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct fdtable* table = BPF_CORE_READ(task, files, fdt);
+  if (descriptor >= BPF_CORE_READ(table, max_fds)) return 0;
+  struct file** files = BPF_CORE_READ(table, fd);
+  struct file* file = 0;
+  bpf_probe_read_kernel(&file, sizeof(file), files + descriptor);
+  return file;
+}
+
 /* The file that an input is the path of, or 0. */
 static __always_inline struct file* file_of(__u32 read, __u64 raw) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   if (read == GH_READ_FILE) return (struct file*)raw;
+  if (read == GH_READ_FD) return file_of_descriptor(raw);
   if (read == GH_READ_BINPRM) return BPF_CORE_READ((struct linux_binprm*)raw, file);
   if (read == GH_READ_BINARY && binary_is_known) return BPF_CORE_READ(task, mm, exe_file);
   return 0;
@@ -76,7 +93,11 @@ __noinline int read_input(__u32 index, __u32 address) {
   if (!scratch || !input) return 0;
   __u32 read = input->read, number = input->subject & (SUBJECTS - 1);
   struct subject* subject = &scratch->subjects[number];
-  __u64 raw = scratch->arguments[number];
+  if (read == GH_READ_PROCESS) {
+    subject->number = number_of_process(number);
+    return 0;
+  }
+  __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
   if (read == GH_READ_NUMBER) {
     subject->number = narrow(raw, input->bytes, input->flags & GH_INPUT_SIGNED);
     return 0;
@@ -85,8 +106,8 @@ __noinline int read_input(__u32 index, __u32 address) {
   struct value* value = &scratch->values[slot];
   subject->slot = slot;
   subject->file_mode = 0;
-  if (read == GH_READ_STRING)
-    read_string(scratch, value, raw);
+  if (read < GH_READ_FILE)
+    read_string(scratch, value, read, raw);
   else
     read_path(index, subject, value, read, raw);
   intern_value(index, slot, input->lengths);

@@ -54,7 +54,41 @@ struct vfsmount {
   struct dentry* mnt_root;
 };
 
-struct mnt_namespace;
+struct ns_common {
+  unsigned int inum;
+};
+
+struct mnt_namespace {
+  struct ns_common ns;
+};
+
+struct uts_namespace {
+  struct ns_common ns;
+};
+
+struct ipc_namespace {
+  struct ns_common ns;
+};
+
+struct pid_namespace {
+  struct ns_common ns;
+};
+
+struct net {
+  struct ns_common ns;
+};
+
+struct time_namespace {
+  struct ns_common ns;
+};
+
+struct cgroup_namespace {
+  struct ns_common ns;
+};
+
+struct user_namespace {
+  struct ns_common ns;
+};
 
 struct mount {
   struct mount* mnt_parent;
@@ -73,6 +107,19 @@ struct file {
   struct inode* f_inode;
 };
 
+struct fdtable {
+  unsigned int max_fds;
+  struct file** fd;
+};
+
+struct files_struct {
+  struct fdtable* fdt;
+};
+
+struct filename {
+  const char* name;
+};
+
 struct linux_binprm {
   struct file* file;
 };
@@ -83,12 +130,37 @@ struct mm_struct {
   unsigned long arg_end;
 };
 
+struct pt_regs { /* of x86-64: the arguments of a system call, in this order, and its number */
+  unsigned long di, si, dx, r10, r8, orig_ax;
+};
+
+struct thread_info {
+  __u32 status;
+};
+
 struct fs_struct {
   struct path pwd;
 };
 
 struct nsproxy {
+  struct uts_namespace* uts_ns;
+  struct ipc_namespace* ipc_ns;
   struct mnt_namespace* mnt_ns;
+  struct pid_namespace* pid_ns_for_children;
+  struct net* net_ns;
+  struct time_namespace* time_ns;
+  struct time_namespace* time_ns_for_children;
+  struct cgroup_namespace* cgroup_ns;
+};
+
+struct upid {
+  int nr;
+  struct pid_namespace* ns;
+};
+
+struct pid {
+  unsigned int level;
+  struct upid numbers[1]; /* level + 1 of them */
 };
 
 typedef struct {
@@ -104,13 +176,21 @@ typedef struct {
   unsigned int val;
 } kuid_t;
 
+typedef struct kernel_cap_struct {
+} kernel_cap_t;
+
 struct cred {
   kuid_t uid;
+  kernel_cap_t cap_inheritable;
+  kernel_cap_t cap_permitted;
+  kernel_cap_t cap_effective;
+  struct user_namespace* user_ns;
 };
 
 struct css_set;
 
 struct task_struct {
+  struct thread_info thread_info;
   struct css_set* cgroups;
   int pid;
   int tgid;
@@ -120,7 +200,9 @@ struct task_struct {
   struct task_struct* real_parent;
   struct mm_struct* mm;
   struct fs_struct* fs;
+  struct files_struct* files;
   struct nsproxy* nsproxy;
+  struct pid* thread_pid;
   struct signal_struct* signal;
   const struct cred* cred;
   kuid_t loginuid;

@@ -36,6 +36,64 @@ static __always_inline struct gh_cgroup* current_cgroup(void) {
   return bpf_map_lookup_elem(&cgroups, &id);
 }
 
+/* The pid namespace that a process is in, and what it is called there (see task_active_pid_ns() in
+ * kernel/pid.c). */
+static __always_inline struct upid innermost_pid(struct task_struct* task) {
+  struct pid* pid = BPF_CORE_READ(task, group_leader, thread_pid);
+  __u32 level = BPF_CORE_READ(pid, level);
+  struct upid innermost = {};
+  bpf_core_read(&innermost, sizeof(innermost),
+                (void*)&pid->numbers[0] + level * bpf_core_type_size(struct upid));
+  return innermost;
+}
+
+#define INUM_OF(task, member) BPF_CORE_READ(task, nsproxy, member, ns.inum)
+
+/* The inode number of a namespace of the current process, with a mark if it is the host's. */
+static __always_inline __u64 namespace_of(struct task_struct* task, __u32 kind) {
+  __u32 inum = 0;
+  struct nsproxy* proxy = BPF_CORE_READ(task, nsproxy);
+  if (kind == GH_NAMESPACE_UTS) inum = INUM_OF(task, uts_ns);
+  if (kind == GH_NAMESPACE_IPC) inum = INUM_OF(task, ipc_ns);
+  if (kind == GH_NAMESPACE_MNT) inum = INUM_OF(task, mnt_ns);
+  if (kind == GH_NAMESPACE_PID) inum = BPF_CORE_READ(innermost_pid(task).ns, ns.inum);
+  if (kind == GH_NAMESPACE_PID_FOR_CHILDREN) inum = INUM_OF(task, pid_ns_for_children);
+  if (kind == GH_NAMESPACE_NET) inum = INUM_OF(task, net_ns);
+  if (kind == GH_NAMESPACE_CGROUP) inum = INUM_OF(task, cgroup_ns);
+  if (kind == GH_NAMESPACE_USER) inum = BPF_CORE_READ(task, cred, user_ns, ns.inum);
+  /* CONFIG_TIME_NS is an option. */
+  if (kind == GH_NAMESPACE_TIME && bpf_core_field_exists(proxy->time_ns))
+    inum = INUM_OF(task, time_ns);
+  if (kind == GH_NAMESPACE_TIME_FOR_CHILDREN && bpf_core_field_exists(proxy->time_ns))
+    inum = INUM_OF(task, time_ns_for_children);
+  opaque(kind);
+  return inum == host_namespaces[kind & (NAMESPACES - 1)] ? GH_HOST_NAMESPACE + inum : inum;
+}
+
+/* Two words of 32 bits until 6.3 (kernel commit f122a08b197d), then one of 64: on a machine that is
+ * little endian the same bytes. */
+static __always_inline __u64 capabilities_of(struct task_struct* task, __u32 set) {
+  const struct cred* cred = BPF_CORE_READ(task, cred);
+  __u64 bits = 0;
+  if (set == GH_CAPABILITIES_EFFECTIVE)
+    bpf_core_read(&bits, sizeof(bits), &cred->cap_effective);
+  else if (set == GH_CAPABILITIES_INHERITABLE)
+    bpf_core_read(&bits, sizeof(bits), &cred->cap_inheritable);
+  else
+    bpf_core_read(&bits, sizeof(bits), &cred->cap_permitted);
+  return bits;
+}
+
+/* What `subject` (enum gh_subject) is of the current process. */
+__noinline __u64 number_of_process(__u32 subject) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  if (subject == GH_SUBJECT_PID) return BPF_CORE_READ(task, tgid);
+  if (subject == GH_SUBJECT_NAMESPACE_PID) return innermost_pid(task).nr;
+  if (subject >= GH_SUBJECT_CAPABILITIES_0)
+    return capabilities_of(task, subject - GH_SUBJECT_CAPABILITIES_0);
+  return namespace_of(task, subject - GH_SUBJECT_NAMESPACE_0);
+}
+
 static __always_inline void fill_process(struct gh_process* process) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   struct task_struct* leader = BPF_CORE_READ(task, group_leader);

@@ -17,6 +17,14 @@ const volatile __u32 base_events;     /* 0 off, 1 processes of workloads, 2 all 
 const volatile __u8 deny_with_signal; /* override is carried out as SIGKILL */
 const volatile __u8 binary_is_known;  /* the acting program can be told on this backend */
 const volatile struct gh_protected protected_tasks[GH_PROTECTED_MAX];
+#define NAMESPACES 16 /* at least GH_NAMESPACE_COUNT, so that a mask bounds an index */
+const volatile __u32 host_namespaces[NAMESPACES]; /* inode numbers, by gh_namespace */
+
+/* Hooks of system calls by their number, before the call and at its return; 0: none. For backend
+ * signal, which has one place for all of them. */
+struct {
+  gh_u16 hooks[GH_SYSTEM_CALLS_MAX];
+} system_calls[2];
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 
@@ -80,7 +88,7 @@ struct value {
 /* Of an event, all but its texts. */
 #define EVENT_HEADERS 256
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_policy) +
-                                      GH_SUBJECT_COUNT * (sizeof(struct gh_event_value) + 8),
+                                      GH_SUBJECT_TOLD * (sizeof(struct gh_event_value) + 8),
                  "EVENT_HEADERS");
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_exec), "EVENT_HEADERS");
 
@@ -95,8 +103,10 @@ struct subject {
   __u16 reserved;
 };
 
-/* One more than GH_SUBJECT_COUNT can be, so that a mask bounds an index. */
-#define SUBJECTS 8
+/* At least GH_SUBJECT_COUNT, so that a mask bounds an index. */
+#define SUBJECTS 32
+/* Arguments and what is returned. */
+#define WORDS_TAKEN 8
 
 struct scratch {
   __u32 claims; /* 1: taken by whoever saw its own addition make it 1 */
@@ -110,13 +120,13 @@ struct scratch {
   __u64 sip[4];
   __u32 sip_words; /* words absorbed */
   __u32 reserved;
-  __u64 arguments[SUBJECTS]; /* as the hook's function was given them */
+  __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };
 
-GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS, "subjects");
+GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS && GH_SUBJECT_RETURN < WORDS_TAKEN, "subjects");
 GH_STATIC_ASSERT((GH_TEXTS_MAX & (GH_TEXTS_MAX - 1)) == 0, "a mask bounds an index");
 
 struct {

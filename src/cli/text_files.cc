@@ -9,7 +9,7 @@
 namespace gatehouse::cli {
 namespace {
 
-constexpr size_t kChunkBytes = 64 * 1024;
+constexpr size_t kChunkBytes = size_t{64} << 10;
 constexpr const char* kStandardInput = "-";
 constexpr const char* kSeparator = "---\n";
 

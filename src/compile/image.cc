@@ -274,6 +274,7 @@ std::vector<RuleCount> Image::Counts(bind::InstanceId id) const {
   if (found == instances_.end()) return counts;
   for (const StoredHook& hook : found->second.hooks) {
     for (uint32_t i = 0; i < hook.program->rules.size(); ++i) {
+      if (!hook.program->rules[i].counted) continue;
       const uint32_t address = hook.first_rule + i * kWords<gh_rule>;
       const auto* rule = reinterpret_cast<const gh_rule*>(memory_.words().data() + address);
       counts.push_back(RuleCount{hook.program->hook_index, hook.program->rules[i].index,

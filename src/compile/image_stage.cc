@@ -73,7 +73,8 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .error = rule.error,
           .n_filters = static_cast<uint16_t>(rule.filters.size()),
           .signal = rule.signal,
-          .flags = static_cast<uint8_t>(program->monitor ? GH_RULE_MONITOR : 0),
+          .flags = static_cast<uint8_t>((program->monitor ? GH_RULE_MONITOR : 0) |
+                                        (rule.counted ? 0 : GH_RULE_UNCOUNTED)),
           .hook_index = hook.hook_index,
           .shows = hook.shows,
           .reserved = {},
@@ -145,7 +146,7 @@ Result<std::vector<Input>> Image::InputsOf(std::span<const StoredHook* const> po
   size_t texts = 0;
   for (const auto& [subject, input] : inputs) {
     list.push_back(input);
-    if (input.read != GH_READ_NUMBER) ++texts;
+    if (input.read >= GH_READ_STRING) ++texts;
   }
   if (texts <= GH_TEXTS_MAX) return list;
   return Fail(ErrorCode::kRefused, policies.front()->program->site->name,

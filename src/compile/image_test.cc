@@ -432,6 +432,9 @@ class Model {
   static std::string Path(size_t number) { return "/bin/" + std::to_string(number); }
   std::string AnyPath() { return Path(Below(500)); }
   size_t AnyWorkload() { return Below(groups_.size()); }
+  bind::InstanceId AnyPolicy() {
+    return std::next(allowed_.begin(), static_cast<ptrdiff_t>(Below(allowed_.size())))->first;
+  }
   bool OneIn(size_t n) { return Below(n) == 0; }
 
   /// A change of up to two policies less, two more, and six workloads with other ones.
@@ -439,7 +442,7 @@ class Model {
     bind::Delta delta;
     std::set<size_t> changed;
     for (size_t i = Below(3); i > 0 && !allowed_.empty(); --i) {
-      Remove(std::next(allowed_.begin(), Below(allowed_.size()))->first, delta, changed);
+      Remove(AnyPolicy(), delta, changed);
     }
     for (size_t i = Below(3); i > 0 && allowed_.size() < 20; --i) {
       std::vector<std::string>& values = allowed_[next_];
@@ -450,7 +453,7 @@ class Model {
       const size_t workload = AnyWorkload();
       std::set<bind::InstanceId> group;
       for (size_t n = Below(4); n > 0 && !allowed_.empty(); --n) {
-        group.insert(std::next(allowed_.begin(), Below(allowed_.size()))->first);
+        group.insert(AnyPolicy());
       }
       groups_[workload] = group;
       changed.insert(workload);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <map>
 #include <string_view>
 #include <utility>
 
@@ -62,50 +63,85 @@ class Lowering {
   Lowering(std::span<const policy::Variable> variables, ValueSets& sets, LoweredSpec& spec)
       : variables_(variables), sets_(sets), spec_(spec) {}
 
-  Result<void> AddHook(const policy::Hook& hook) {
+  Result<void> AddHook(const policy::Hook& hook, uint8_t hook_index) {
     if (hook.selectors.size() > GH_RULES_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   std::to_string(hook.selectors.size()) + " selectors, and at most " +
                       std::to_string(GH_RULES_PER_POLICY_MAX) + " are possible",
                   "split the policy");
     }
-    const auto hook_index = static_cast<uint8_t>(spec_.hooks.size());
+    const bool twice = hook.returned && std::ranges::any_of(hook.selectors, policy::ActsBefore);
+    if (twice) GH_TRY(AddProgram(hook, hook_index, Part::kBefore));
+    return AddProgram(hook, hook_index, twice ? Part::kAfter : Part::kWhole);
+  }
+
+ private:
+  /// Of a hook that is judged before the function and at its return: both judge by all selectors,
+  /// and each does what the other does not.
+  enum class Part { kWhole, kBefore, kAfter };
+
+  static bool IsHere(const policy::Selector& selector, Part part) {
+    return part == Part::kWhole || policy::ActsBefore(selector) == (part == Part::kBefore);
+  }
+
+  Result<void> AddProgram(const policy::Hook& hook, uint8_t hook_index, Part part) {
     HookProgram& lowered = spec_.hooks.emplace_back();
-    lowered.site = std::make_shared<const policy::Site>(policy::SiteOf(hook.kind, hook.call));
+    lowered.site = std::make_shared<const policy::Site>(
+        part == Part::kBefore ? policy::SiteBefore(hook) : policy::SiteOf(hook));
     lowered.hook_index = hook_index;
     AddInputs(hook, lowered);
     lowered.rules.reserve(std::max<size_t>(hook.selectors.size(), 1));
+    uint16_t index = 0;
     for (const policy::Selector& selector : hook.selectors) {
-      GH_TRY(AddRule(hook, selector, lowered));
+      // What is returned is not known yet; selectors behind this one do not act before.
+      if (part == Part::kBefore && policy::LooksAtReturn(selector)) break;
+      GH_TRY(AddRule(hook, selector, index++, IsHere(selector, part), lowered));
     }
     if (hook.selectors.empty()) lowered.rules.emplace_back().actions = GH_ACTION_POST;
     return {};
   }
 
- private:
-  /// What the hook's arguments and filters look at.
-  static void AddInputs(const policy::Hook& hook, HookProgram& lowered) {
-    for (const policy::Argument& argument : hook.arguments) {
-      const policy::ArgumentTypeTraits traits = policy::TraitsOf(argument.type);
-      lowered.inputs.push_back({.subject = static_cast<uint8_t>(argument.index),
-                                .read = traits.read,
-                                .bytes = traits.bytes,
-                                .is_signed = traits.is_signed});
-      lowered.shows |= static_cast<uint8_t>(1U << argument.index);
-    }
-    const auto on_binary = [](const policy::Selector& selector) {
-      return std::ranges::any_of(selector.filters, [](const policy::Filter& filter) {
-        return filter.subject == policy::Subject::kBinary;
-      });
-    };
-    if (std::ranges::any_of(hook.selectors, on_binary)) {
-      lowered.inputs.push_back({.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY});
-    }
-    std::ranges::sort(lowered.inputs);
+  /// How the value of an argument is read where it stands.
+  static Input InputOf(uint8_t subject, policy::ArgumentType type, const policy::Site& site) {
+    const policy::ArgumentTypeTraits traits = policy::TraitsOf(type);
+    const bool of_process =
+        traits.read == GH_READ_STRING && site.kind == policy::Site::Kind::kSystemCall;
+    const gh_read read = subject == GH_SUBJECT_BINARY ? GH_READ_BINARY
+                         : of_process                 ? GH_READ_USER_STRING
+                                                      : traits.read;
+    return {.subject = subject,
+            .read = read,
+            .bytes = traits.bytes,
+            .is_signed = traits.is_signed};
   }
 
-  Result<void> AddRule(const policy::Hook& hook, const policy::Selector& selector,
-                       HookProgram& lowered) {
+  /// What the hook's arguments and filters look at.
+  static void AddInputs(const policy::Hook& hook, HookProgram& lowered) {
+    std::map<uint8_t, Input> inputs;
+    const auto add = [&](uint8_t subject, policy::ArgumentType type) {
+      inputs.emplace(subject, InputOf(subject, type, *lowered.site));
+    };
+    const auto show = [&](const policy::Argument& argument) {
+      if (argument.type == policy::ArgumentType::kNop) return;
+      add(static_cast<uint8_t>(argument.index), argument.type);
+      lowered.shows |= static_cast<uint8_t>(1U << argument.index);
+    };
+    for (const policy::Argument& argument : hook.arguments) show(argument);
+    if (lowered.site->at_return) show(*hook.returned);
+    for (const policy::Selector& selector : hook.selectors) {
+      for (const policy::Filter& filter : selector.filters) {
+        if (filter.subject == policy::Subject::kArgument) continue;  // or it is not declared
+        if (filter.subject == policy::Subject::kReturn) continue;
+        const auto [subject, type] = policy::TraitsOf(filter, hook);
+        add(subject, type);
+      }
+    }
+    for (const auto& [subject, input] : inputs) lowered.inputs.push_back(input);
+  }
+
+  /// `here`: the selector's actions are done here; else it only decides that no later one does.
+  Result<void> AddRule(const policy::Hook& hook, const policy::Selector& selector, uint16_t index,
+                       bool here, HookProgram& lowered) {
     if (selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   "a selector with " + std::to_string(selector.filters.size()) +
@@ -114,11 +150,11 @@ class Lowering {
                   "use one filter with several values instead of several filters");
     }
     Rule& rule = lowered.rules.emplace_back();
-    rule.index = static_cast<uint16_t>(lowered.rules.size() - 1);
+    rule.index = index;
+    rule.counted = here;
     rule.filters.reserve(selector.filters.size());
-    for (const policy::Filter& filter : selector.filters) {
-      GH_TRY(AddFilter(hook, filter, lowered.hook_index, rule));
-    }
+    for (const policy::Filter& filter : selector.filters) GH_TRY(AddFilter(hook, filter, rule));
+    if (!here) return {};
     rule.actions = GH_ACTION_POST;
     for (const policy::Action& action : selector.actions) GH_TRY(AddAction(hook, action, rule));
     if (HasAction(selector, policy::ActionKind::kNoPost)) {
@@ -128,27 +164,20 @@ class Lowering {
   }
 
   /// A filter that compares with a variable stays without set.
-  Result<void> AddFilter(const policy::Hook& hook, const policy::Filter& filter,
-                         uint32_t hook_index, Rule& rule) {
-    Filter& lowered = rule.filters.emplace_back();
-    lowered.subject = GH_SUBJECT_BINARY;
-    policy::ArgumentType type = policy::kBinaryType;
-    if (filter.subject == policy::Subject::kArgument) {
-      if (filter.argument >= hook.arguments.size()) {
-        return Fail(ErrorCode::kInvalid, hook.call,
-                    "a filter is on an argument without declaration",
-                    "name one of the arguments in the hook's args");
-      }
-      const policy::Argument& argument = hook.arguments[filter.argument];
-      lowered.subject = static_cast<uint8_t>(argument.index);
-      type = argument.type;
+  Result<void> AddFilter(const policy::Hook& hook, const policy::Filter& filter, Rule& rule) {
+    if (filter.subject == policy::Subject::kArgument && filter.which >= hook.arguments.size()) {
+      return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument without declaration",
+                  "name one of the arguments in the hook's args");
     }
+    Filter& lowered = rule.filters.emplace_back();
+    const auto [subject, type] = policy::TraitsOf(filter, hook);
+    lowered.subject = subject;
     const auto traits = policy::TraitsOf(filter.op, policy::TraitsOf(type).values);
     lowered.match = traits.match;
     lowered.negated = traits.negated;
     if (filter.values.variable) {
       GH_ASSIGN(const uint32_t variable, FindVariable(hook, *filter.values.variable));
-      spec_.blanks.push_back({.hook = hook_index,
+      spec_.blanks.push_back({.hook = static_cast<uint32_t>(spec_.hooks.size() - 1),
                               .rule = rule.index,
                               .filter = static_cast<uint32_t>(rule.filters.size() - 1),
                               .variable = variable,
@@ -213,8 +242,11 @@ bool SameInfo(const HookInfo& a, const HookInfo& b) {
   const auto same_argument = [](const policy::Argument& x, const policy::Argument& y) {
     return x.index == y.index && x.type == y.type && x.label == y.label;
   };
+  const bool same_return = a.returned && b.returned
+                               ? same_argument(*a.returned, *b.returned)
+                               : a.returned.has_value() == b.returned.has_value();
   return a.kind == b.kind && a.call == b.call && a.message == b.message && a.tags == b.tags &&
-         std::ranges::equal(a.arguments, b.arguments, same_argument);
+         std::ranges::equal(a.arguments, b.arguments, same_argument) && same_return;
 }
 
 }  // namespace
@@ -243,9 +275,15 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
   std::vector<HookInfo> infos;
   infos.reserve(spec.hooks.size());
   for (const policy::Hook& hook : spec.hooks) {
-    GH_TRY(lowering.AddHook(hook));
-    infos.push_back({hook.kind, hook.call, hook.message, hook.tags, hook.arguments});
-    for (policy::Argument& argument : infos.back().arguments) argument.position = {};
+    GH_TRY(lowering.AddHook(hook, static_cast<uint8_t>(infos.size())));
+    HookInfo& info = infos.emplace_back(HookInfo{.kind = hook.kind,
+                                                 .call = policy::FunctionName(hook),
+                                                 .message = hook.message,
+                                                 .tags = hook.tags,
+                                                 .arguments = hook.arguments,
+                                                 .returned = hook.returned});
+    for (policy::Argument& argument : info.arguments) argument.position = {};
+    if (info.returned) info.returned->position = {};
   }
   lowered->infos = like && std::ranges::equal(*like, infos, SameInfo)
                        ? like

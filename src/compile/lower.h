@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,13 +18,14 @@
 /// their values are ids in the string pool, so the parsed documents need not be kept.
 namespace gatehouse::compile {
 
-/// What events say about one hook of a policy, as written there. The arguments have no positions.
+/// What events say about one hook of a policy. The arguments have no positions.
 struct HookInfo {
   policy::HookKind kind = policy::HookKind::kKprobe;
-  std::string call;
+  std::string call;  ///< policy::FunctionName
   std::string message;
   std::vector<std::string> tags;
   std::vector<policy::Argument> arguments;
+  std::optional<policy::Argument> returned;
 };
 
 /// By hook_index. Shared by all instances of a spec.

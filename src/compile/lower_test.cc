@@ -309,7 +309,7 @@ TEST_F(LowerTest, ANumbersVariableTakesNumbersAlone) {
 
 TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {
   policy::Filter on_absent = MakeFilter(Operator::kIn, {"/bin/ls"});
-  on_absent.argument = 1;
+  on_absent.which = 1;
   const auto argument = TryLower(MakeSpec(MakeHook({MakeSelector({on_absent}, {})})));
   ASSERT_FALSE(argument);
   EXPECT_THAT(argument.error().Message(), HasSubstr("argument"));

@@ -28,6 +28,7 @@ struct Rule {
   uint16_t actions = 0;  ///< gh_action bits; 0: matched and nothing to do (NoPost alone)
   int16_t error = 0;     ///< negative errno, with GH_ACTION_OVERRIDE
   uint8_t signal = 0;    ///< with GH_ACTION_SIGNAL
+  bool counted = true;   ///< false: the selector acts, and is counted, in another HookProgram
 };
 
 /// A value that rules look at or that events tell: see struct gh_input.
@@ -41,7 +42,8 @@ struct Input {
 
 using SitePtr = std::shared_ptr<const policy::Site>;
 
-/// What a policy does on one hook; the first rule that matches acts.
+/// What a policy does at one place; the first rule that matches acts. A hook with `return: true`
+/// can have two, before the function and at its return.
 struct HookProgram {
   SitePtr site;               ///< never null
   uint8_t hook_index = 0;     ///< position of the hook in the policy, as written

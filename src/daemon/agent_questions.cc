@@ -160,7 +160,7 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     explanation.hooks.push_back(
         {of_exec,
          eval::Evaluate(policies, explanation.view.workload.get(),
-                        {.site = of_exec, .arguments = {{0, exec_path}}, .binary = binary_path})});
+                        {.site = of_exec, .values = {{0, exec_path}}, .binary = binary_path})});
   }
   return explanation;
 }

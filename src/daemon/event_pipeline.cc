@@ -46,7 +46,8 @@ std::shared_ptr<const event::InstanceInfo> DirectoryLookup::Find(bind::InstanceI
                              .call = hook.call,
                              .message = hook.message,
                              .tags = hook.tags,
-                             .arguments = hook.arguments});
+                             .arguments = hook.arguments,
+                             .returned = hook.returned});
     }
   }
   return info;

@@ -108,7 +108,7 @@ class Generator {
   Operation MakeOperation() {
     Operation operation;
     operation.site = Chance(70) ? policy::kCredsForExec : policy::kBprmCheck;
-    if (Chance(85)) operation.arguments[0] = Pick(kPaths);
+    if (Chance(85)) operation.values[0] = Pick(kPaths);
     if (Chance(85)) operation.binary = Pick(kPaths);
     return operation;
   }
@@ -374,8 +374,8 @@ class Node {
 
 /// The path of the program that is executed.
 std::optional<std::string> ProgramOf(const Operation& operation) {
-  const auto found = operation.arguments.find(0);
-  if (found == operation.arguments.end()) return std::nullopt;
+  const auto found = operation.values.find(0);
+  if (found == operation.values.end()) return std::nullopt;
   return std::get<std::string>(found->second);
 }
 

@@ -3,6 +3,7 @@
 #include "eval/evaluator.h"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -15,7 +16,7 @@ namespace {
 
 using Variables = std::map<std::string, std::set<std::string>>;
 
-/// What a filter looks at: an argument of some type, or the path of the acting program.
+/// What a filter looks at.
 struct Subject {
   policy::ArgumentType type = policy::ArgumentType::kLinuxBinprm;
   Value value;
@@ -23,17 +24,12 @@ struct Subject {
 
 Subject SubjectOf(const policy::Filter& filter, const policy::Hook& hook,
                   const Operation& operation) {
-  Subject subject;
+  const auto [number, type] = policy::TraitsOf(filter, hook);
   if (filter.subject == policy::Subject::kBinary) {
-    subject.type = policy::kBinaryType;
-    if (operation.binary) subject.value = *operation.binary;
-    return subject;
+    return {type, operation.binary ? Value(*operation.binary) : Value()};
   }
-  const policy::Argument& argument = hook.arguments.at(filter.argument);
-  subject.type = argument.type;
-  const auto found = operation.arguments.find(argument.index);
-  if (found != operation.arguments.end()) subject.value = found->second;
-  return subject;
+  const auto found = operation.values.find(number);
+  return {type, found != operation.values.end() ? found->second : Value()};
 }
 
 std::set<std::string> ValuesOf(const policy::Filter& filter, const Variables& variables) {
@@ -118,9 +114,17 @@ void Ask(const policy::Selector& selector, HookVerdict& verdict) {
   }
 }
 
+/// Which selectors act where a hook is judged: all; or, of a hook with `return: true`, those that
+/// act before the function, or the others.
+enum class Acting { kAll, kBefore, kAfter };
+
+bool Acts(const policy::Selector& selector, Acting acting) {
+  return acting == Acting::kAll || policy::ActsBefore(selector) == (acting == Acting::kBefore);
+}
+
 /// The first selector that matches acts, and no other. A hook without selectors posts.
-HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, const Variables& variables,
-                  const Operation& operation) {
+HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, Acting acting,
+                  const Variables& variables, const Operation& operation) {
   HookVerdict verdict;
   verdict.hook_index = hook_index;
   if (hook.selectors.empty()) {
@@ -128,9 +132,11 @@ HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, const Variables&
     verdict.posts = true;
   }
   for (const policy::Selector& selector : hook.selectors) {
+    if (acting == Acting::kBefore && policy::LooksAtReturn(selector)) break;
     const auto index = static_cast<uint16_t>(verdict.selectors.size());
     verdict.selectors.push_back(Judge(selector, index, hook, variables, operation));
     if (!verdict.selectors.back().matches) continue;
+    if (!Acts(selector, acting)) break;
     verdict.decided_by = index;
     Ask(selector, verdict);
     break;
@@ -138,13 +144,21 @@ HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, const Variables&
   return verdict;
 }
 
+/// How a hook is judged at a place; nullopt: not at all.
+std::optional<Acting> ActingAt(const policy::Site& site, const policy::Hook& hook) {
+  const bool twice = hook.returned && std::ranges::any_of(hook.selectors, policy::ActsBefore);
+  if (policy::SiteOf(hook) == site) return twice ? Acting::kAfter : Acting::kAll;
+  if (twice && policy::SiteBefore(hook) == site) return Acting::kBefore;
+  return std::nullopt;
+}
+
 PolicyVerdict Judge(Candidate candidate, const Operation& operation) {
   PolicyVerdict verdict;
   if (candidate.spec != nullptr) {
     uint8_t hook_index = 0;
     for (const policy::Hook& hook : candidate.spec->hooks) {
-      if (policy::SiteOf(hook.kind, hook.call) == operation.site) {
-        verdict.hooks.push_back(Judge(hook, hook_index, candidate.variables, operation));
+      if (const auto acting = ActingAt(operation.site, hook)) {
+        verdict.hooks.push_back(Judge(hook, hook_index, *acting, candidate.variables, operation));
       }
       ++hook_index;
     }

@@ -28,11 +28,12 @@ struct Policy {
 /// cannot be read.
 using Value = std::variant<std::monostate, std::string, uint64_t>;
 
-/// An operation to be judged. An argument that is absent cannot be read.
+/// An operation to be judged. What is absent cannot be read.
 struct Operation {
   policy::Site site;
-  std::map<uint32_t, Value> arguments;  ///< by index; a file's is its path
-  std::optional<std::string> binary;    ///< the program that acts
+  /// By gh_subject: arguments (of a file: its path), what is returned, facts about the process.
+  std::map<uint32_t, Value> values;
+  std::optional<std::string> binary;  ///< the program that acts
 };
 
 /// Whether a policy has a say about the workload.

@@ -34,8 +34,8 @@ class EvaluatorTest : public testing::Test {
   }
   [[nodiscard]] Verdict Ask(const std::optional<std::string>& program,
                             const std::optional<std::string>& binary = "/bin/sh") const {
-    Operation operation{.site = policy::kCredsForExec, .arguments = {}, .binary = binary};
-    if (program) operation.arguments[0] = *program;
+    Operation operation{.site = policy::kCredsForExec, .values = {}, .binary = binary};
+    if (program) operation.values[0] = *program;
     return Evaluate(policies_, &workload_, operation);
   }
   /// A policy that denies if `filter` holds on argument 2 of an LSM hook, which is of `type`.
@@ -50,7 +50,7 @@ class EvaluatorTest : public testing::Test {
   /// Whether that policy denies if argument 2 is `value`.
   [[nodiscard]] bool Denies(const Value& value) const {
     const Operation operation{
-        .site = {policy::Site::Kind::kLsm, "capable"}, .arguments = {{2, value}}, .binary = {}};
+        .site = {policy::Site::Kind::kLsm, "capable"}, .values = {{2, value}}, .binary = {}};
     return Evaluate(policies_, &workload_, operation).error != 0;
   }
   [[nodiscard]] const PolicyVerdict& About(const Verdict& verdict, const std::string& name) const {

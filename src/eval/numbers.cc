@@ -47,7 +47,7 @@ std::optional<Number> ReadDigits(const std::string& digits, int base) {
 std::optional<Number> ReadNumber(policy::ArgumentType type, std::string text) {
   constexpr int kDecimal = 10;
   constexpr int kHexadecimal = 16;
-  if (type == policy::ArgumentType::kCapability) {
+  if (type == policy::ArgumentType::kCapability || type == policy::ArgumentType::kCapabilities) {
     for (const auto& capability : policy::Capabilities()) {
       if (capability.name == text) return *capability.value;
     }
@@ -80,14 +80,34 @@ std::optional<Range> ReadRange(policy::ArgumentType type, policy::Operator op,
   return Range{*first, *last};
 }
 
+std::optional<int> ReadCapability(const std::string& text) {
+  constexpr int kLast = 63;
+  const auto number = ReadNumber(policy::ArgumentType::kCapabilities, text);
+  return number && *number <= kLast ? std::optional(static_cast<int>(*number)) : std::nullopt;
+}
+
+/// A namespace is its number, with a mark on the host's.
+bool NamespaceIs(uint64_t value, const std::string& text) {
+  if (text == policy::kHostNamespace) return value >= GH_HOST_NAMESPACE;
+  const auto number = ReadNumber(policy::ArgumentType::kNamespace, text);
+  return number && *number == static_cast<uint32_t>(value);
+}
+
 }  // namespace
 
 bool IsComparable(policy::ArgumentType type, policy::Operator op, const std::string& text) {
+  if (type == policy::ArgumentType::kNamespace && text == policy::kHostNamespace) return true;
+  if (type == policy::ArgumentType::kCapabilities) return ReadCapability(text).has_value();
   return ReadRange(type, op, text).has_value();
 }
 
 bool NumberCompares(policy::ArgumentType type, policy::Operator op, uint64_t value,
                     const std::string& text) {
+  if (type == policy::ArgumentType::kNamespace) return NamespaceIs(value, text);
+  if (type == policy::ArgumentType::kCapabilities) {
+    const std::optional<int> capability = ReadCapability(text);
+    return capability && (value >> *capability & 1) != 0;
+  }
   const std::optional<Range> range = ReadRange(type, op, text);
   if (!range) return false;
   const bool is_signed = policy::TraitsOf(type).is_signed;

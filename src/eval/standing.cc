@@ -137,8 +137,7 @@ const Policy* FindTemplate(std::span<const Policy> policies, const std::string& 
 /// Whether an argument that is a number can be compared with all of the values.
 Answer FitsFilter(const policy::Hook& hook, const policy::Filter& filter,
                   const policy::Values& values) {
-  if (filter.subject == policy::Subject::kBinary) return Yes("it is about a path");
-  const policy::ArgumentType type = hook.arguments.at(filter.argument).type;
+  const policy::ArgumentType type = policy::TraitsOf(filter, hook).type;
   if (!policy::IsNumber(policy::TraitsOf(type).values)) return Yes("it is about a text");
   for (const std::string& value : values.literals) {
     if (IsComparable(type, filter.op, value)) continue;

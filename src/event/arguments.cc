@@ -11,15 +11,19 @@ namespace {
 policy::ArgumentType TypeOf(gh_read read) {
   switch (read) {
     case GH_READ_FILE:
+    case GH_READ_FD:
       return policy::ArgumentType::kFile;
     case GH_READ_PATH:
       return policy::ArgumentType::kPath;
     case GH_READ_BINPRM:
       return policy::ArgumentType::kLinuxBinprm;
     case GH_READ_STRING:
+    case GH_READ_USER_STRING:
+    case GH_READ_FILENAME:
     case GH_READ_BINARY:
       return policy::ArgumentType::kString;
     case GH_READ_NUMBER:
+    case GH_READ_PROCESS:
     case GH_READ_COUNT:
       break;
   }
@@ -39,6 +43,7 @@ void FillText(const ValueRecord& value, policy::ArgumentType type, tetragon::Kpr
     case policy::ArgumentType::kLinuxBinprm:
       return FillPath(value, out->mutable_linux_binprm_arg());
     case policy::ArgumentType::kFile:
+    case policy::ArgumentType::kFd:
       return FillPath(value, out->mutable_file_arg());
     case policy::ArgumentType::kPath:
       return FillPath(value, out->mutable_path_arg());
@@ -105,17 +110,23 @@ std::vector<policy::Argument> ArgumentsOf(const PolicyRecord& record) {
 void FillArguments(const PolicyRecord& record, std::span<const policy::Argument> arguments,
                    google::protobuf::RepeatedPtrField<tetragon::KprobeArgument>* out) {
   for (const policy::Argument& argument : arguments) {
-    tetragon::KprobeArgument* shown = out->Add();
-    shown->set_label(argument.label);
-    const ValueRecord* value = record.Find(argument.index);
-    if (value == nullptr) continue;
-    if (value->read != GH_READ_NUMBER) {
-      FillText(*value, argument.type, shown);
-    } else if (value->unreadable == GH_READABLE) {
-      FillNumber(value->number, argument.type, shown);
-    }
+    if (argument.type != policy::ArgumentType::kNop) FillArgument(record, argument, out->Add());
   }
 }
+
+void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
+                  tetragon::KprobeArgument* out) {
+  out->set_label(argument.label);
+  const ValueRecord* value = record.Find(argument.index);
+  if (value == nullptr) return;
+  if (value->read >= GH_READ_STRING) {
+    FillText(*value, argument.type, out);
+  } else if (value->unreadable == GH_READABLE) {
+    FillNumber(value->number, argument.type, out);
+  }
+}
+
+const policy::Argument kReturned{GH_SUBJECT_RETURN, policy::ArgumentType::kInt64, {}, {}};
 
 std::vector<std::string_view> UnreadableWords(const PolicyRecord& record,
                                               std::span<const policy::Argument> arguments) {

@@ -18,9 +18,15 @@ namespace gatehouse::event {
 [[nodiscard]] std::vector<policy::Argument> ArgumentsOf(const PolicyRecord& record);
 
 /// Appends `arguments`, in their order, with the record's values. A number that is not readable,
-/// and what the record does not tell, is an argument without a value. Any thread.
+/// and what the record does not tell, is an argument without a value; a kNop is none. Any thread.
 void FillArguments(const PolicyRecord& record, std::span<const policy::Argument> arguments,
                    google::protobuf::RepeatedPtrField<tetragon::KprobeArgument>* out);
+
+/// One argument, or what the function returned.
+void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
+                  tetragon::KprobeArgument* out);
+/// What events say of a returned value whose policy is not there to say it.
+extern const policy::Argument kReturned;
 
 /// Why values of `arguments` are not readable: each reason once, as kTagUnreadable names it.
 [[nodiscard]] std::vector<std::string_view> UnreadableWords(

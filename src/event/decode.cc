@@ -95,10 +95,10 @@ Result<uint64_t> NumberOf(std::string_view bytes) {
 Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
   GH_ASSIGN(const gh_event_value from, Fixed<gh_event_value>(*bytes));
   *bytes = bytes->subspan(sizeof(from));
-  if (from.subject >= GH_SUBJECT_COUNT) {
+  if (from.subject >= GH_SUBJECT_TOLD) {
     return Malformed(fmt::format("unknown subject {}", from.subject));
   }
-  if (from.read >= GH_READ_COUNT) {
+  if (from.read >= GH_READ_COUNT || from.read == GH_READ_PROCESS) {
     return Malformed(fmt::format("unknown way {} to read a value", from.read));
   }
   if ((from.subject == GH_SUBJECT_BINARY) != (from.read == GH_READ_BINARY)) {
@@ -114,7 +114,7 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
                     .read = static_cast<gh_read>(from.read),
                     .unreadable = static_cast<gh_unreadable>(from.unreadable),
                     .file_mode = from.file_mode};
-  if (value.read != GH_READ_NUMBER) {
+  if (value.read >= GH_READ_STRING) {
     value.text = parts[0];
   } else if (value.unreadable == GH_READABLE || from.bytes != 0) {
     GH_ASSIGN(value.number, NumberOf(parts[0]));
@@ -124,9 +124,9 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
 
 Result<Record> DecodePolicy(std::span<const std::byte> bytes) {
   GH_ASSIGN(const gh_event_policy from, Fixed<gh_event_policy>(bytes));
-  if (from.n_values > GH_SUBJECT_COUNT) {
+  if (from.n_values > GH_SUBJECT_TOLD) {
     return Malformed(fmt::format("{} values, but {} are the most", from.n_values,
-                                 static_cast<int>(GH_SUBJECT_COUNT)));
+                                 static_cast<int>(GH_SUBJECT_TOLD)));
   }
   PolicyRecord record{.time_ns = from.header.time_ns,
                       .process = ProcessOf(from.process),

@@ -71,8 +71,8 @@ struct PolicyRecord {
   uint16_t actions = 0;  ///< gh_action bits
   int16_t error = 0;
   uint8_t signal = 0;
-  uint8_t flags = 0;                                      ///< gh_policy_event_flags
-  std::array<ValueRecord, GH_SUBJECT_COUNT> values = {};  ///< the first n_values
+  uint8_t flags = 0;                                     ///< gh_policy_event_flags
+  std::array<ValueRecord, GH_SUBJECT_TOLD> values = {};  ///< the first n_values
   size_t n_values = 0;
 
   /// Null if the event does not tell it.

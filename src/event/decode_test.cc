@@ -166,7 +166,7 @@ TEST(DecodeTest, WhatTheEventDoesNotTellIsNotFound) {
   const auto record = Decode(bytes);
   ASSERT_TRUE(record) << record.error().Message();
   EXPECT_EQ(std::get<PolicyRecord>(*record).Find(0), nullptr);
-  EXPECT_EQ(std::get<PolicyRecord>(*record).Find(GH_SUBJECT_COUNT), nullptr);
+  EXPECT_EQ(std::get<PolicyRecord>(*record).Find(GH_SUBJECT_TOLD), nullptr);
   const auto empty = Decode(PolicyBytes({}));
   ASSERT_TRUE(empty) << empty.error().Message();
   EXPECT_EQ(std::get<PolicyRecord>(*empty).Find(0), nullptr);
@@ -262,7 +262,7 @@ TEST(DecodeTest, UnknownNumbersAreRefused) {
   const auto refused = [](const testing::ValueHeader& layout) {
     return Refusal(PolicyBytes({ValueBytes(layout, "/a")}));
   };
-  EXPECT_THAT(refused({.subject = GH_SUBJECT_COUNT, .read = GH_READ_FILE}),
+  EXPECT_THAT(refused({.subject = GH_SUBJECT_TOLD, .read = GH_READ_FILE}),
               HasSubstr("unknown subject 6"));
   EXPECT_THAT(refused({.read = GH_READ_COUNT}), HasSubstr("unknown way 6 to read a value"));
   EXPECT_THAT(refused({.read = GH_READ_FILE, .unreadable = GH_UNREADABLE_TOO_MANY + 1}),
@@ -275,7 +275,7 @@ TEST(DecodeTest, UnknownNumbersAreRefused) {
 TEST(DecodeTest, EachSubjectIsToldOnce) {
   EXPECT_THAT(Refusal(PolicyBytes({NumberBytes(1, 5), FileBytes(0, "/a"), FileBytes(1, "/b")})),
               HasSubstr("subject 1 twice"));
-  EXPECT_THAT(Refusal(PolicyBytes(std::vector<std::string>(GH_SUBJECT_COUNT + 1, "value"))),
+  EXPECT_THAT(Refusal(PolicyBytes(std::vector<std::string>(GH_SUBJECT_TOLD + 1, "value"))),
               HasSubstr("7 values, but 6 are the most"));
 }
 

@@ -152,6 +152,12 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
   const auto told = hook == nullptr ? ArgumentsOf(record) : std::vector<policy::Argument>();
   const std::span<const policy::Argument> arguments = hook == nullptr ? told : hook->arguments;
   FillArguments(record, arguments, out->mutable_args());
+  if constexpr (requires { out->mutable_return_(); }) {
+    if (record.Find(GH_SUBJECT_RETURN) != nullptr) {
+      FillArgument(record, hook == nullptr || !hook->returned ? kReturned : *hook->returned,
+                   out->mutable_return_());
+    }
+  }
   if (hook == nullptr) {
     out->set_function_name(HookName(record.hook));
   } else {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,10 +43,11 @@ class WorkloadLookup {
 /// What events say about one hook of a policy.
 struct HookInfo {
   policy::HookKind kind = policy::HookKind::kKprobe;  ///< process_kprobe or process_lsm
-  std::string call = {};                              ///< as written
+  std::string call = {};                              ///< name of the function or LSM hook
   std::string message = {};
   std::vector<std::string> tags = {};
   std::vector<policy::Argument> arguments = {};
+  std::optional<policy::Argument> returned = {};
 };
 
 /// What events say about an effective policy.

@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "kernel/libbpf_log.h"
+#include "policy/catalog.h"
 
 namespace gatehouse::kernel {
 namespace {
@@ -28,6 +29,18 @@ Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
   const int error = bpf_program__set_insns(program, code.data(), code.size());
   if (error != 0) return FailErrno("bpf", "cannot specialise a program", -error);
   return {};
+}
+
+Constants ConstantsOf(const Plan& plan, uint16_t number) {
+  const size_t parameters = plan.in_registers ? 1 : plan.parameters.size();
+  const bool returns = plan.overrides || plan.way == Way::kFexit;
+  Constants constants{};
+  constants[GH_CONSTANT_HOOK] = number;
+  constants[GH_CONSTANT_ARGUMENTS] = static_cast<int32_t>(plan.readable());
+  constants[GH_CONSTANT_RETURN] =
+      static_cast<int32_t>(returns ? parameters : GH_PARAMETERS_MAX + 1);
+  constants[GH_CONSTANT_REGISTERS] = plan.in_registers ? 1 : 0;
+  return constants;
 }
 
 void LoadOnly(gatehouse_bpf& skeleton, bpf_program* program) {
@@ -67,6 +80,12 @@ bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
       return skeleton.progs.gate_fmod_ret;
     case Way::kFentry:
       return skeleton.progs.gate_fentry;
+    case Way::kFexit:
+      return skeleton.progs.gate_fexit;
+    case Way::kEnter:
+      return skeleton.progs.gate_enter;
+    case Way::kLeave:
+      return skeleton.progs.gate_leave;
     case Way::kSignal:
       return prepare_exec_ ? skeleton.progs.gate_prepare : skeleton.progs.gate_exec;
   }
@@ -81,12 +100,8 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   gate->program = ProgramFor(*gate->skeleton, plan.way);
   LoadOnly(*gate->skeleton, gate->program);
   GH_TRY(ShareMaps(*gate->skeleton));
-  if (plan.way != Way::kSignal) {
-    const int32_t no_return = GH_PARAMETERS_MAX + 1;
-    GH_TRY(WriteConstants(
-        gate->program,
-        {number, static_cast<int32_t>(plan.readable()),
-         plan.overrides ? static_cast<int32_t>(plan.parameters.size()) : no_return}));
+  if (!IsShared(plan.way)) {
+    GH_TRY(WriteConstants(gate->program, ConstantsOf(plan, number)));
     const int error = bpf_program__set_attach_target(gate->program, 0, plan.target.c_str());
     if (error != 0) {
       return FailErrno("hook/" + plan.target, "the kernel has no place to attach to", -error,
@@ -105,12 +120,15 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
 Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
   if (hooks_.contains(number)) return {};
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
-  if (plan->way == Way::kSignal && !hooks_.empty()) {
-    hooks_.emplace(number, Hook{site, hooks_.begin()->second.gate});
-    return {};
+  std::shared_ptr<Gate> gate = IsShared(plan->way) ? shared_gates_[plan->way] : nullptr;
+  if (!gate) {
+    GH_ASSIGN(gate, LoadGate(*plan, number));
+    if (IsShared(plan->way)) shared_gates_[plan->way] = gate;
   }
-  GH_ASSIGN(auto gate, LoadGate(*plan, number));
   hooks_.emplace(number, Hook{site, std::move(gate)});
+  if (plan->system_call) {
+    shared_.bss->system_calls[plan->way == Way::kLeave ? 1 : 0].hooks[*plan->system_call] = number;
+  }
   return {};
 }
 
@@ -139,7 +157,7 @@ std::vector<HookStatus> Hooks::status(const std::function<uint64_t(uint16_t)>& p
   for (const auto& [number, hook] : hooks_) {
     const bpf_prog_info info = InfoOf(hook.gate->program);
     result.push_back(HookStatus{
-        .name = hook.site.name,
+        .name = policy::NameOf(hook.site),
         .program = bpf_program__name(hook.gate->program),
         .program_id = info.id,
         .attached = hook.gate->link != nullptr,

@@ -27,9 +27,9 @@ struct SkeletonDeleter {
 };
 using Skeleton = std::unique_ptr<gatehouse_bpf, SkeletonDeleter>;
 
-/// The gate programs: one for each hook, loaded when the first policy names it, attached while a
-/// policy is on it. All use the maps of one skeleton, which is loaded before the first of them.
-/// Not thread-safe.
+/// The gate programs: one for each hook, or for all that share one (see IsShared), loaded when the
+/// first policy names it, attached while a policy is on it. All use the maps of one skeleton, which
+/// is loaded before the first of them. Not thread-safe.
 class Hooks {
  public:
   /// `shared` outlives the hooks. `reattaches`: see BackendProbe. `prepare_exec`: the gate of
@@ -66,7 +66,7 @@ class Hooks {
   };
   struct Hook {
     policy::Site site;
-    std::shared_ptr<Gate> gate;  ///< backend signal has one for both hooks
+    std::shared_ptr<Gate> gate;  ///< see IsShared
   };
   [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number) const;
   [[nodiscard]] Result<void> ShareMaps(gatehouse_bpf& skeleton) const;
@@ -77,6 +77,7 @@ class Hooks {
   bool reattaches_;
   bool prepare_exec_;
   std::map<uint16_t, Hook> hooks_;
+  std::map<Way, std::shared_ptr<Gate>> shared_gates_;
 };
 
 }  // namespace gatehouse::kernel

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <fstream>
 
+#include "kernel/host_namespaces.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/protected.h"
 #include "policy/catalog.h"
@@ -83,7 +84,8 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   }
   const bool prepare_exec = backend == Backend::kSignal && HasPrepareExec();
   const bool binary_is_known = backend != Backend::kSignal || prepare_exec;
-  Sites sites(backend, ProbeOf(probes, Backend::kFmodRet).available, binary_is_known);
+  Sites sites(backend, ProbeOf(probes, Backend::kFmodRet).available, binary_is_known,
+              HostNamespaces());
   std::unique_ptr<LoadedKernel> kernel(new LoadedKernel(
       std::move(skeleton), backend, std::move(probes), std::move(sites), prepare_exec));
 
@@ -121,14 +123,16 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   constants.deny_with_signal = backend_ == Backend::kSignal;
   constants.binary_is_known = binary_is_known;
   std::ranges::copy(protected_tasks, constants.protected_tasks);
+  std::ranges::copy(HostNamespaces(), constants.host_namespaces);
 
   auto& maps = skeleton_->maps;
   bpf_map__set_max_entries(maps.scratch_pool, constants.scratch_slots);
   bpf_map__set_max_entries(maps.cgroups, options.max_cgroups);
   bpf_map__set_max_entries(maps.events, options.ring_bytes);
   auto& programs = skeleton_->progs;
-  std::vector<bpf_program*> unused{programs.gate_lsm, programs.gate_fmod_ret, programs.gate_fentry,
-                                   programs.gate_prepare, programs.gate_exec};
+  std::vector<bpf_program*> unused{
+      programs.gate_lsm,     programs.gate_fmod_ret, programs.gate_fentry, programs.gate_fexit,
+      programs.gate_prepare, programs.gate_exec,     programs.gate_enter,  programs.gate_leave};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }

@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/sites.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <linux/bpf.h>
+#include <seccomp.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <optional>
 #include <string_view>
 
+#include "kernel/fd.h"
 #include "policy/catalog.h"
 
 namespace gatehouse::kernel {
@@ -23,7 +28,7 @@ std::string CallerOf(const policy::Site& site) {
   return std::string(kSecurity) + site.name;
 }
 
-std::string ObjectOf(const policy::Site& site) { return "hook/" + site.name; }
+std::string ObjectOf(const policy::Site& site) { return "hook/" + policy::NameOf(site); }
 
 struct Prototype {
   std::vector<Parameter> parameters;
@@ -37,8 +42,12 @@ class KernelTypes {
 
   [[nodiscard]] bool loaded() const { return types_ != nullptr; }
 
+  /// Its number, negative if there is none.
+  [[nodiscard]] int FindFunction(const std::string& name) const {
+    return btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
+  }
   [[nodiscard]] std::optional<Prototype> Function(const std::string& name) const {
-    const int id = btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
+    const int id = FindFunction(name);
     if (id < 0) return std::nullopt;
     const btf_type* const type = btf__type_by_id(
         types_.get(), btf__type_by_id(types_.get(), static_cast<uint32_t>(id))->type);
@@ -88,11 +97,26 @@ class KernelTypes {
   std::unique_ptr<btf, decltype(&btf__free)> types_;
 };
 
+/// Whether the kernel lets a program answer in the place of a function that may be told to fail
+/// (ALLOW_ERROR_INJECTION; check_attach_modify_return() in kernel/bpf/verifier.c): it says so when
+/// it is asked to load one.
+bool CanModify(uint32_t function) {
+  constexpr std::array<bpf_insn, 2> kAllow{{
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
+  }};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_MODIFY_RETURN,
+              .attach_btf_id = function);
+  const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "Dual BSD/GPL", kAllow.data(),
+                                 kAllow.size(), &options));
+  return program.valid();
+}
+
 Plan MakePlan(Way way, std::string target, Prototype prototype) {
   return Plan{.way = way,
               .target = std::move(target),
               .parameters = std::move(prototype.parameters),
-              .overrides = way != Way::kFentry && prototype.returns};
+              .overrides = (way == Way::kLsm || way == Way::kFmodRet) && prototype.returns};
 }
 
 Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backend backend) {
@@ -116,6 +140,13 @@ Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backe
   return MakePlan(way, caller, std::move(*of_caller));
 }
 
+tl::unexpected<Error> NoSuchFunction(const policy::Site& site) {
+  return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+              "this kernel has no function of that name that can be traced",
+              "it may be inlined, or in a module; `bpftool btf dump file "
+              "/sys/kernel/btf/vmlinux` lists what there is");
+}
+
 /// Of security_* functions: through the LSM hook that they call, if they give it what they get. BPF
 /// LSM runs where fmod_ret is left out (see preemption.h), and asks in the order of lsm=.
 Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Backend backend,
@@ -128,14 +159,49 @@ Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Back
       return MakePlan(Way::kLsm, hook, std::move(*of_hook));
     }
   }
-  if (!prototype) {
-    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "this kernel has no function of that name that can be traced",
-                "it may be inlined, or in a module; `bpftool btf dump file "
-                "/sys/kernel/btf/vmlinux` lists what there is");
-  }
+  if (!prototype) return NoSuchFunction(site);
   const bool modifies = fmod_ret && prototype->returns && site.name.starts_with(kSecurity);
   return MakePlan(modifies ? Way::kFmodRet : Way::kFentry, site.name, std::move(*prototype));
+}
+
+/// When a function returns: any that returns something.
+Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site,
+                      const std::string& function) {
+  std::optional<Prototype> prototype = types.Function(function);
+  if (!prototype) return NoSuchFunction(site);
+  if (!prototype->returns) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site), function + " returns nothing",
+                "remove `return: true`");
+  }
+  return MakePlan(Way::kFexit, function, std::move(*prototype));
+}
+
+/// The parameters of a system call, of which the kernel's BTF says nothing: whatever a policy says.
+std::vector<Parameter> ParametersOfSystemCall() {
+  return {GH_ARGUMENTS_MAX, Parameter{.readable = true, .pointer = true, .pointee = "void"}};
+}
+
+/// A function for each, whose one argument are the registers. That of a call without parameters is
+/// known by another name (SYSCALL_DEFINE0 in arch/x86/include/asm/syscall_wrapper.h).
+Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bool fmod_ret) {
+  std::string function = policy::FunctionName(site);
+  int id = types.FindFunction(function);
+  if (id < 0) {
+    function = "__do_sys_" + site.name;
+    id = types.FindFunction(function);
+  }
+  if (id < 0) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site), "this kernel has no such system call",
+                "`ausyscall --dump` lists what there is");
+  }
+  const Way way = site.at_return                                     ? Way::kFexit
+                  : fmod_ret && CanModify(static_cast<uint32_t>(id)) ? Way::kFmodRet
+                                                                     : Way::kFentry;
+  return Plan{.way = way,
+              .target = function,
+              .parameters = ParametersOfSystemCall(),
+              .overrides = way == Way::kFmodRet,
+              .in_registers = true};
 }
 
 /// The struct that an input's argument points to.
@@ -149,6 +215,8 @@ std::string_view PointeeOf(gh_read read) {
       return "linux_binprm";
     case GH_READ_STRING:
       return "char";
+    case GH_READ_FILENAME:
+      return "filename";
     default:
       return {};
   }
@@ -177,11 +245,22 @@ Result<void> CheckArgument(const std::string& object, const Plan& plan,
                       std::to_string(input.bytes) + " of its type",
                   "use an integer type of that size");
   }
+  if (input.read == GH_READ_USER_STRING || input.read == GH_READ_FD) return {};  // see policy/hooks
   const std::string_view wanted = PointeeOf(input.read);
   if (parameter.pointee == wanted || parameter.pointee == "void") return {};
   return refuse((parameter.pointer ? "is a pointer to " + parameter.pointee : "is a number") +
                     ", and its type in the policy is read from a pointer to " + std::string(wanted),
                 "give the argument the type that the function has");
+}
+
+std::string WhyNoOverride(const policy::Site& site, const Plan& plan) {
+  if (plan.system_call) return "backend signal cannot deny a system call";
+  if (site.kind == policy::Site::Kind::kSystemCall) {
+    return "this kernel lets no program answer for " + plan.target +
+           " (CONFIG_FUNCTION_ERROR_INJECTION)";
+  }
+  const bool hook = site.kind == policy::Site::Kind::kLsm || site.name.starts_with(kSecurity);
+  return plan.target + (hook ? " returns nothing" : " is no security_* function");
 }
 
 }  // namespace
@@ -194,27 +273,45 @@ uint32_t Plan::readable() const {
   return bits;
 }
 
-Result<Plan> Sites::Make(const policy::Site& site) const {
-  if (backend_ == Backend::kSignal) {
-    if (policy::IsOfExec(site)) {
-      const Parameter program{.readable = true, .pointer = true, .pointee = "linux_binprm"};
-      return Plan{.way = Way::kSignal,
-                  .target = "sched_process_exec",
-                  .parameters = {program},
-                  .overrides = true};
-    }
-    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "backend signal serves executions alone, on bprm_creds_for_exec and "
-                "bprm_check_security",
-                "use a kernel on which backend lsm or fmod_ret works (`gatehouse status` says why "
-                "they do not)");
+Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
+  if (policy::IsOfExec(site)) {
+    const Parameter program{.readable = true, .pointer = true, .pointee = "linux_binprm"};
+    return Plan{.way = Way::kSignal,
+                .target = "sched_process_exec",
+                .parameters = {program},
+                .overrides = true};
   }
+  constexpr const char* kRemedy =
+      "use a kernel on which backend lsm or fmod_ret works (`gatehouse status` says why they do "
+      "not)";
+  if (site.kind != policy::Site::Kind::kSystemCall) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                "backend signal serves executions, on bprm_creds_for_exec and bprm_check_security, "
+                "and system calls",
+                kRemedy);
+  }
+  const int number = seccomp_syscall_resolve_name(site.name.c_str());
+  if (number < 0 || number >= GH_SYSTEM_CALLS_MAX) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                "backend signal does not know the number of this system call",
+                "`ausyscall --dump` lists what there is");
+  }
+  return Plan{.way = site.at_return ? Way::kLeave : Way::kEnter,
+              .target = site.at_return ? "sys_exit" : "sys_enter",
+              .parameters = ParametersOfSystemCall(),
+              .system_call = static_cast<uint32_t>(number)};
+}
+
+Result<Plan> Sites::Make(const policy::Site& site) const {
+  if (backend_ == Backend::kSignal) return MakeForSignal(site);
   const KernelTypes types;
   if (!types.loaded()) {
     return FailErrno(ObjectOf(site), "the kernel's BTF cannot be read", errno,
                      "use a kernel with CONFIG_DEBUG_INFO_BTF");
   }
   if (site.kind == policy::Site::Kind::kLsm) return OnLsmHook(types, site, backend_);
+  if (site.kind == policy::Site::Kind::kSystemCall) return OnSystemCall(types, site, fmod_ret_);
+  if (site.at_return) return AtReturn(types, site, site.name);
   return OnFunction(types, site, backend_, fmod_ret_);
 }
 
@@ -227,20 +324,31 @@ Result<const Plan*> Sites::Find(const policy::Site& site) const {
   return &known->second;
 }
 
+/// A namespace can be compared if it is known which one is the host's.
+Result<void> Sites::CheckNamespace(const std::string& object, uint32_t kind) const {
+  if (host_.at(kind) != 0) return {};
+  return Fail(ErrorCode::kUnsupported, object,
+              "matchNamespaces: which " + std::string(policy::Namespaces()[kind].name) +
+                  " namespace is the host's is not known",
+              "give gatehoused CAP_SYS_PTRACE and the host's pid namespace, so that it can read "
+              "/proc/1/ns; or the kernel has no such namespaces");
+}
+
 Result<void> Sites::Check(const compile::HookProgram& program) const {
   const policy::Site& site = *program.site;
   GH_ASSIGN(const Plan* const plan, Find(site));
   if (program.Overrides() && !plan->overrides) {
-    const bool hook = site.kind == policy::Site::Kind::kLsm || site.name.starts_with(kSecurity);
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "Override is not possible: " + plan->target +
-                    (hook ? " returns nothing" : " is no security_* function"),
+                "Override is not possible: " + WhyNoOverride(site, *plan),
                 "use Sigkill, or a hook that can deny");
   }
   for (const compile::Input& input : program.inputs) {
-    if (input.subject != GH_SUBJECT_BINARY) {
+    if (input.subject >= GH_SUBJECT_NAMESPACE_0 && input.subject < GH_SUBJECT_CAPABILITIES_0) {
+      GH_TRY(CheckNamespace(ObjectOf(site), input.subject - GH_SUBJECT_NAMESPACE_0));
+    } else if (input.subject < GH_ARGUMENTS_MAX) {
       GH_TRY(CheckArgument(ObjectOf(site), *plan, input));
-    } else if (plan->way == Way::kSignal && !binary_is_known_) {
+    } else if (input.subject == GH_SUBJECT_BINARY && plan->way == Way::kSignal &&
+               !binary_is_known_) {
       return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                   "matchBinaries: backend signal does not know on this kernel which program "
                   "executes",

@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "compile/program.h"
+#include "kernel/host_namespaces.h"
 #include "kernel/kernel.h"
 #include "policy/model.h"
 
@@ -18,8 +20,15 @@ enum class Way {
   kLsm,      ///< BPF LSM: returns an errno
   kFmodRet,  ///< in front of a security_* function: returns an errno
   kFentry,   ///< in front of any function that has a trampoline: returns nothing
-  kSignal,   ///< the tracepoint of backend signal
+  kFexit,    ///< at the return of any function that has a trampoline
+  kSignal,   ///< backend signal: the tracepoint of executions
+  kEnter,    ///< backend signal: the tracepoint of system calls
+  kLeave,    ///< backend signal: the tracepoint of system calls that return
 };
+/// Whether one program serves all places of that way.
+[[nodiscard]] constexpr bool IsShared(Way way) {
+  return way == Way::kSignal || way == Way::kEnter || way == Way::kLeave;
+}
 
 /// An argument of a kernel function.
 struct Parameter {
@@ -35,7 +44,9 @@ struct Plan {
   Way way = Way::kLsm;
   std::string target;  ///< what a program is attached to: LSM hook, function
   std::vector<Parameter> parameters;
-  bool overrides = false;  ///< an errno can be returned
+  bool overrides = false;     ///< an errno can be returned
+  bool in_registers = false;  ///< the parameters are in a struct pt_regs, the function's only one
+  std::optional<uint32_t> system_call = {};  ///< of kEnter and kLeave: its number
 
   /// Bit per argument that a program may read and a policy can name.
   [[nodiscard]] uint32_t readable() const;
@@ -46,9 +57,9 @@ struct Plan {
 class Sites {
  public:
   /// `fmod_ret`: such programs work here, whatever the backend is. `binary_is_known`: the acting
-  /// program can be told where `backend` is signal.
-  Sites(Backend backend, bool fmod_ret, bool binary_is_known)
-      : backend_(backend), fmod_ret_(fmod_ret), binary_is_known_(binary_is_known) {}
+  /// program can be told where `backend` is signal. `host`: its namespaces.
+  Sites(Backend backend, bool fmod_ret, bool binary_is_known, const NamespaceNumbers& host)
+      : backend_(backend), fmod_ret_(fmod_ret), binary_is_known_(binary_is_known), host_(host) {}
 
   /// Errors (kUnsupported): there is no such place, or no way to it; with the remedy. What is
   /// returned stays as long as this.
@@ -59,10 +70,13 @@ class Sites {
 
  private:
   [[nodiscard]] Result<Plan> Make(const policy::Site& site) const;
+  [[nodiscard]] Result<void> CheckNamespace(const std::string& object, uint32_t kind) const;
+  [[nodiscard]] Result<Plan> MakeForSignal(const policy::Site& site) const;
 
   Backend backend_;
   bool fmod_ret_;
   bool binary_is_known_;
+  NamespaceNumbers host_;
   mutable std::map<policy::Site, Plan> known_;
 };
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/catalog.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
 namespace gatehouse::policy {
 namespace {
+
+/// Of functions that implement system calls on x86-64: see ARCH_HAS_SYSCALL_WRAPPER of the kernel.
+constexpr std::string_view kSystemCallPrefix = "__x64_sys_";
 
 using OperatorName = NameRow<Operator>;
 constexpr std::array kOperators{
@@ -58,6 +62,8 @@ constexpr std::array kNumberOperators{
     Operator::kNotInRange, Operator::kInMap,    Operator::kNotInMap,
 };
 
+constexpr std::array kMembershipOperators{Operator::kIn, Operator::kNotIn};
+
 // Of several names of one type, the first is the one that messages use.
 using TypeName = NameRow<ArgumentType>;
 constexpr std::array kArgumentTypes{
@@ -81,8 +87,8 @@ constexpr std::array kArgumentTypes{
     TypeName{"char_buf", "", {}},
     TypeName{"char_iovec", "", {}},
     TypeName{"data_loc", "", {}},
-    TypeName{"filename", "", {}},
-    TypeName{"fd", "", {}},
+    TypeName{"filename", "", ArgumentType::kFilename},
+    TypeName{"fd", "", ArgumentType::kFd},
     TypeName{"dentry", "", {}},
     TypeName{"kiocb", "", {}},
     TypeName{"iov_iter", "", {}},
@@ -107,7 +113,27 @@ constexpr std::array kArgumentTypes{
     TypeName{"syscall64", "", {}},
     TypeName{"net_device", "", {}},
     TypeName{"const_buf", "", {}},
-    TypeName{"nop", "", {}},
+    TypeName{"nop", "", ArgumentType::kNop},
+};
+
+using NumberName = NameRow<uint32_t>;
+constexpr std::array kNamespaces{
+    NumberName{"Uts", "", GH_NAMESPACE_UTS},
+    NumberName{"Ipc", "", GH_NAMESPACE_IPC},
+    NumberName{"Mnt", "", GH_NAMESPACE_MNT},
+    NumberName{"Pid", "", GH_NAMESPACE_PID},
+    NumberName{"PidForChildren", "", GH_NAMESPACE_PID_FOR_CHILDREN},
+    NumberName{"Net", "", GH_NAMESPACE_NET},
+    NumberName{"Time", "", GH_NAMESPACE_TIME},
+    NumberName{"TimeForChildren", "", GH_NAMESPACE_TIME_FOR_CHILDREN},
+    NumberName{"Cgroup", "", GH_NAMESPACE_CGROUP},
+    NumberName{"User", "", GH_NAMESPACE_USER},
+};
+
+constexpr std::array kCapabilitySets{
+    NumberName{"Effective", "", GH_CAPABILITIES_EFFECTIVE},
+    NumberName{"Inheritable", "", GH_CAPABILITIES_INHERITABLE},
+    NumberName{"Permitted", "", GH_CAPABILITIES_PERMITTED},
 };
 
 using ActionName = NameRow<ActionKind>;
@@ -164,10 +190,79 @@ Site SiteOf(HookKind kind, std::string_view call) {
   return {Site::Kind::kFunction, std::string(call)};
 }
 
+Site SiteBefore(const Hook& hook) {
+  if (hook.system_call) return {Site::Kind::kSystemCall, hook.call};
+  return SiteOf(hook.kind, hook.call);
+}
+
+Site SiteOf(const Hook& hook) {
+  if (!hook.returned) return SiteBefore(hook);
+  // Where an LSM hook is asked for by its function's name, the function is what returns.
+  const Site::Kind kind = hook.system_call ? Site::Kind::kSystemCall : Site::Kind::kFunction;
+  return {kind, hook.call, true};
+}
+
+bool LooksAtReturn(const Selector& selector) {
+  return std::ranges::find(selector.filters, Subject::kReturn, &Filter::subject) !=
+         selector.filters.end();
+}
+
+bool ActsBefore(const Selector& selector) {
+  const auto enforces = [](const Action& action) {
+    return action.kind == ActionKind::kOverride || action.kind == ActionKind::kSigkill ||
+           action.kind == ActionKind::kSignal;
+  };
+  return std::ranges::any_of(selector.actions, enforces) && !LooksAtReturn(selector);
+}
+
+std::string FunctionName(const Site& site) {
+  const bool system_call = site.kind == Site::Kind::kSystemCall;
+  return system_call ? std::string(kSystemCallPrefix).append(site.name) : site.name;
+}
+
+std::string FunctionName(const Hook& hook) {
+  return hook.system_call ? FunctionName(SiteBefore(hook)) : hook.call;
+}
+
+std::string NameOf(const Site& site) {
+  std::string name = site.kind == Site::Kind::kSystemCall ? "sys_" + site.name : site.name;
+  if (site.at_return) name += " at its return";
+  return name;
+}
+
+SubjectTraits TraitsOf(const Filter& filter, const Hook& hook) {
+  switch (filter.subject) {
+    case Subject::kArgument: {
+      const Argument& argument = hook.arguments.at(filter.which);
+      return {static_cast<uint8_t>(argument.index), argument.type};
+    }
+    case Subject::kReturn:
+      return {GH_SUBJECT_RETURN, hook.returned->type};
+    case Subject::kBinary:
+      return {GH_SUBJECT_BINARY, kBinaryType};
+    case Subject::kPid:
+      return {GH_SUBJECT_PID, ArgumentType::kPid};
+    case Subject::kNamespacePid:
+      return {GH_SUBJECT_NAMESPACE_PID, ArgumentType::kPid};
+    case Subject::kNamespace:
+      return {static_cast<uint8_t>(GH_SUBJECT_NAMESPACE_0 + filter.which),
+              ArgumentType::kNamespace};
+    case Subject::kCapabilities:
+      return {static_cast<uint8_t>(GH_SUBJECT_CAPABILITIES_0 + filter.which),
+              ArgumentType::kCapabilities};
+  }
+  __builtin_unreachable();
+}
+
+std::span<const NameRow<uint32_t>> Namespaces() { return kNamespaces; }
+std::span<const NameRow<uint32_t>> CapabilitySets() { return kCapabilitySets; }
+
 std::span<const NameRow<Operator>> Operators() { return kOperators; }
 
 OperatorTraits TraitsOf(Operator op, ValueKind values) {
-  const gh_match whole = IsNumber(values) ? GH_MATCH_RANGE : GH_MATCH_EXACT;
+  const gh_match whole = values == ValueKind::kCapabilities ? GH_MATCH_MASK
+                         : IsNumber(values)                 ? GH_MATCH_RANGE
+                                                            : GH_MATCH_EXACT;
   switch (op) {
     case Operator::kEqual:
     case Operator::kIn:
@@ -212,6 +307,9 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
                          ValueKind values = ValueKind::kNumber) -> ArgumentTypeTraits {
     return {values, kNumberOperators, GH_READ_NUMBER, static_cast<uint8_t>(bytes), is_signed};
   };
+  const auto of_process = [](ValueKind values, size_t bytes) -> ArgumentTypeTraits {
+    return {values, kMembershipOperators, GH_READ_PROCESS, static_cast<uint8_t>(bytes), false};
+  };
   switch (type) {
     case ArgumentType::kLinuxBinprm:
       return text(ValueKind::kPath, GH_READ_BINPRM);
@@ -240,6 +338,18 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return number(sizeof(uint64_t), false);
     case ArgumentType::kCapability:
       return number(sizeof(int32_t), true, ValueKind::kCapability);
+    case ArgumentType::kFilename:
+      return text(ValueKind::kString, GH_READ_FILENAME);
+    case ArgumentType::kFd:
+      return text(ValueKind::kPath, GH_READ_FD);
+    case ArgumentType::kNop:
+      return {};
+    case ArgumentType::kPid:
+      return of_process(ValueKind::kNumber, sizeof(uint32_t));
+    case ArgumentType::kNamespace:
+      return of_process(ValueKind::kNamespace, sizeof(uint32_t));
+    case ArgumentType::kCapabilities:
+      return of_process(ValueKind::kCapabilities, sizeof(uint64_t));
   }
   return {};
 }

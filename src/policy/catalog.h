@@ -24,10 +24,12 @@ struct NameRow {
 
 /// What values of a filter look like, and so which checks they get.
 enum class ValueKind {
-  kPath,        ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
-  kString,      ///< any text of at most GH_PATH_MAX - 1 bytes
-  kNumber,      ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
-  kCapability,  ///< as kNumber, or `CAP_SYS_ADMIN`
+  kPath,          ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
+  kString,        ///< any text of at most GH_PATH_MAX - 1 bytes
+  kNumber,        ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
+  kCapability,    ///< as kNumber, or `CAP_SYS_ADMIN`
+  kNamespace,     ///< the number of a namespace's inode, or `host_ns`
+  kCapabilities,  ///< of a set: one that is in it, as kCapability
 };
 [[nodiscard]] constexpr bool IsNumber(ValueKind values) { return values >= ValueKind::kNumber; }
 
@@ -53,8 +55,39 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
   return site == kCredsForExec || site == kBprmCheck;
 }
 
-/// The place that a hook names.
+/// The place that a hook of these sections names, before the function.
 [[nodiscard]] Site SiteOf(HookKind kind, std::string_view call);
+/// The place where a hook is judged: with `return: true`, when the function returns.
+[[nodiscard]] Site SiteOf(const Hook& hook);
+/// With `return: true`, the place where selectors of the hook that ActBefore are carried out.
+[[nodiscard]] Site SiteBefore(const Hook& hook);
+
+/// Whether a selector of a hook with `return: true` acts before the function, as its actions change
+/// what the process does: all that do, unless they look at what is returned.
+[[nodiscard]] bool ActsBefore(const Selector& selector);
+[[nodiscard]] bool LooksAtReturn(const Selector& selector);
+
+/// The function that is at the place, or the LSM hook: `__x64_sys_openat`, `security_file_open`.
+[[nodiscard]] std::string FunctionName(const Site& site);
+/// As events name it: FunctionName of a system call, else the hook's `call`.
+[[nodiscard]] std::string FunctionName(const Hook& hook);
+/// For messages and status: `security_file_open`, `sys_openat`, `sys_openat at its return`.
+[[nodiscard]] std::string NameOf(const Site& site);
+
+/// What a filter of `hook` looks at, and of which type that is.
+struct SubjectTraits {
+  uint8_t subject = GH_SUBJECT_ARGUMENT_0;  ///< enum gh_subject
+  ArgumentType type = ArgumentType::kLinuxBinprm;
+};
+/// `filter.which` is in range.
+[[nodiscard]] SubjectTraits TraitsOf(const Filter& filter, const Hook& hook);
+
+/// As a value of matchNamespaces: the namespace that the agent's process 1 is in.
+inline constexpr std::string_view kHostNamespace = "host_ns";
+
+/// Namespaces and sets of capabilities: the values are gh_namespace and gh_capability_set.
+[[nodiscard]] std::span<const NameRow<uint32_t>> Namespaces();
+[[nodiscard]] std::span<const NameRow<uint32_t>> CapabilitySets();
 
 [[nodiscard]] std::span<const NameRow<Operator>> Operators();
 /// How `op` searches values of a kind that it applies to: Equal and In search texts exactly, and

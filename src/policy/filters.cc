@@ -17,33 +17,73 @@ constexpr size_t kArgumentsOfFilter = 1;  // operators on two arguments are not 
 constexpr int64_t kPositionMax = UINT32_MAX;
 
 struct FilterDraft {
-  Subject subject = Subject::kArgument;
   const Hook& hook;
+  std::span<const uint32_t> unknown;  // arguments
   VariableScope& variables;
-  std::optional<YamlNode> index;
-  std::optional<YamlNode> args;
-  std::optional<Operator> op;
-  std::optional<YamlNode> values;
-  std::optional<YamlNode> variable;
+  std::optional<YamlNode> index = {};
+  std::optional<YamlNode> args = {};
+  std::optional<uint32_t> which = {};  // namespace, set of capabilities
+  bool of_namespace = false;           // process id, capabilities
+  std::optional<Operator> op = {};
+  std::optional<YamlNode> values = {};
+  std::optional<YamlNode> variable = {};
 };
 
 void ReadOperator(Reader& reader, YamlNode node, FilterDraft& draft) {
   draft.op = reader.Name(node, "operator", Operators());
 }
 
+void ReadOfNamespace(Reader& reader, YamlNode node, FilterDraft& draft) {
+  draft.of_namespace = reader.Bool(node).value_or(false);
+}
+
+constexpr Field<FilterDraft> kOperatorField{{"operator", Need::kRequired, "In"}, ReadOperator};
+constexpr Field<FilterDraft> kValuesField{{"values"}, Keep<FilterDraft, &FilterDraft::values>};
+constexpr Field<FilterDraft> kVariableField{{"valuesFromVariable"},
+                                            Keep<FilterDraft, &FilterDraft::variable>};
+
 constexpr std::array kArgumentFilterFields{
     Field<FilterDraft>{{"index"}, Keep<FilterDraft, &FilterDraft::index>},
     Field<FilterDraft>{{"args"}, Keep<FilterDraft, &FilterDraft::args>},
-    Field<FilterDraft>{{"operator", Need::kRequired, "In"}, ReadOperator},
-    Field<FilterDraft>{{"values"}, Keep<FilterDraft, &FilterDraft::values>},
-    Field<FilterDraft>{{"valuesFromVariable"}, Keep<FilterDraft, &FilterDraft::variable>},
+    kOperatorField,
+    kValuesField,
+    kVariableField,
 };
 
 constexpr std::array kBinaryFilterFields{
-    Field<FilterDraft>{{"operator", Need::kRequired, "In"}, ReadOperator},
-    Field<FilterDraft>{{"values"}, Keep<FilterDraft, &FilterDraft::values>},
-    Field<FilterDraft>{{"valuesFromVariable"}, Keep<FilterDraft, &FilterDraft::variable>},
+    kOperatorField,
+    kValuesField,
+    kVariableField,
     Field<FilterDraft>{{"followChildren", Need::kOnlyFalse}},
+};
+
+constexpr std::array kPidFilterFields{
+    kOperatorField,
+    kValuesField,
+    kVariableField,
+    Field<FilterDraft>{{"isNamespacePID"}, ReadOfNamespace},
+    Field<FilterDraft>{{"followForks", Need::kOnlyFalse}},
+};
+
+constexpr std::array kNamespaceFilterFields{
+    Field<FilterDraft>{{"namespace", Need::kRequired, "Net"},
+                       [](Reader& reader, YamlNode node, FilterDraft& draft) {
+                         draft.which = reader.Name(node, "namespace", Namespaces());
+                       }},
+    kOperatorField,
+    kValuesField,
+    kVariableField,
+};
+
+constexpr std::array kCapabilityFilterFields{
+    Field<FilterDraft>{{"type"},
+                       [](Reader& reader, YamlNode node, FilterDraft& draft) {
+                         draft.which = reader.Name(node, "set of capabilities", CapabilitySets());
+                       }},
+    kOperatorField,
+    kValuesField,
+    kVariableField,
+    Field<FilterDraft>{{"isNamespaceCapability"}, ReadOfNamespace},
 };
 
 /// `index: N`: the argument declared with the kernel's index N.
@@ -86,6 +126,18 @@ void ReportMissing(Reader& reader, YamlNode node, bool complete, std::string_vie
     reader.Report(node.position(), fmt::format("{} is missing", field), std::move(remedy));
 }
 
+/// What is returned has no index but 0.
+bool FindReturned(Reader& reader, YamlNode node, const FilterDraft& draft) {
+  if (!draft.hook.returned) {
+    reader.Report(node.position(), "the hook does not ask for what is returned",
+                  "add `return: true` and returnArg to it");
+    return false;
+  }
+  if (!draft.index) return true;
+  const Reader::Scope scope(reader, "index");
+  return reader.Integer(*draft.index, 0, 0).has_value();
+}
+
 std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const FilterDraft& draft,
                                      bool complete) {
   if (draft.index && draft.args) {
@@ -105,8 +157,9 @@ bool CheckOperator(Reader& reader, Position position, Operator op, std::span<con
   if (std::ranges::find(known, op) != known.end()) return true;
   std::vector<std::string_view> names;
   for (const Operator each : known) names.push_back(NameOf(each));
-  reader.ReportField("operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
-                     NameRemedy("", names, names));
+  reader.ReportField(
+      "operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
+      known.empty() ? "give the argument a type that is read" : NameRemedy("", names, names));
   return false;
 }
 
@@ -130,30 +183,59 @@ Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, Argum
   return values;
 }
 
-std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, FilterDraft draft) {
-  const bool of_argument = draft.subject == Subject::kArgument;
-  const size_t reports = reader.reports();
-  const bool mapping = of_argument ? reader.Fields<FilterDraft>(node, kArgumentFilterFields, draft)
-                                   : reader.Fields<FilterDraft>(node, kBinaryFilterFields, draft);
-  if (!mapping) return std::nullopt;
-  const bool complete = reader.reports() == reports;
-  Filter filter;
-  filter.subject = draft.subject;
-  filter.position = node.position();
-  ArgumentType type = kBinaryType;
-  std::string_view noun = NameOf(Subject::kBinary);
-  if (of_argument) {
-    const std::optional<uint32_t> argument = FindArgument(reader, node, draft, complete);
-    if (!argument) return std::nullopt;
-    filter.argument = *argument;
-    type = draft.hook.arguments[*argument].type;
-    noun = NameOf(type);
+std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
+  switch (subject) {
+    case Subject::kArgument:
+    case Subject::kReturn:
+      return kArgumentFilterFields;
+    case Subject::kBinary:
+      return kBinaryFilterFields;
+    case Subject::kPid:
+    case Subject::kNamespacePid:
+      return kPidFilterFields;
+    case Subject::kNamespace:
+      return kNamespaceFilterFields;
+    case Subject::kCapabilities:
+      return kCapabilityFilterFields;
   }
+  __builtin_unreachable();
+}
+
+/// Which argument, namespace, set of capabilities; nullopt, reported, if that cannot be told.
+std::optional<uint32_t> FindWhich(Reader& reader, YamlNode node, Subject subject,
+                                  const FilterDraft& draft, bool complete) {
+  if (subject == Subject::kArgument) return FindArgument(reader, node, draft, complete);
+  if (subject == Subject::kReturn && !FindReturned(reader, node, draft)) return std::nullopt;
+  if (subject == Subject::kNamespace) return draft.which;
+  return draft.which.value_or(0);
+}
+
+std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
+                                 FilterDraft& draft) {
+  const size_t reports = reader.reports();
+  if (!reader.Fields<FilterDraft>(node, FieldsOf(subject), draft)) return std::nullopt;
+  const bool complete = reader.reports() == reports;
+  if (subject == Subject::kPid && draft.of_namespace) subject = Subject::kNamespacePid;
+  const std::optional<uint32_t> which = FindWhich(reader, node, subject, draft, complete);
+  if (!which) return std::nullopt;
+  if (subject == Subject::kArgument &&
+      std::ranges::find(draft.unknown, *which) != draft.unknown.end()) {
+    return std::nullopt;
+  }
+  Filter filter;
+  filter.subject = subject;
+  filter.which = *which;
+  filter.position = node.position();
+  const ArgumentType type = TraitsOf(filter, draft.hook).type;
   if (!draft.op) return std::nullopt;
   filter.op = *draft.op;
   std::optional<ValueUse> use;
-  if (CheckOperator(reader, node.position(), filter.op, TraitsOf(type).operators, noun)) {
+  const bool of_hook = subject == Subject::kArgument || subject == Subject::kReturn;
+  if (CheckOperator(reader, node.position(), filter.op, TraitsOf(type).operators,
+                    of_hook ? NameOf(type) : NameOf(subject))) {
     use = {type, filter.op};
+  } else if (type == ArgumentType::kPid) {
+    use = {type, Operator::kIn};  // its values are numbers all the same
   }
   filter.values = ReadFilterValues(reader, node, draft, type, use, complete);
   return filter;
@@ -161,6 +243,7 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, FilterDraft draf
 
 struct SelectorDraft {
   const Hook& hook;
+  std::span<const uint32_t> unknown;
   VariableScope& variables;
   Selector selector;
 };
@@ -168,39 +251,69 @@ struct SelectorDraft {
 template <Subject FilterSubject>
 void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
   reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
-    std::optional<Filter> filter =
-        ReadFilter(reader, entry, {FilterSubject, draft.hook, draft.variables, {}, {}, {}, {}, {}});
-    if (filter) draft.selector.filters.push_back(std::move(*filter));
+    FilterDraft filter_draft{draft.hook, draft.unknown, draft.variables};
+    std::optional<Filter> filter = ReadFilter(reader, entry, FilterSubject, filter_draft);
+    if (!filter) return;
+    std::vector<Filter>& filters = draft.selector.filters;
+    filters.push_back(std::move(*filter));
+    if (FilterSubject != Subject::kCapabilities || !filter_draft.of_namespace) return;
+    // A capability counts as one of a namespace only in a user namespace that is not the host's.
+    filters.push_back({.subject = Subject::kNamespace,
+                       .which = GH_NAMESPACE_USER,
+                       .op = Operator::kNotIn,
+                       .values = {{std::string(kHostNamespace)}, {}, entry.position()},
+                       .position = entry.position()});
   });
 }
 
 constexpr std::array kSelectorFields{
     Field<SelectorDraft>{{"matchArgs"}, ReadFilters<Subject::kArgument>},
+    Field<SelectorDraft>{{"matchReturnArgs"}, ReadFilters<Subject::kReturn>},
     Field<SelectorDraft>{{"matchBinaries"}, ReadFilters<Subject::kBinary>},
+    Field<SelectorDraft>{{"matchPIDs"}, ReadFilters<Subject::kPid>},
+    Field<SelectorDraft>{{"matchNamespaces"}, ReadFilters<Subject::kNamespace>},
+    Field<SelectorDraft>{{"matchCapabilities"}, ReadFilters<Subject::kCapabilities>},
     Field<SelectorDraft>{{"matchActions"},
                          [](Reader& reader, YamlNode node, SelectorDraft& draft) {
                            draft.selector.actions = ReadActions(reader, node);
                          }},
-    Field<SelectorDraft>{{"matchPIDs", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchData", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchReturnArgs", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchReturnActions", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchParentBinaries", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchNamespaces", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchNamespaceChanges", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchCapabilities", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchCapabilityChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchWorkloads", Need::kUnsupported}},
     Field<SelectorDraft>{{"macros", Need::kUnsupported}},
 };
 
+/// Before the function, a selector that looks at what is returned cannot be told to match or not:
+/// one that acts before it must not stand behind.
+void CheckOrder(Reader& reader, const Hook& hook, const std::vector<Selector>& selectors) {
+  const auto first = std::ranges::find_if(selectors, LooksAtReturn);
+  if (!hook.returned || first == selectors.end()) return;
+  for (const Selector& selector : std::span(first, selectors.end())) {
+    const bool overrides = std::ranges::find(selector.actions, ActionKind::kOverride,
+                                             &Action::kind) != selector.actions.end();
+    if (LooksAtReturn(selector) && overrides) {
+      reader.Report(selector.position, "Override comes too late once the function has returned",
+                    "use Sigkill, or remove matchReturnArgs");
+    } else if (ActsBefore(selector)) {
+      reader.Report(selector.position,
+                    fmt::format("this selector acts before the function, and the one on line {} "
+                                "decides first, by what is returned",
+                                first->position.line),
+                    "put this selector before it");
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
-                                    VariableScope& variables) {
+                                    std::span<const uint32_t> unknown, VariableScope& variables) {
   std::vector<Selector> selectors;
   reader.Entries(node, GH_RULES_PER_POLICY_MAX, [&](YamlNode entry) {
-    SelectorDraft draft{hook, variables, {}};
+    SelectorDraft draft{hook, unknown, variables, {}};
     draft.selector.position = entry.position();
     if (!reader.Fields<SelectorDraft>(entry, kSelectorFields, draft)) return;
     if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
@@ -211,6 +324,7 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
     }
     selectors.push_back(std::move(draft.selector));
   });
+  CheckOrder(reader, hook, selectors);
   return selectors;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "policy/hooks.h"
@@ -10,8 +12,10 @@
 /// The selectors of a hook: filters and actions.
 namespace gatehouse::policy {
 
-/// Reads the list `selectors` of `hook`, whose arguments are read already.
+/// Reads the list `selectors` of `hook`, whose arguments are read already. `unknown`: indices into
+/// them, of those whose type is reported as wrong; what filters compare them with is not checked.
 [[nodiscard]] std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
+                                                  std::span<const uint32_t> unknown,
                                                   VariableScope& variables);
 
 /// Reads the list `matchActions`.

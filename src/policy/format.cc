@@ -20,7 +20,18 @@ std::string_view Find(std::span<const NameRow<Value>> rows, Value value) {
 
 std::string_view NameOf(Operator op) { return Find(Operators(), op); }
 std::string_view NameOf(ActionKind action) { return Find(Actions(), action); }
-std::string_view NameOf(ArgumentType type) { return Find(ArgumentTypes(), type); }
+std::string_view NameOf(ArgumentType type) {
+  switch (type) {
+    case ArgumentType::kPid:
+      return "process id";
+    case ArgumentType::kNamespace:
+      return "namespace";
+    case ArgumentType::kCapabilities:
+      return "set of capabilities";
+    default:
+      return Find(ArgumentTypes(), type);
+  }
+}
 std::string_view NameOf(LabelOperator op) { return Find(LabelOperators(), op); }
 std::string_view NameOf(Mode mode) { return Find(Modes(), mode); }
 std::string_view NameOf(OnOverlap on_overlap) { return Find(OnOverlaps(), on_overlap); }
@@ -30,7 +41,22 @@ std::string_view NameOf(HookKind kind) {
 }
 
 std::string_view NameOf(Subject subject) {
-  return subject == Subject::kArgument ? "matchArgs" : "matchBinaries";
+  switch (subject) {
+    case Subject::kArgument:
+      return "matchArgs";
+    case Subject::kReturn:
+      return "matchReturnArgs";
+    case Subject::kBinary:
+      return "matchBinaries";
+    case Subject::kPid:
+    case Subject::kNamespacePid:
+      return "matchPIDs";
+    case Subject::kNamespace:
+      return "matchNamespaces";
+    case Subject::kCapabilities:
+      return "matchCapabilities";
+  }
+  __builtin_unreachable();
 }
 
 std::string_view KindOf(const Document& document) {

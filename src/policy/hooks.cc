@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/calls.h"
 #include "policy/catalog.h"
 #include "policy/filters.h"
 #include "policy/format.h"
@@ -15,6 +16,7 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr size_t kHooksMax = 64;
+constexpr size_t kHooksInAllMax = 255;  // gh_rule.hook_index
 constexpr size_t kMessageBytesMax = 256;
 constexpr size_t kTagsMax = 16;
 constexpr size_t kTagBytesMax = 256;
@@ -24,6 +26,8 @@ struct HookDraft {
   Hook hook;
   std::optional<YamlNode> call;
   std::optional<YamlNode> syscall;
+  std::optional<YamlNode> returns;
+  std::optional<YamlNode> returned;
   std::optional<YamlNode> args;
   std::optional<YamlNode> selectors;
 };
@@ -53,8 +57,8 @@ constexpr std::array kKprobeFields{
     Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
     Field<HookDraft>{{"message"}, ReadMessage},
     Field<HookDraft>{{"tags"}, ReadTags},
-    Field<HookDraft>{{"return", Need::kOnlyFalse}},
-    Field<HookDraft>{{"returnArg", Need::kUnsupported}},
+    Field<HookDraft>{{"return"}, Keep<HookDraft, &HookDraft::returns>},
+    Field<HookDraft>{{"returnArg"}, Keep<HookDraft, &HookDraft::returned>},
     Field<HookDraft>{{"returnArgAction", Need::kUnsupported}},
     Field<HookDraft>{{"data", Need::kUnsupported}},
     Field<HookDraft>{{"ignore", Need::kUnsupported}},
@@ -80,7 +84,7 @@ constexpr std::array kArgumentFields{
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
                            draft.index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
                          }},
-    Field<ArgumentDraft>{{"type", Need::kRequired, "linux_binprm"},
+    Field<ArgumentDraft>{{"type", Need::kRequired, "int"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
                            draft.type = reader.Name(node, "argument type", ArgumentTypes());
                          }},
@@ -98,9 +102,22 @@ constexpr std::array kArgumentFields{
     Field<ArgumentDraft>{{"sizeArgIndex", Need::kUnsupported}},
 };
 
+/// The arguments of system calls are what a process writes: numbers, and addresses in its memory.
+void CheckArgumentOfSystemCall(Reader& reader, const Argument& argument) {
+  const bool possible = argument.type == ArgumentType::kString ||
+                        argument.type == ArgumentType::kFd ||
+                        IsNumber(TraitsOf(argument.type).values);
+  if (possible) return;
+  reader.ReportField("type", argument.position,
+                     fmt::format("a system call has no argument of type {}", NameOf(argument.type)),
+                     "use string, fd or a type of numbers");
+}
+
 /// Reports an argument that the hook surely does not have. What others have, the kernel knows.
 void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
-  const bool of_exec = IsOfExec(SiteOf(hook.kind, hook.call));
+  if (argument.type == ArgumentType::kNop) return;
+  if (hook.system_call) return CheckArgumentOfSystemCall(reader, argument);
+  const bool of_exec = IsOfExec(SiteBefore(hook));
   const bool is_program = argument.type == ArgumentType::kLinuxBinprm;
   if (of_exec && argument.index != 0) {
     reader.ReportField("index", argument.position,
@@ -119,7 +136,9 @@ void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
   }
 }
 
-void ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
+/// Returns which of the arguments have a type that is reported as wrong.
+std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
+  std::vector<uint32_t> unknown;
   const Reader::Scope scope(reader, "args");
   reader.Entries(node, GH_ARGUMENTS_MAX, [&](YamlNode entry) {
     ArgumentDraft draft;
@@ -127,7 +146,8 @@ void ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
     if (!draft.index) return;
     Argument& argument = draft.argument;
     argument.index = static_cast<uint32_t>(*draft.index);
-    argument.type = draft.type.value_or(argument.type);  // filters on it are still to be read
+    argument.type = draft.type.value_or(ArgumentType::kNop);
+    if (!draft.type) unknown.push_back(static_cast<uint32_t>(hook.arguments.size()));
     argument.position = entry.position();
     for (const Argument& other : hook.arguments) {
       if (other.index != argument.index) continue;
@@ -139,54 +159,42 @@ void ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
     if (!hook.call.empty() && draft.type) CheckArgument(reader, argument, hook);
     hook.arguments.push_back(std::move(argument));
   });
+  return unknown;
 }
 
-/// Reads the name of the place into `hook.call`; leaves it empty, reported, if it cannot be one.
-/// Whether this kernel has it is found out by the agent.
-void ReadCall(Reader& reader, YamlNode node, std::string_view field, Hook& hook) {
-  constexpr std::string_view kListPrefix = "list:";
-  constexpr std::string_view kFunctionPrefix = "security_";  // of functions that call LSM hooks
+/// The switch `field` of a hook, if it is there and can be read.
+bool ReadSwitch(Reader& reader, const std::optional<YamlNode>& node, std::string_view field,
+                bool otherwise) {
+  if (!node) return otherwise;
   const Reader::Scope scope(reader, field);
-  if (node.text().starts_with(kListPrefix)) {
-    return reader.Report(node.position(),
-                         fmt::format("{} {} is not supported yet", field, Quote(node.text())),
-                         "write a hook for each name of the list");
-  }
-  const std::optional<std::string> call = ReadKernelName(reader, node);
-  if (!call) return;
-  hook.call = *call;
-  if (hook.kind == HookKind::kKprobe) {
-    if (!IsOfExec(SiteOf(HookKind::kLsm, *call))) return;
-    reader.Report(node.position(), fmt::format("{} is an LSM hook, no function", Quote(*call)),
-                  "write it in lsmhooks");
-  } else if (call->starts_with(kFunctionPrefix)) {
-    const Site site = SiteOf(HookKind::kKprobe, *call);
-    const std::string name =
-        site.kind == Site::Kind::kLsm ? site.name : call->substr(kFunctionPrefix.size());
-    reader.Report(node.position(), fmt::format("{} is a function, no LSM hook", Quote(*call)),
-                  fmt::format("in lsmhooks it is called {}", Quote(name)));
-  }
+  return reader.Bool(*node).value_or(otherwise);
 }
 
-/// `syscall` is true unless it is said to be false.
-void CheckSyscall(Reader& reader, const HookDraft& draft) {
-  std::optional<bool> syscall = true;
-  if (draft.syscall) {
-    const Reader::Scope scope(reader, "syscall");
-    syscall = reader.Bool(*draft.syscall);
+/// What the function returns, with `return: true`; returnArg alone is without effect.
+void ReadReturned(Reader& reader, const HookDraft& draft, Hook& hook) {
+  if (!ReadSwitch(reader, draft.returns, "return", false)) return;
+  const Reader::Scope scope(reader, "returnArg");
+  if (!draft.returned) {
+    return reader.Report(draft.returns->position(), "returnArg is missing: return needs it",
+                         "add `returnArg: {index: 0, type: int}`");
   }
-  if (syscall != true) return;
-  const Position position = (draft.syscall ? *draft.syscall : *draft.call).position();
-  reader.ReportField("syscall", position,
-                     fmt::format("syscall is true{}, and system calls are not supported yet",
-                                 draft.syscall ? "" : " by default"),
-                     draft.syscall ? "write `syscall: false`" : "add `syscall: false`");
+  ArgumentDraft returned;
+  if (!reader.Fields<ArgumentDraft>(*draft.returned, kArgumentFields, returned)) return;
+  returned.argument.position = draft.returned->position();
+  returned.argument.index = GH_SUBJECT_RETURN;
+  if (!returned.type) return;
+  returned.argument.type = *returned.type;
+  hook.returned = returned.argument;
+  if (IsNumber(TraitsOf(*returned.type).values)) return;
+  reader.ReportField("type", returned.argument.position,
+                     fmt::format("what is returned cannot be a {}", NameOf(*returned.type)),
+                     "use a type of numbers, such as int");
 }
 
 /// Reports more texts than the kernel side reads for one operation.
 void CheckTexts(Reader& reader, const Hook& hook) {
   const auto is_text = [](const Argument& argument) {
-    return !IsNumber(TraitsOf(argument.type).values);
+    return argument.type != ArgumentType::kNop && !IsNumber(TraitsOf(argument.type).values);
   };
   const auto asks_for_binary = [](const Selector& selector) {
     return std::ranges::find(selector.filters, Subject::kBinary, &Filter::subject) !=
@@ -201,7 +209,8 @@ void CheckTexts(Reader& reader, const Hook& hook) {
                 "remove arguments, or split the policy into two");
 }
 
-Hook ReadHook(Reader& reader, YamlNode node, HookKind kind, VariableScope& variables) {
+/// A hook, or one for each name of a list, which differ by that alone.
+std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const HookScope& scope) {
   HookDraft draft;
   Hook& hook = draft.hook;
   hook.kind = kind;
@@ -209,16 +218,25 @@ Hook ReadHook(Reader& reader, YamlNode node, HookKind kind, VariableScope& varia
   const bool kprobe = kind == HookKind::kKprobe;
   const bool mapping = kprobe ? reader.Fields<HookDraft>(node, kKprobeFields, draft)
                               : reader.Fields<HookDraft>(node, kLsmHookFields, draft);
-  if (!mapping) return std::move(hook);
-  if (draft.call) ReadCall(reader, *draft.call, kprobe ? "call" : "hook", hook);
-  if (kprobe && !hook.call.empty()) CheckSyscall(reader, draft);
-  if (draft.args) ReadArguments(reader, *draft.args, hook);
+  if (!mapping) return {};
+  hook.system_call = kprobe && ReadSwitch(reader, draft.syscall, "syscall", true);
+  std::vector<ListedName> calls;
+  if (draft.call) {
+    const Reader::Scope field(reader, kprobe ? "call" : "hook");
+    calls = ReadCalls(reader, *draft.call, kind, hook.system_call, scope.lists);
+  }
+  if (!calls.empty()) hook.call = calls.front().name;
+  if (kprobe) ReadReturned(reader, draft, hook);
+  std::vector<uint32_t> unknown;
+  if (draft.args) unknown = ReadArguments(reader, *draft.args, hook);
   if (draft.selectors) {
-    const Reader::Scope scope(reader, "selectors");
-    hook.selectors = ReadSelectors(reader, *draft.selectors, hook, variables);
+    const Reader::Scope field(reader, "selectors");
+    hook.selectors = ReadSelectors(reader, *draft.selectors, hook, unknown, scope.variables);
   }
   CheckTexts(reader, hook);
-  return std::move(hook);
+  std::vector<Hook> hooks(std::max<size_t>(calls.size(), 1), hook);
+  for (size_t i = 0; i < calls.size(); ++i) hooks[i].call = std::move(calls[i].name);
+  return hooks;
 }
 
 }  // namespace
@@ -251,12 +269,17 @@ std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, Arg
   return std::nullopt;
 }
 
-std::vector<Hook> ReadHooks(Reader& reader, YamlNode node, HookKind kind,
-                            VariableScope& variables) {
+std::vector<Hook> ReadHooks(Reader& reader, YamlNode node, HookKind kind, const HookScope& scope) {
   std::vector<Hook> hooks;
   reader.Entries(node, kHooksMax, [&](YamlNode entry) {
-    hooks.push_back(ReadHook(reader, entry, kind, variables));
+    for (Hook& hook : ReadHook(reader, entry, kind, scope)) hooks.push_back(std::move(hook));
   });
+  if (hooks.size() > kHooksInAllMax) {
+    reader.Report(node.position(),
+                  fmt::format("{} hooks, each name of a list counted, more than {}", hooks.size(),
+                              kHooksInAllMax),
+                  "split the policy");
+  }
   return hooks;
 }
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "policy/lists.h"
 #include "policy/model.h"
 #include "policy/reader.h"
 
@@ -28,8 +29,14 @@ class VariableScope {
   std::vector<bool> used_;
 };
 
+/// What hooks may name.
+struct HookScope {
+  VariableScope& variables;
+  const std::vector<NameList>& lists;
+};
+
 /// Reads the list of a section. What is wrong is reported and may be missing from the result.
 [[nodiscard]] std::vector<Hook> ReadHooks(Reader& reader, YamlNode node, HookKind kind,
-                                          VariableScope& variables);
+                                          const HookScope& scope);
 
 }  // namespace gatehouse::policy

@@ -90,6 +90,8 @@ Key ReadMetadata(Reader& reader, YamlNode node, std::optional<Kind> kind) {
 struct SpecDraft {
   std::optional<YamlNode> kprobes;
   std::optional<YamlNode> lsmhooks;
+  std::optional<YamlNode> fentries;
+  std::optional<YamlNode> lists;
   std::optional<YamlNode> variables;
   Mode mode = Mode::kEnforce;
   WorkloadSelector selector;
@@ -135,14 +137,14 @@ void ReadOptions(Reader& reader, YamlNode node, SpecDraft& spec) {
 constexpr std::array kSectionFields{
     Field<SpecDraft>{{"kprobes"}, Keep<SpecDraft, &SpecDraft::kprobes>},
     Field<SpecDraft>{{"lsmhooks"}, Keep<SpecDraft, &SpecDraft::lsmhooks>},
+    Field<SpecDraft>{{"fentries"}, Keep<SpecDraft, &SpecDraft::fentries>},
+    Field<SpecDraft>{{"lists"}, Keep<SpecDraft, &SpecDraft::lists>},
     Field<SpecDraft>{{"options"}, ReadOptions},
     Field<SpecDraft>{{"loader", Need::kOnlyFalse}},
     Field<SpecDraft>{{"tracepoints", Need::kUnsupported}},
     Field<SpecDraft>{{"uprobes", Need::kUnsupported}},
     Field<SpecDraft>{{"usdts", Need::kUnsupported}},
-    Field<SpecDraft>{{"fentries", Need::kUnsupported}},
     Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
-    Field<SpecDraft>{{"lists", Need::kUnsupported}},
     Field<SpecDraft>{{"selectorsMacros", Need::kUnsupported}},
     Field<SpecDraft>{{"nodeSelector", Need::kUnsupported}},
 };
@@ -153,21 +155,34 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
                  size_t reports) {
   Spec spec;
   spec.mode = draft.mode;
-  if (draft.kprobes && draft.lsmhooks) {
-    reader.Report(node.position(), "kprobes and lsmhooks are both there",
-                  "split the policy into two: each has one section");
-  } else if (!draft.kprobes && !draft.lsmhooks && reader.reports() == reports) {
+  // Whatever is written, a function is attached to by a trampoline.
+  const struct {
+    std::string_view name;
+    const std::optional<YamlNode>& node;
+    HookKind kind;
+  } sections[] = {{"kprobes", draft.kprobes, HookKind::kKprobe},
+                  {"fentries", draft.fentries, HookKind::kKprobe},
+                  {"lsmhooks", draft.lsmhooks, HookKind::kLsm}};
+  std::vector<NameList> lists;
+  if (draft.lists) {
+    const Reader::Scope scope(reader, "lists");
+    lists = ReadLists(reader, *draft.lists);
+  }
+  std::string_view first;
+  for (const auto& section : sections) {
+    if (!section.node) continue;
+    if (!first.empty()) {
+      reader.Report(node.position(), fmt::format("{} and {} are both there", first, section.name),
+                    "split the policy into two: each has one section");
+    }
+    first = section.name;
+    const Reader::Scope scope(reader, section.name);
+    std::vector<Hook> hooks = ReadHooks(reader, *section.node, section.kind, {variables, lists});
+    std::ranges::move(hooks, std::back_inserter(spec.hooks));
+  }
+  if (first.empty() && reader.reports() == reports) {
     reader.Report(node.position(), "there is no section with hooks",
-                  "add one of: kprobes, lsmhooks");
-  }
-  if (draft.kprobes) {
-    const Reader::Scope scope(reader, "kprobes");
-    spec.hooks = ReadHooks(reader, *draft.kprobes, HookKind::kKprobe, variables);
-  }
-  if (draft.lsmhooks) {
-    const Reader::Scope scope(reader, "lsmhooks");
-    const std::vector<Hook> hooks = ReadHooks(reader, *draft.lsmhooks, HookKind::kLsm, variables);
-    spec.hooks.insert(spec.hooks.end(), hooks.begin(), hooks.end());
+                  "add one of: kprobes, fentries, lsmhooks");
   }
   return spec;
 }

@@ -70,7 +70,16 @@ enum class Operator {
   kNotInMap,
 };
 
-enum class Subject { kArgument, kBinary };
+/// What a filter looks at; the name of the filter.
+enum class Subject {
+  kArgument,      ///< matchArgs
+  kReturn,        ///< matchReturnArgs
+  kBinary,        ///< matchBinaries
+  kPid,           ///< matchPIDs
+  kNamespacePid,  ///< matchPIDs with isNamespacePID
+  kNamespace,     ///< matchNamespaces
+  kCapabilities,  ///< matchCapabilities
+};
 
 /// Literal values, or the name of a template's variable that stands for them.
 struct Values {
@@ -79,10 +88,12 @@ struct Values {
   Position position;
 };
 
-/// One entry of matchArgs (kArgument) or matchBinaries (kBinary).
+/// One entry of a filter.
 struct Filter {
   Subject subject = Subject::kArgument;
-  uint32_t argument = 0;  ///< with kArgument: index into Hook::arguments (not the kernel's index)
+  /// kArgument: index into Hook::arguments (not the kernel's index); kNamespace: enum gh_namespace;
+  /// kCapabilities: enum gh_capability_set.
+  uint32_t which = 0;
   Operator op = Operator::kEqual;
   Values values;
   Position position;
@@ -122,14 +133,22 @@ enum class ArgumentType {
   kUint64,
   kSizeT,
   kCapability,
+  kFilename,
+  kFd,
+  kNop,  ///< not read; no filter can be on it
+  // Of filters alone, no type of an argument:
+  kPid,
+  kNamespace,
+  kCapabilities,
 };
 
 /// A place in the kernel that a program can be attached to. Hooks of several spellings are one
 /// site: kprobes `security_bprm_check` and lsmhooks `bprm_check_security`.
 struct Site {
-  enum class Kind { kLsm, kFunction };
+  enum class Kind { kLsm, kFunction, kSystemCall };
   Kind kind = Kind::kLsm;
-  std::string name;  ///< of the LSM hook, without prefix; of the kernel's function
+  std::string name;        ///< of the LSM hook, the function, the system call; without prefix
+  bool at_return = false;  ///< when the function returns, else before it begins
   auto operator<=>(const Site&) const = default;
 };
 
@@ -143,8 +162,10 @@ struct Argument {
 /// No selector means: Post always.
 struct Hook {
   HookKind kind = HookKind::kKprobe;
-  std::string call;  ///< as written: `security_bprm_check`, `bprm_check_security`; never empty
+  std::string call;  ///< `security_bprm_check`, `bprm_check_security`, `openat`; never empty
+  bool system_call = false;
   std::vector<Argument> arguments;
+  std::optional<Argument> returned;  ///< with `return: true`: what the function returns
   std::vector<Selector> selectors;
   std::string message;
   std::vector<std::string> tags;

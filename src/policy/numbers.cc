@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint64_t kSignBit = uint64_t{1} << 63;
 constexpr uint64_t kAllBits = std::numeric_limits<uint64_t>::max();
+constexpr uint64_t kBitsOfSet = 64;  // of capabilities
 
 enum class Fault { kNoNumber, kDoesNotFit, kReversed };
 template <typename T>
@@ -72,7 +73,7 @@ class Order {
   [[nodiscard]] uint64_t most() const { return most_; }
 
   [[nodiscard]] Parsed<uint64_t> RankOf(std::string_view text) const {
-    if (traits_.values == ValueKind::kCapability) {
+    if (traits_.values == ValueKind::kCapability || traits_.values == ValueKind::kCapabilities) {
       if (const auto number = FindCapability(text)) return Zero() + static_cast<uint64_t>(*number);
     }
     const Parsed<Literal> literal = ReadLiteral(text);
@@ -96,12 +97,14 @@ class Order {
 
   /// `from 0 to 255`
   [[nodiscard]] std::string Limits() const {
+    if (traits_.values == ValueKind::kCapabilities)
+      return fmt::format("from 0 to {}", kBitsOfSet - 1);
     if (!traits_.is_signed) return fmt::format("from {} to {}", least_, most_);
     return fmt::format("from {} to {}", static_cast<int64_t>(BitsOf(least_)),
                        static_cast<int64_t>(BitsOf(most_)));
   }
   [[nodiscard]] std::string_view Name() const { return NameOf(type_); }
-  [[nodiscard]] bool OfCapabilities() const { return traits_.values == ValueKind::kCapability; }
+  [[nodiscard]] ValueKind values() const { return traits_.values; }
 
  private:
   [[nodiscard]] uint64_t Zero() const { return traits_.is_signed ? kSignBit : 0; }
@@ -112,14 +115,35 @@ class Order {
   uint64_t most_ = 0;
 };
 
-Parsed<std::vector<gh_range>> Parse(const Order& order, Operator op, std::string_view value) {
+using Ranges = std::vector<gh_range>;
+
+/// A namespace is compared by its number, whether it is the host's or not; or by that alone.
+Parsed<Ranges> ParseNamespace(const Order& order, std::string_view value) {
+  if (value == kHostNamespace) return Ranges{{GH_HOST_NAMESPACE, kAllBits}};
+  const Parsed<uint64_t> number = order.RankOf(value);
+  if (!number) return tl::unexpected(number.error());
+  const uint64_t of_host = GH_HOST_NAMESPACE + *number;
+  return Ranges{{*number, *number}, {of_host, of_host}};
+}
+
+/// The bit of a capability.
+Parsed<Ranges> ParseMember(const Order& order, std::string_view value) {
+  const Parsed<uint64_t> number = order.RankOf(value);
+  if (!number) return tl::unexpected(number.error());
+  if (*number >= kBitsOfSet) return tl::unexpected(Fault::kDoesNotFit);
+  const uint64_t bit = uint64_t{1} << *number;
+  return Ranges{{bit, bit}};
+}
+
+Parsed<Ranges> Parse(const Order& order, Operator op, std::string_view value) {
+  if (order.values() == ValueKind::kNamespace) return ParseNamespace(order, value);
+  if (order.values() == ValueKind::kCapabilities) return ParseMember(order, value);
   const size_t colon = TakesRanges(op) ? value.find(':') : value.npos;
   const Parsed<uint64_t> first = order.RankOf(value.substr(0, colon));
   if (!first) return tl::unexpected(first.error());
   const Parsed<uint64_t> last = colon == value.npos ? first : order.RankOf(value.substr(colon + 1));
   if (!last) return tl::unexpected(last.error());
   if (*last < *first) return tl::unexpected(Fault::kReversed);
-  using Ranges = std::vector<gh_range>;
   if (op == Operator::kMask) return Ranges{{order.BitsOf(*first), order.BitsOf(*first)}};
   if (op == Operator::kGreater) {
     if (*first == order.most()) return Ranges{};
@@ -132,17 +156,32 @@ Parsed<std::vector<gh_range>> Parse(const Order& order, Operator op, std::string
   return order.RangesOf(*first, *last);
 }
 
+/// What a value is called, and how it is written.
+struct Wording {
+  std::string_view noun;
+  std::string_view form;
+};
+
+Wording WordingOf(ValueKind values) {
+  switch (values) {
+    case ValueKind::kCapability:
+    case ValueKind::kCapabilities:
+      return {"capability", "a name such as CAP_SYS_ADMIN, or its number"};
+    case ValueKind::kNamespace:
+      return {"namespace", "host_ns, or a number as /proc/PID/ns shows it"};
+    default:
+      return {"number", "it in decimal, or in hexadecimal with 0x"};
+  }
+}
+
 Error Explain(Fault fault, const Order& order, Operator op, std::string_view value) {
   Error error{.code = ErrorCode::kInvalid, .object = {}, .cause = {}, .remedy = {}};
+  const Wording wording = WordingOf(order.values());
   switch (fault) {
     case Fault::kNoNumber:
-      error.cause = fmt::format("{} is not a {}", Quote(value),
-                                order.OfCapabilities() ? "capability" : "number");
-      error.remedy =
-          fmt::format("write {}{}",
-                      order.OfCapabilities() ? "a name such as CAP_SYS_ADMIN, or its number"
-                                             : "it in decimal, or in hexadecimal with 0x",
-                      TakesRanges(op) ? ", or a range as first:last" : "");
+      error.cause = fmt::format("{} is not a {}", Quote(value), wording.noun);
+      error.remedy = fmt::format("write {}{}", wording.form,
+                                 TakesRanges(op) ? ", or a range as first:last" : "");
       break;
     case Fault::kDoesNotFit:
       error.cause = fmt::format("{} does not fit into {}", Quote(value), order.Name());
@@ -160,14 +199,14 @@ Error Explain(Fault fault, const Order& order, Operator op, std::string_view val
 
 std::optional<std::vector<gh_range>> RangesOf(ArgumentType type, Operator op,
                                               std::string_view value) {
-  Parsed<std::vector<gh_range>> ranges = Parse(Order(type), op, value);
+  Parsed<Ranges> ranges = Parse(Order(type), op, value);
   if (!ranges) return std::nullopt;
   return std::move(*ranges);
 }
 
 Result<std::vector<gh_range>> ReadRanges(ArgumentType type, Operator op, std::string_view value) {
   const Order order(type);
-  Parsed<std::vector<gh_range>> ranges = Parse(order, op, value);
+  Parsed<Ranges> ranges = Parse(order, op, value);
   if (!ranges) return tl::unexpected(Explain(ranges.error(), order, op, value));
   return std::move(*ranges);
 }

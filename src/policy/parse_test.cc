@@ -144,7 +144,7 @@ TEST(Parse, ReadsFiltersAndActions) {
   EXPECT_THAT(binary.values.position, At(24, 17));
   const Filter& argument = selector.filters[1];
   EXPECT_EQ(argument.subject, Subject::kArgument);
-  EXPECT_EQ(argument.argument, 0U);
+  EXPECT_EQ(argument.which, 0U);
   EXPECT_EQ(argument.op, Operator::kNotPostfix);
   EXPECT_THAT(argument.values.literals, ElementsAre(".sh", ".py"));
   EXPECT_FALSE(argument.values.variable.has_value());
@@ -277,7 +277,7 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
       ++taken;
     }
   }
-  EXPECT_EQ(taken, 3U * 8 + 12U * 11);
+  EXPECT_EQ(taken, 5U * 8 + 12U * 11);
 }
 
 TEST(Parse, TakesABprmOfHooksOfBprms) {

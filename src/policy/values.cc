@@ -50,6 +50,8 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
       return {};
     case ValueKind::kNumber:
     case ValueKind::kCapability:
+    case ValueKind::kNamespace:
+    case ValueKind::kCapabilities:
       GH_TRY(ReadRanges(use.type, use.op, value));
       return {};
   }
@@ -62,7 +64,10 @@ Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>
   values.position = node.position();
   values.literals.reserve(std::min(node.size(), reader.limits().values_per_filter));
   reader.Entries(node, reader.limits().values_per_filter, [&](YamlNode entry) {
-    std::optional<std::string> value = ReadText(reader, entry, kValueBytesMax);
+    // Of process ids the language has numbers, of everything else texts.
+    const bool bare = use && use->type == ArgumentType::kPid && entry.kind() == YamlKind::kPlain;
+    std::optional<std::string> value =
+        bare ? std::optional(std::string(entry.text())) : ReadText(reader, entry, kValueBytesMax);
     if (!value) return;
     if (const Result<void> usable = use ? CheckValue(*value, *use) : Result<void>(); !usable) {
       reader.Report(entry.position(), usable.error().cause, usable.error().remedy);

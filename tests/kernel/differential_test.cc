@@ -218,7 +218,7 @@ class Differential : public KernelTest {
              const std::string& binary, Expectation& expected) const {
     const auto judge = [&](const policy::Site& site) {
       return eval::Evaluate(policies_, &workload,
-                            {.site = site, .arguments = {{0, object}}, .binary = binary});
+                            {.site = site, .values = {{0, object}}, .binary = binary});
     };
     const eval::Verdict creds = judge(policy::kCredsForExec), check = judge(policy::kBprmCheck);
     const auto creds_posts = PostsOf(creds, GH_HOOK_BPRM_CREDS_FOR_EXEC, object, workload.id),
