@@ -341,5 +341,82 @@ TEST_F(LowerTest, KnowsWhetherASpecDoesMoreThanPost) {
           ->Enforces());
 }
 
+/// A hook with `return: true`.
+policy::Hook ReturnHook(std::vector<policy::Selector> selectors) {
+  policy::Hook hook = MakeHook(std::move(selectors), "openat");
+  hook.system_call = true;
+  hook.arguments = {MakeArgument(1, policy::ArgumentType::kString)};
+  hook.returned = MakeArgument(GH_SUBJECT_RETURN, policy::ArgumentType::kInt32);
+  return hook;
+}
+
+policy::Filter OnReturn(std::vector<std::string> literals) {
+  policy::Filter filter = MakeFilter(Operator::kEqual, std::move(literals));
+  filter.subject = policy::Subject::kReturn;
+  return filter;
+}
+
+TEST_F(LowerTest, AHookWithReturnIsJudgedThere) {
+  const auto lowered = TryLower(MakeSpec(ReturnHook({MakeSelector({OnReturn({"0"})}, {})})));
+  ASSERT_TRUE(lowered) << lowered.error().Message();
+  ASSERT_EQ((*lowered)->hooks.size(), 1U);
+  const HookProgram& program = (*lowered)->hooks[0];
+  EXPECT_EQ(*program.site, (policy::Site{policy::Site::Kind::kSystemCall, "openat", true}));
+  EXPECT_THAT(program.inputs,
+              testing::ElementsAre(Input{1, GH_READ_USER_STRING},
+                                   Input{GH_SUBJECT_RETURN, GH_READ_NUMBER, 4, true}));
+  EXPECT_EQ(program.shows, 1U << 1 | 1U << GH_SUBJECT_RETURN);
+  EXPECT_EQ(program.rules.at(0).filters.at(0).subject, GH_SUBJECT_RETURN);
+  EXPECT_EQ((*lowered)->infos->at(0).call, "__x64_sys_openat");
+}
+
+TEST_F(LowerTest, SelectorsThatActDoSoBeforeTheFunction) {
+  const auto lowered = TryLower(
+      MakeSpec(ReturnHook({MakeSelector({MakeFilter(Operator::kIn, {"/a"})}, {}),
+                           MakeSelector({}, {MakeAction(ActionKind::kSigkill, 0, SIGKILL)}),
+                           MakeSelector({OnReturn({"0"})}, {})})));
+  ASSERT_TRUE(lowered) << lowered.error().Message();
+  ASSERT_EQ((*lowered)->hooks.size(), 2U);
+  const HookProgram &before = (*lowered)->hooks[0], &after = (*lowered)->hooks[1];
+  EXPECT_FALSE(before.site->at_return);
+  EXPECT_EQ(before.hook_index, after.hook_index);
+  EXPECT_EQ(before.shows, 1U << 1);
+  ASSERT_EQ(before.rules.size(), 2U) << "what is returned is not known yet";
+  EXPECT_EQ(before.rules[0].actions, 0);
+  EXPECT_FALSE(before.rules[0].counted);
+  EXPECT_EQ(before.rules[1].actions, GH_ACTION_POST | GH_ACTION_SIGNAL);
+  EXPECT_TRUE(before.rules[1].counted);
+  EXPECT_EQ(before.rules[1].index, 1U);
+  EXPECT_TRUE(after.site->at_return);
+  ASSERT_EQ(after.rules.size(), 3U);
+  EXPECT_EQ(after.rules[0].actions, GH_ACTION_POST);
+  EXPECT_EQ(after.rules[1].actions, 0) << "it is done";
+  EXPECT_FALSE(after.rules[1].counted);
+  EXPECT_EQ(after.rules[2].actions, GH_ACTION_POST);
+}
+
+TEST_F(LowerTest, WhatFiltersSayOfTheProcessIsAnInput) {
+  policy::Filter of_namespace = MakeFilter(Operator::kIn, {"host_ns"});
+  of_namespace.subject = policy::Subject::kNamespace;
+  of_namespace.which = GH_NAMESPACE_NET;
+  policy::Filter capabilities = MakeFilter(Operator::kNotIn, {"CAP_CHOWN", "CAP_KILL"});
+  capabilities.subject = policy::Subject::kCapabilities;
+  capabilities.which = GH_CAPABILITIES_PERMITTED;
+  policy::Hook hook = MakeHook({MakeSelector({of_namespace, capabilities}, {})}, "file_open");
+  hook.arguments = {MakeArgument(0, policy::ArgumentType::kNop)};
+  const auto lowered = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(lowered) << lowered.error().Message();
+  const HookProgram& program = (*lowered)->hooks.at(0);
+  constexpr uint8_t kNet = int{GH_SUBJECT_NAMESPACE_0} + int{GH_NAMESPACE_NET};
+  constexpr uint8_t kPermitted = int{GH_SUBJECT_CAPABILITIES_0} + int{GH_CAPABILITIES_PERMITTED};
+  EXPECT_THAT(program.inputs, testing::ElementsAre(Input{kNet, GH_READ_PROCESS, 4},
+                                                   Input{kPermitted, GH_READ_PROCESS, 8}));
+  EXPECT_EQ(program.shows, 0);
+  const Filter& mask = program.rules.at(0).filters.at(1);
+  EXPECT_EQ(mask.match, GH_MATCH_MASK);
+  EXPECT_TRUE(mask.negated);
+  EXPECT_EQ(mask.set->ranges()[0].first, 1U | 1U << 5);
+}
+
 }  // namespace
 }  // namespace gatehouse::compile

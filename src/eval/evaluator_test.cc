@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <csignal>
+
 #include "bind/test_documents.h"
 #include "policy/catalog.h"
 
@@ -350,6 +352,68 @@ TEST_F(EvaluatorTest, TheHostHasWhatSelectsIt) {
   EXPECT_EQ(StandingOf("namespaced"), Standing::kApplies);
   workload_.pod.clear();
   EXPECT_EQ(StandingOf("host"), Standing::kApplies);
+}
+
+TEST_F(EvaluatorTest, AHookWithReturnIsJudgedTwice) {
+  policy::Filter returned = ObjectFilter(Operator::kLess, {"0"});
+  returned.subject = policy::Subject::kReturn;
+  policy::Hook hook = ExecHook({Selector({ObjectFilter(Operator::kIn, {"/no"})}, {Kill()}),
+                                Selector({returned}, {test::Post()})},
+                               "mkdirat");
+  hook.system_call = true;
+  hook.arguments[0] = {0, policy::ArgumentType::kString, "", {}};
+  hook.returned = policy::Argument{GH_SUBJECT_RETURN, policy::ArgumentType::kInt32, "", {}};
+  policy::Spec spec;
+  spec.hooks.push_back(hook);
+  Add(PolicyDocument("p", Pods({}), std::move(spec)));
+  const auto at = [&](bool at_return, const std::string& path, int64_t value) {
+    return Evaluate(policies_, &workload_,
+                    {.site = {policy::Site::Kind::kSystemCall, "mkdirat", at_return},
+                     .values = {{0, path}, {GH_SUBJECT_RETURN, static_cast<uint64_t>(value)}},
+                     .binary = {}});
+  };
+  EXPECT_THAT(at(false, "/no", 0).signals, ElementsAre(SIGKILL));
+  EXPECT_EQ(at(false, "/no", 0).posts.size(), 1U);
+  EXPECT_THAT(at(false, "/other", -1).posts, IsEmpty());
+  EXPECT_THAT(at(true, "/no", -1).signals, IsEmpty());
+  EXPECT_THAT(at(true, "/no", -1).posts, IsEmpty()) << "the first selector decides, and has acted";
+  EXPECT_THAT(at(true, "/other", 0).posts, IsEmpty());
+  ASSERT_EQ(at(true, "/other", -1).posts.size(), 1U);
+  EXPECT_EQ(at(true, "/other", -1).posts[0].selector, 1);
+}
+
+TEST_F(EvaluatorTest, FiltersOnTheProcess) {
+  const auto judges = [&](policy::Subject subject, uint32_t which, Operator op,
+                          const std::string& value, uint32_t of, uint64_t is) {
+    documents_.clear();
+    policies_.clear();
+    policy::Filter filter = ObjectFilter(op, {value});
+    filter.subject = subject;
+    filter.which = which;
+    AddPolicy("p", {Selector({filter}, {Deny()})});
+    return Evaluate(policies_, &workload_,
+                    {.site = policy::kCredsForExec, .values = {{of, is}}, .binary = {}})
+               .error != 0;
+  };
+  using policy::Subject;
+  EXPECT_TRUE(judges(Subject::kPid, 0, Operator::kIn, "7", GH_SUBJECT_PID, 7));
+  EXPECT_FALSE(judges(Subject::kNamespacePid, 0, Operator::kIn, "7", GH_SUBJECT_PID, 7));
+  const auto net = [&](Operator op, const std::string& value, uint64_t is) {
+    return judges(Subject::kNamespace, GH_NAMESPACE_NET, op, value,
+                  int{GH_SUBJECT_NAMESPACE_0} + int{GH_NAMESPACE_NET}, is);
+  };
+  EXPECT_TRUE(net(Operator::kIn, "host_ns", GH_HOST_NAMESPACE + 9));
+  EXPECT_FALSE(net(Operator::kIn, "host_ns", 9));
+  EXPECT_TRUE(net(Operator::kIn, "9", GH_HOST_NAMESPACE + 9));
+  EXPECT_TRUE(net(Operator::kIn, "9", 9));
+  EXPECT_FALSE(net(Operator::kNotIn, "9", 9));
+  const auto effective = [&](Operator op, uint64_t bits) {
+    return judges(Subject::kCapabilities, GH_CAPABILITIES_EFFECTIVE, op, "CAP_SYS_ADMIN",
+                  GH_SUBJECT_CAPABILITIES_0, bits);
+  };
+  EXPECT_TRUE(effective(Operator::kIn, 1U << 21));
+  EXPECT_FALSE(effective(Operator::kIn, 1U << 20));
+  EXPECT_TRUE(effective(Operator::kNotIn, 1U << 20));
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST(ArgumentsTest, Strings) {
 }
 
 TEST(ArgumentsTest, Numbers) {
-  constexpr uint64_t kMinusTwo = static_cast<uint64_t>(-2);
+  constexpr auto kMinusTwo = static_cast<uint64_t>(-2);
   for (const auto type : {ArgumentType::kInt8, ArgumentType::kInt16, ArgumentType::kInt32}) {
     ExpectShown(Number(kMinusTwo), type, "int_arg: -2");
     ExpectShown(Number(0), type, "int_arg: 0");

@@ -183,7 +183,7 @@ void Randomize(std::mt19937& random, int depth, google::protobuf::Message* messa
           reflection->SetInt32(message, field, static_cast<int>(random() % 1'000'000'000));
           break;
         case FieldDescriptor::CPPTYPE_INT64:  // seconds
-          reflection->SetInt64(message, field, random());
+          reflection->SetInt64(message, field, static_cast<int64_t>(random()));
           break;
         case FieldDescriptor::CPPTYPE_UINT64:
           reflection->SetUInt64(message, field, random() % 2 == 0 ? 0 : ~uint64_t{0});

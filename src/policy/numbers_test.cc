@@ -173,5 +173,24 @@ TEST(Numbers, SayWhatIsWrong) {
             "\"CAP_ROOT\" is not a capability; write a name such as CAP_SYS_ADMIN, or its number");
 }
 
+TEST(Numbers, ANamespaceIsItsNumberOrTheHosts) {
+  constexpr auto kType = ArgumentType::kNamespace;
+  const auto number = Read(kType, Operator::kIn, "4026531840");
+  EXPECT_EQ(number, (Ranges{{4026531840, 4026531840},
+                            {GH_HOST_NAMESPACE + 4026531840, GH_HOST_NAMESPACE + 4026531840}}));
+  EXPECT_EQ(Read(kType, Operator::kNotIn, "host_ns"), One(GH_HOST_NAMESPACE, UINT64_MAX));
+  EXPECT_EQ(Read(kType, Operator::kIn, "4294967296"), std::nullopt);
+  EXPECT_EQ(Read(kType, Operator::kIn, "host"), std::nullopt);
+}
+
+TEST(Numbers, ACapabilityOfASetIsItsBit) {
+  constexpr auto kType = ArgumentType::kCapabilities;
+  EXPECT_EQ(Read(kType, Operator::kIn, "CAP_CHOWN"), One(1));
+  EXPECT_EQ(Read(kType, Operator::kNotIn, "CAP_SYS_ADMIN"), One(1U << 21));
+  EXPECT_EQ(Read(kType, Operator::kIn, "63"), One(uint64_t{1} << 63));
+  EXPECT_EQ(Read(kType, Operator::kIn, "64"), std::nullopt);
+  EXPECT_EQ(Read(kType, Operator::kIn, "-1"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace gatehouse::policy

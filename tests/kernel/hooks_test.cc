@@ -80,7 +80,7 @@ std::string FileOpen(const std::string& op, const std::string& value,
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Hooks);
 INSTANTIATE_TEST_SUITE_P(With, Hooks, ::testing::ValuesIn(DenyingBackends()), BackendOf);
 
-TEST(HooksOfSignal, AreThoseOfExecutionsAlone) {
+TEST(HooksOfSignal, AreThoseOfExecutionsAndSystemCalls) {
   kernel::Options options = DefaultOptions();
   options.backend = kernel::Backend::kSignal;
   Gatehouse gatehouse(options);
@@ -89,7 +89,7 @@ TEST(HooksOfSignal, AreThoseOfExecutionsAlone) {
   const auto applied = gatehouse.Apply(FileOpen("In", "/any"));
   ASSERT_FALSE(applied);
   EXPECT_THAT(applied.error().Message(),
-              HasSubstr("hook/file_open: backend signal serves executions alone"));
+              HasSubstr("hook/file_open: backend signal serves executions"));
 }
 
 TEST_P(Hooks, AFileIsComparedByItsPath) {
