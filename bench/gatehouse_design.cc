@@ -2,10 +2,9 @@
 #include <set>
 #include <utility>
 
-#include "bind/resolver.h"
 #include "bind/test_documents.h"
-#include "compile/strings.h"
 #include "design.h"
+#include "engine.h"
 
 namespace gatehouse::bench {
 namespace {
@@ -18,7 +17,7 @@ class Gatehouse : public Design {
     kernel::Options options;
     options.backend = options_.backend;
     options.base_events = options_.base_events;
-    GH_ASSIGN(kernel_, kernel::Load(options, strings_));
+    GH_ASSIGN(engine_, Engine::Start(options));
     return {};
   }
 
@@ -26,38 +25,38 @@ class Gatehouse : public Design {
 
   [[nodiscard]] Result<void> AddWorkloads(std::span<const Workload> workloads) override {
     for (const Workload& workload : workloads) {
-      auto tracked = kernel_->Track(IdOf(workload.number), workload.cgroup);
+      auto tracked = engine_->kernel().Track(IdOf(workload.number), workload.cgroup);
       if (!tracked) return tl::unexpected(std::move(tracked).error());
     }
-    return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    return engine_->Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
       for (const Workload& workload : workloads) transaction.PutWorkload(Describe(workload));
       return {};
     });
   }
 
   void RemoveWorkloads(std::span<const Workload> workloads) override {
-    (void)Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    (void)engine_->Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
       for (const Workload& workload : workloads) transaction.RemoveWorkload(IdOf(workload.number));
       return {};
     });
-    for (const Workload& workload : workloads) kernel_->Untrack(IdOf(workload.number));
+    for (const Workload& workload : workloads) engine_->kernel().Untrack(IdOf(workload.number));
   }
 
   [[nodiscard]] Result<void> AddPolicies(std::span<const Policy> policies) override {
-    return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    return engine_->Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
       for (const Policy& policy : policies) GH_TRY(transaction.Add(Document(policy)));
       return {};
     });
   }
 
   [[nodiscard]] Result<void> ReplacePolicy(const Policy& policy) override {
-    return Change([&](bind::Resolver::Transaction& transaction) {
+    return engine_->Change([&](bind::Resolver::Transaction& transaction) {
       return transaction.Replace(Document(policy));
     });
   }
 
   [[nodiscard]] Result<void> RemovePolicies(std::span<const Policy> policies) override {
-    return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
+    return engine_->Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
       for (const Policy& policy : policies) GH_TRY(transaction.Remove({NameOf(policy.number), ""}));
       return {};
     });
@@ -65,14 +64,15 @@ class Gatehouse : public Design {
 
   [[nodiscard]] std::vector<uint32_t> GatePrograms() const override {
     std::set<uint32_t> ids;
-    for (const kernel::HookStatus& hook : kernel_->status().hooks) {
+    for (const kernel::HookStatus& hook : engine_->kernel().status().hooks) {
       if (hook.attached) ids.insert(hook.program_id);
     }
     return {ids.begin(), ids.end()};
   }
 
   void DrainEvents() override {
-    (void)kernel_->PollEvents(std::chrono::milliseconds(0), [](std::span<const std::byte>) {});
+    (void)engine_->kernel().PollEvents(std::chrono::milliseconds(0),
+                                       [](std::span<const std::byte>) {});
   }
 
  private:
@@ -98,21 +98,8 @@ class Gatehouse : public Design {
                                 std::move(spec));
   }
 
-  template <typename Make>
-  [[nodiscard]] Result<void> Change(Make make) {
-    bind::Resolver::Transaction transaction = resolver_.Begin();
-    GH_TRY(make(transaction));
-    GH_ASSIGN(const bind::Delta delta, transaction.Stage());
-    GH_TRY(kernel_->Apply(delta));
-    transaction.Commit();
-    return {};
-  }
-
   const DesignOptions options_;
-  compile::StringPool strings_;
-  compile::ValueSets sets_{strings_};
-  bind::Resolver resolver_{sets_, {}};
-  std::unique_ptr<kernel::Kernel> kernel_;
+  std::unique_ptr<Engine> engine_;
 };
 
 }  // namespace

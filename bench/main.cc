@@ -31,6 +31,8 @@ constexpr Bench kBenches[] = {
      gatehouse::bench::BenchValues},
     {"updates", "time to add, replace and delete a policy", gatehouse::bench::BenchUpdates},
     {"exec", "time of an exec by number of policies", gatehouse::bench::BenchExec},
+    {"hooks", "policies on other hooks: their cost, their first policy, 64 hooks at once",
+     gatehouse::bench::BenchHooks},
     {"daemon", "gatehoused: start, resident memory, from RPC to enforced",
      gatehouse::bench::BenchDaemon},
 };

@@ -21,6 +21,7 @@ names, all benchmarks; each where it tells most (docs/benchmarks.md says why the
   values    cost of one decision by values and length of path   here, and counted in instructions
   updates   a policy added, replaced, deleted                   here
   exec      an exec by number of policies                       here, in a virtual machine, and in instructions
+  hooks     policies on opened files; on 64 hooks               here, in a virtual machine, and in instructions
   daemon    gatehoused: RPC to enforced, start, memory          here
 
   --quick   fewer policies and rounds: whether all of it works, not what it costs
@@ -31,7 +32,7 @@ The other work of the machine disturbs what runs here; instructions are the same
 TEXT
 }
 
-readonly all=(maps memory decision values updates exec daemon)
+readonly all=(maps memory decision values updates exec hooks daemon)
 readonly mark='---- the report follows ----'
 readonly vm_timeout_s=5400
 
@@ -102,7 +103,7 @@ bench() {
       vm-maps) bench_vm "$name" vm --memory 2048 ;;
       vm-memory) bench_vm "$name" vm-96-cpus --possible-cpus 96 --memory 6144 ;;
       vm-decision | vm-values) bench_vm "$name" vm-instructions --memory 2048 --instruction-clock ;;
-      vm-exec)
+      vm-exec | vm-hooks)
         bench_vm "$name" vm --memory 2048
         bench_vm "$name" vm-instructions --memory 2048 --instruction-clock
         ;;
