@@ -173,7 +173,10 @@ class Opener {
     std::array<int, 2> sockets{};
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0) abort();
     child_ = kernel::testing::ForkInto(cgroup);
-    if (child_ == 0) Serve(sockets[1]);
+    if (child_ == 0) {
+      close(sockets[0]);
+      Serve(sockets[1]);
+    }
     close(sockets[1]);
     socket_ = sockets[0];
   }

@@ -278,7 +278,7 @@ size_t Readers(const Client& client) {
   return stats ? (*stats)["events"]["subscribers"].size() : 0;
 }
 
-/// "5 programs, 8 maps, 10.1 MiB"
+/// "5 programs, 9 maps, 10.1 MiB"
 std::string InTheKernel(const Client& client) {
   const std::optional<json> status = client.Json("status");
   if (!status) return "unknown";

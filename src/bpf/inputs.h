@@ -62,7 +62,7 @@ static __always_inline struct file* file_of(__u32 read, __u64 raw) {
   if (read == GH_READ_FILE) return (struct file*)raw;
   if (read == GH_READ_FD) return file_of_descriptor(raw);
   if (read == GH_READ_BINPRM) return BPF_CORE_READ((struct linux_binprm*)raw, file);
-  if (read == GH_READ_BINARY && binary_is_known) return BPF_CORE_READ(task, mm, exe_file);
+  if (read == GH_READ_BINARY) return BPF_CORE_READ(task, mm, exe_file);
   return 0;
 }
 

@@ -15,7 +15,6 @@ const volatile __u64 sip_key[2];      /* random for each load */
 const volatile __u32 scratch_slots;   /* entries of the map scratch */
 const volatile __u32 base_events;     /* 0 off, 1 processes of workloads, 2 all */
 const volatile __u8 deny_with_signal; /* override is carried out as SIGKILL */
-const volatile __u8 binary_is_known;  /* the acting program can be told on this backend */
 const volatile struct gh_protected protected_tasks[GH_PROTECTED_MAX];
 #define NAMESPACES 16 /* at least GH_NAMESPACE_COUNT, so that a mask bounds an index */
 const volatile __u32 host_namespaces[NAMESPACES]; /* inode numbers, by gh_namespace */

@@ -93,7 +93,7 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   if (getrandom(key.data(), sizeof(key), 0) != sizeof(key)) {
     return FailErrno("getrandom", "no random key", errno);
   }
-  if (auto loaded = kernel->LoadPrograms(options, key, binary_is_known); !loaded) {
+  if (auto loaded = kernel->LoadPrograms(options, key); !loaded) {
     Error error = std::move(loaded).error();
     if (const std::string said = log.Tail(); !said.empty()) error.cause += "\n" + said;
     return tl::unexpected(std::move(error));
@@ -110,8 +110,7 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
   return kernel;
 }
 
-Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::DigestKey& key,
-                                        bool binary_is_known) {
+Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::DigestKey& key) {
   const int cpus = libbpf_num_possible_cpus();
   if (cpus <= 0) return FailErrno("cpus", "cannot tell how many are possible", -cpus);
   GH_ASSIGN(const std::vector<gh_protected> protected_tasks, ProtectedTasks());
@@ -121,7 +120,6 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   constants.scratch_slots = static_cast<uint32_t>(cpus) + kSpareScratchSlots;
   constants.base_events = static_cast<uint32_t>(options.base_events);
   constants.deny_with_signal = backend_ == Backend::kSignal;
-  constants.binary_is_known = binary_is_known;
   std::ranges::copy(protected_tasks, constants.protected_tasks);
   std::ranges::copy(HostNamespaces(), constants.host_namespaces);
 

@@ -46,8 +46,7 @@ class LoadedKernel : public Kernel {
   LoadedKernel(Skeleton skeleton, Backend backend, std::vector<BackendProbe> probes, Sites sites,
                bool prepare_exec);
 
-  [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key,
-                                          bool binary_is_known);
+  [[nodiscard]] Result<void> LoadPrograms(const Options& options, const compile::DigestKey& key);
   [[nodiscard]] Result<void> StartImage(compile::StringPool& strings,
                                         const compile::DigestKey& key);
   [[nodiscard]] Result<void> LoadGates();

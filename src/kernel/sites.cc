@@ -253,8 +253,12 @@ Result<void> CheckArgument(const std::string& object, const Plan& plan,
                 "give the argument the type that the function has");
 }
 
-std::string WhyNoOverride(const policy::Site& site, const Plan& plan) {
+std::string WhyNoOverride(const policy::Site& site, const Plan& plan, bool fmod_ret) {
   if (plan.system_call) return "backend signal cannot deny a system call";
+  if (site.kind == policy::Site::Kind::kSystemCall && !fmod_ret) {
+    return "system calls are denied by fmod_ret programs, which do not work here (`gatehouse "
+           "status` says why)";
+  }
   if (site.kind == policy::Site::Kind::kSystemCall) {
     return "this kernel lets no program answer for " + plan.target +
            " (CONFIG_FUNCTION_ERROR_INJECTION)";
@@ -339,7 +343,7 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
   GH_ASSIGN(const Plan* const plan, Find(site));
   if (program.Overrides() && !plan->overrides) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                "Override is not possible: " + WhyNoOverride(site, *plan),
+                "Override is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),
                 "use Sigkill, or a hook that can deny");
   }
   for (const compile::Input& input : program.inputs) {

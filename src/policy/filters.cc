@@ -50,6 +50,13 @@ constexpr std::array kArgumentFilterFields{
     kVariableField,
 };
 
+constexpr std::array kReturnFilterFields{
+    Field<FilterDraft>{{"index"}, Keep<FilterDraft, &FilterDraft::index>},
+    kOperatorField,
+    kValuesField,
+    kVariableField,
+};
+
 constexpr std::array kBinaryFilterFields{
     kOperatorField,
     kValuesField,
@@ -186,8 +193,9 @@ Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, Argum
 std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
   switch (subject) {
     case Subject::kArgument:
-    case Subject::kReturn:
       return kArgumentFilterFields;
+    case Subject::kReturn:
+      return kReturnFilterFields;
     case Subject::kBinary:
       return kBinaryFilterFields;
     case Subject::kPid:

@@ -32,10 +32,11 @@ struct HookDraft {
   std::optional<YamlNode> selectors;
 };
 
-/// Whether what can be compared with one type can be compared with the other.
+/// Whether what can be compared with `a` can be compared with `b`.
 bool HaveSameValues(ArgumentType a, ArgumentType b) {
   const ArgumentTypeTraits x = TraitsOf(a);
   const ArgumentTypeTraits y = TraitsOf(b);
+  if (x.values == ValueKind::kCapability && y.values == ValueKind::kCapabilities) return true;
   return x.values == y.values && x.bytes == y.bytes && x.is_signed == y.is_signed;
 }
 
@@ -181,6 +182,10 @@ void ReadReturned(Reader& reader, const HookDraft& draft, Hook& hook) {
   ArgumentDraft returned;
   if (!reader.Fields<ArgumentDraft>(*draft.returned, kArgumentFields, returned)) return;
   returned.argument.position = draft.returned->position();
+  if (returned.index.value_or(0) != 0) {
+    reader.ReportField("index", returned.argument.position, "one value is returned, number 0",
+                       "write `index: 0`");
+  }
   returned.argument.index = GH_SUBJECT_RETURN;
   if (!returned.type) return;
   returned.argument.type = *returned.type;
