@@ -109,10 +109,7 @@ class Lowering {
     const gh_read read = subject == GH_SUBJECT_BINARY ? GH_READ_BINARY
                          : of_process                 ? GH_READ_USER_STRING
                                                       : traits.read;
-    return {.subject = subject,
-            .read = read,
-            .bytes = traits.bytes,
-            .is_signed = traits.is_signed};
+    return {.subject = subject, .read = read, .bytes = traits.bytes, .is_signed = traits.is_signed};
   }
 
   /// What the hook's arguments and filters look at.
