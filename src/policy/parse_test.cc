@@ -294,6 +294,74 @@ TEST(Parse, BoundsNamesInTheKernel) {
   EXPECT_EQ(Messages(FilterPolicy(longest + "x", "int", "In", "1")).size(), 1U);
 }
 
+/// The hooks of a policy whose spec this is.
+std::vector<Hook> HooksOf(const std::string& spec) {
+  const std::vector<Document> documents = ParseGood(
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n" + spec);
+  return documents.empty() ? std::vector<Hook>()
+                           : std::get<TracingPolicy>(documents[0].object).spec.hooks;
+}
+
+TEST(Parse, AListIsAHookForEachOfItsNames) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  lists:\n  - {name: dups, type: syscalls, values: [sys_dup, __x64_sys_dup2]}\n"
+      "  kprobes:\n  - call: \"list:dups\"\n    args: [{index: 0, type: fd, label: old}]\n"
+      "    message: text\n  - call: sys_close\n");
+  ASSERT_EQ(hooks.size(), 3U);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_TRUE(hooks[i].system_call);
+    EXPECT_EQ(hooks[i].message, "text");
+    ASSERT_EQ(hooks[i].arguments.size(), 1U);
+    EXPECT_EQ(hooks[i].arguments[0].type, ArgumentType::kFd);
+  }
+  EXPECT_EQ(hooks[0].call, "dup");
+  EXPECT_EQ(hooks[1].call, "dup2");
+  EXPECT_EQ(SiteOf(hooks[1]), (Site{Site::Kind::kSystemCall, "dup2"}));
+  EXPECT_EQ(FunctionName(hooks[2]), "__x64_sys_close");
+}
+
+TEST(Parse, FunctionsMayStandInFentries) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  fentries:\n  - {call: vfs_open, syscall: false, args: [{index: 0, type: path}]}\n");
+  ASSERT_EQ(hooks.size(), 1U);
+  EXPECT_EQ(hooks[0].kind, HookKind::kKprobe);
+  EXPECT_EQ(SiteOf(hooks[0]), (Site{Site::Kind::kFunction, "vfs_open"}));
+}
+
+TEST(Parse, ReturnSaysWhereAHookIsJudged) {
+  const std::string hook =
+      "  kprobes:\n  - call: security_file_open\n    syscall: false\n"
+      "    returnArg: {index: 0, type: int, label: result}\n";
+  const std::vector<Hook> without = HooksOf(hook);
+  ASSERT_EQ(without.size(), 1U);
+  EXPECT_FALSE(without[0].returned) << "returnArg alone says nothing";
+  const std::vector<Hook> with = HooksOf(hook + "    return: true\n");
+  ASSERT_EQ(with.size(), 1U);
+  ASSERT_TRUE(with[0].returned);
+  EXPECT_EQ(with[0].returned->type, ArgumentType::kInt32);
+  EXPECT_EQ(with[0].returned->label, "result");
+  EXPECT_EQ(SiteOf(with[0]), (Site{Site::Kind::kFunction, "security_file_open", true}));
+  EXPECT_EQ(SiteBefore(with[0]), (Site{Site::Kind::kFunction, "security_file_open", false}));
+}
+
+TEST(Parse, ACapabilityOfANamespaceIsTwoFilters) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  kprobes:\n  - call: sys_close\n    selectors:\n    - matchCapabilities:\n"
+      "      - {type: Permitted, operator: In, values: [CAP_CHOWN], isNamespaceCapability: true}\n"
+      "      matchPIDs: [{operator: NotIn, values: [1, 22], isNamespacePID: true}]\n");
+  ASSERT_EQ(hooks.size(), 1U);
+  const std::vector<Filter>& filters = hooks[0].selectors.at(0).filters;
+  ASSERT_EQ(filters.size(), 3U);
+  EXPECT_EQ(filters[0].subject, Subject::kCapabilities);
+  EXPECT_EQ(filters[0].which, static_cast<uint32_t>(GH_CAPABILITIES_PERMITTED));
+  EXPECT_EQ(filters[1].subject, Subject::kNamespace);
+  EXPECT_EQ(filters[1].which, static_cast<uint32_t>(GH_NAMESPACE_USER));
+  EXPECT_EQ(filters[1].op, Operator::kNotIn);
+  EXPECT_THAT(filters[1].values.literals, ElementsAre("host_ns"));
+  EXPECT_EQ(filters[2].subject, Subject::kNamespacePid);
+  EXPECT_THAT(filters[2].values.literals, ElementsAre("1", "22"));
+}
+
 std::string PolicyNamed(const std::string& name) {
   return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: " + name +
          "}\nspec: {lsmhooks: [{hook: bprm_check_security}]}\n";
@@ -343,6 +411,68 @@ TEST(ParseEach, HandsOverDocumentsUpToTheFirstError) {
   EXPECT_EQ(ParseEach(PolicyNamed("a") + "---\n[\n---\n" + PolicyNamed("b"), "", {}, sink).size(),
             1U);
   EXPECT_THAT(names, ElementsAre("a"));
+}
+
+// A large text is scanned by another thread, ahead of what is done with its documents.
+class LargeText : public testing::Test {
+ protected:
+  static constexpr size_t kDocuments = 500;
+
+  /// Documents p0, p1 and so on, each of nine lines and more than two kilobytes.
+  static std::string DocumentOf(size_t number) {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p" +
+           std::to_string(number) +
+           "}\nspec:\n  lsmhooks:\n  - hook: bprm_check_security\n    selectors:\n"
+           "    - matchBinaries: [{operator: In, values: [/" +
+           std::string(2500, 'x') + "]}]\n---\n";
+  }
+  static std::string Text() {
+    std::string text;
+    for (size_t i = 0; i < kDocuments; ++i) text += DocumentOf(i);
+    return text;
+  }
+  static constexpr uint32_t kLines = 9;
+};
+
+TEST_F(LargeText, IsReadInItsOrder) {
+  const std::vector<Document> documents = ParseGood(Text());
+  ASSERT_EQ(documents.size(), kDocuments);
+  for (size_t i = 0; i < kDocuments; ++i) {
+    EXPECT_EQ(documents[i].key().name, "p" + std::to_string(i));
+    EXPECT_THAT(documents[i].position, At(1 + i * kLines, 1));
+    EXPECT_EQ(documents[i].text + "---\n", DocumentOf(i));
+  }
+}
+
+TEST_F(LargeText, HandsNothingOverAfterTheFirstError) {
+  std::string text = Text();
+  const std::string after = DocumentOf(300);
+  text.replace(text.find(after), after.size(), "[\n---\n" + after);
+  text += "kind: 1\n---\n" + DocumentOf(7);
+  size_t handed_over = 0;
+  const std::vector<Diagnostic> diagnostics =
+      ParseEach(text, "", {}, [&](const Document&) { ++handed_over; });
+  EXPECT_EQ(handed_over, 300U);
+  ASSERT_GE(diagnostics.size(), 3U) << "the errors behind it are found as well";
+  EXPECT_EQ(diagnostics.front().position.line / kLines, 300U);
+  EXPECT_THAT(diagnostics.back().cause, testing::HasSubstr("\"p7\" is there twice"));
+}
+
+TEST_F(LargeText, HasTheLimitsOfATextAsAWhole) {
+  ParseLimits limits;
+  limits.documents = 400;
+  const std::vector<std::string> messages = Messages(Text(), limits);
+  ASSERT_EQ(messages.size(), 1U);
+  EXPECT_THAT(messages[0], testing::HasSubstr("more than 400 documents"));
+  limits = {};
+  limits.nodes = 1000;
+  EXPECT_EQ(Messages(Text(), limits).size(), 1U);
+}
+
+TEST_F(LargeText, StopsWhenThereIsEnoughToSay) {
+  std::string text;
+  for (size_t i = 0; i < kDocuments; ++i) text += "kind: " + std::string(3000, 'x') + "\n---\n";
+  EXPECT_EQ(Messages(text).size(), kDiagnosticsMax);
 }
 
 TEST(Parse, TakesTenThousandValuesOfAnyLength) {
