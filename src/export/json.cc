@@ -144,6 +144,7 @@ void Append(const tetragon::ProcessKprobe& event, std::string* out) {
   AppendProcesses(event, &object);
   object.String("function_name", event.function_name());
   AppendArguments(event.args(), &object);
+  if (event.has_return_()) Append(event.return_(), object.Key("return"));
   AppendAction("action", event.action(), &object);
   object.String("policy_name", event.policy_name());
   AppendAction("return_action", event.return_action(), &object);
@@ -200,7 +201,7 @@ bool KnowsArguments(const Arguments& arguments) {
 }
 
 bool Knows(const tetragon::ProcessKprobe& event) {
-  return KnowsProcesses(event) && KnowsArguments(event.args()) && !event.has_return_() &&
+  return KnowsProcesses(event) && KnowsArguments(event.args()) && Knows(event.return_()) &&
          event.kernel_stack_trace().empty() && event.user_stack_trace().empty() &&
          event.data().empty() && tetragon::KprobeAction_IsValid(event.action()) &&
          tetragon::KprobeAction_IsValid(event.return_action());

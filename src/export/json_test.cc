@@ -79,12 +79,13 @@ TEST(JsonTest, GoldenKprobe) {
   const auto event = FromText(R"(process_kprobe { process { pid { value: 7 } } parent {}
     function_name: "security_bprm_check"
     args { linux_binprm_arg { path: "/usr/bin/curl" permission: "-rwxr-xr-x" } label: "program" }
-    action: KPROBE_ACTION_OVERRIDE policy_name: "web" message: "no" tags: "a" tags: "b" }
+    return { int_arg: -13 } action: KPROBE_ACTION_OVERRIDE policy_name: "web" message: "no" tags: "a" tags: "b" }
     node_name: "n" cluster_name: "c")");
   EXPECT_EQ(Line(event),
             R"({"process_kprobe":{"process":{"pid":7},"parent":{},)"
             R"("function_name":"security_bprm_check","args":[{"label":"program",)"
             R"("linux_binprm_arg":{"path":"/usr/bin/curl","permission":"-rwxr-xr-x"}}],)"
+            R"("return":{"int_arg":-13},)"
             R"("action":"KPROBE_ACTION_OVERRIDE","policy_name":"web","message":"no",)"
             R"("tags":["a","b"]},"node_name":"n","cluster_name":"c"})"
             "\n");
