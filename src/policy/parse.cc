@@ -7,51 +7,47 @@
 #include <memory_resource>
 
 #include "policy/kinds.h"
-#include "policy/scan.h"
+#include "policy/source.h"
+#include "policy/yaml_tree.h"
 
 namespace gatehouse::policy {
 namespace {
-
-/// From here on a text is scanned ahead.
-constexpr size_t kLargeTextBytes = 1U << 20;
 
 /// Reads one text, document by document.
 class TextParser {
  public:
   TextParser(std::string_view file, const ParseLimits& limits, const DocumentSink& sink)
-      : file_(file), limits_(limits), sink_(sink), diagnostics_(file) {}
+      : file_(file), limits_(limits), sink_(sink), diagnostics_(file), nodes_left_(limits.nodes) {}
 
   std::vector<Diagnostic> Run(std::string_view text) {
     if (!CheckText(text, limits_, diagnostics_)) return diagnostics_.Take();
-    DocumentScanner scanner(text, file_, limits_);
-    if (text.size() < kLargeTextBytes) {
-      ScannedDocument scanned;
-      while (scanner.Next(scanned) && !diagnostics_.full()) Take(scanned);
-    } else {
-      ScanAhead ahead(scanner);
-      while (ScannedDocument* const scanned = ahead.Next()) {
-        Take(*scanned);
-        if (diagnostics_.full()) break;
+    DocumentSplitter splitter(text);
+    size_t documents = 0;
+    while (const std::optional<RawDocument> raw = splitter.Next()) {
+      if (++documents > limits_.documents) {
+        diagnostics_.Add({raw->first_line, 1}, "",
+                         fmt::format("more than {} documents", limits_.documents),
+                         "split the text into several files");
+        break;
       }
+      const YamlOutcome outcome = tree_.Read(*raw, limits_, nodes_left_, diagnostics_);
+      if (outcome == YamlOutcome::kTree) ReadDocument(*raw);
+      const bool too_many_nodes = outcome == YamlOutcome::kFailed && nodes_left_ == 0;
+      if (too_many_nodes || diagnostics_.full()) break;
     }
     return diagnostics_.Take();
   }
 
  private:
   /// Makes a document of what is in the tree.
-  void Take(const ScannedDocument& scanned) {
-    for (const Diagnostic& each : scanned.diagnostics) {
-      diagnostics_.Add(each.position, each.path, each.cause, each.remedy);
-    }
-    if (scanned.outcome != YamlOutcome::kTree) return;
-    const YamlNode root = scanned.tree.root();
+  void ReadDocument(const RawDocument& raw) {
     Reader reader(limits_, diagnostics_);
-    std::optional<Object> object = ReadObject(reader, root);
+    std::optional<Object> object = ReadObject(reader, tree_.root());
     if (!object) return;
-    Document document{std::move(*object), {}, file_, root.position()};
+    Document document{std::move(*object), {}, file_, tree_.root().position()};
     CheckUnique(document);
     if (diagnostics_.size() != 0) return;
-    document.text = WithoutMarkers(scanned.raw.text);
+    document.text = WithoutMarkers(raw.text);
     sink_(std::move(document));
   }
 
@@ -70,6 +66,8 @@ class TextParser {
   const ParseLimits& limits_;
   const DocumentSink& sink_;
   Diagnostics diagnostics_;
+  size_t nodes_left_;
+  YamlTree tree_;
   // In memory of its own: what is here for a moment shall leave no gaps among what the sink keeps.
   std::pmr::monotonic_buffer_resource memory_;
   std::pmr::map<Key, uint32_t> lines_{&memory_};

@@ -413,7 +413,6 @@ TEST(ParseEach, HandsOverDocumentsUpToTheFirstError) {
   EXPECT_THAT(names, ElementsAre("a"));
 }
 
-// A large text is scanned by another thread, ahead of what is done with its documents.
 class LargeText : public testing::Test {
  protected:
   static constexpr size_t kDocuments = 500;
