@@ -273,6 +273,7 @@ Result<void> MeasureOpens(const Settings& settings, const Cgroups& cgroups,
   report.Table(std::string("Cost of one opened file, ") + unit +
                    " in the programs, lowest tenth of the rounds; 50 values a policy",
                {"workload", "policies about it", "policies on the hook", "cost"}, rows);
+  if (IsEmulated(settings) && !settings.instructions) return {};
   report.Add({"opened file, unbound, " + std::to_string(many) + " policies against 1", kRatioLimit,
               all / one, "times"});
   report.Add({"each policy more about the workload, 64 to 256 against 4 to 16", kRatioLimit,
