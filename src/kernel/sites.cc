@@ -105,8 +105,10 @@ bool CanModify(uint32_t function) {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
   }};
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_MODIFY_RETURN,
-              .attach_btf_id = function);
+  bpf_prog_load_opts options{};
+  options.sz = sizeof(options);
+  options.expected_attach_type = BPF_MODIFY_RETURN;
+  options.attach_btf_id = function;
   const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "Dual BSD/GPL", kAllow.data(),
                                  kAllow.size(), &options));
   return program.valid();
