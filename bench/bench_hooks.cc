@@ -8,7 +8,6 @@
 
 #include <array>
 #include <chrono>
-#include <numeric>
 
 #include "benches.h"
 #include "bind/test_documents.h"
@@ -96,8 +95,6 @@ policy::Filter In(policy::Subject subject, std::vector<std::string> values) {
   return filter;
 }
 
-std::string LabelOf(uint32_t number) { return "app-" + std::to_string(number); }
-
 /// A policy about one workload, on one hook, that never matches: on opened files by their paths,
 /// else by the process's id.
 policy::Document About(uint32_t workload, policy::Hook hook, const std::string& name,
@@ -108,23 +105,7 @@ policy::Document About(uint32_t workload, policy::Hook hook, const std::string& 
                                    {test::NoPost()})};
   policy::Spec spec;
   spec.hooks.push_back(std::move(hook));
-  return test::PolicyDocument(name, test::Pods({test::In("app", {LabelOf(workload)})}),
-                              std::move(spec));
-}
-
-Result<void> AddWorkloads(Engine& engine, std::span<const Workload> workloads) {
-  return engine.Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
-    for (const Workload& workload : workloads) {
-      const bind::WorkloadId id = workload.number + 1;
-      auto tracked = engine.kernel().Track(id, workload.cgroup);
-      if (!tracked) return tl::unexpected(std::move(tracked).error());
-      workload::Workload pod =
-          test::Pod(id, LabelOf(workload.number), {{"app", LabelOf(workload.number)}});
-      pod.cgroup = workload.cgroup;
-      transaction.PutWorkload(test::Share(std::move(pod)));
-    }
-    return {};
-  });
+  return test::PolicyDocument(name, Engine::Selecting(workload), std::move(spec));
 }
 
 Result<double> AddMs(Engine& engine, const policy::Document& policy) {
@@ -150,7 +131,7 @@ Result<void> MeasureAttach(const Settings& settings, std::span<const Workload> w
   std::vector<double> first, further;
   for (int round = 0; round < 5; ++round) {
     GH_ASSIGN(const auto engine, StartEngine(settings));
-    GH_TRY(AddWorkloads(*engine, workloads.first(1)));
+    GH_TRY(engine->AddWorkloads(workloads.first(1)));
     for (size_t i = 0; i < 8; ++i) {
       GH_ASSIGN(const double ms,
                 AddMs(*engine, About(0, hooks.At(i), "p" + std::to_string(i), values)));
@@ -213,18 +194,10 @@ class Opener {
   int socket_ = -1;
 };
 
-std::vector<uint32_t> Attached(const Engine& engine) {
-  std::vector<uint32_t> ids;
-  for (const kernel::HookStatus& hook : engine.kernel().status().hooks) {
-    if (hook.attached) ids.push_back(hook.program_id);
-  }
-  return ids;
-}
-
 /// What the gates take for one open, as the kernel measures them; the rounds that other work on the
 /// machine disturbed least.
 double OpenNs(const Engine& engine, const Opener& opener, const Settings& settings) {
-  const std::vector<uint32_t> programs = Attached(engine);
+  const std::vector<uint32_t> programs = engine.GatePrograms();
   std::vector<double> ns;
   const int rounds = settings.instructions ? 3 : 50;
   opener.Round();
@@ -242,7 +215,7 @@ Result<void> MeasureOpens(const Settings& settings, const Cgroups& cgroups,
   const Opener bound(cgroups.workloads()[0].cgroup), unbound(cgroups.unbound());
   GH_ASSIGN(const RunStatistics statistics, RunStatistics::Enable());
   GH_ASSIGN(const auto engine, StartEngine(settings));
-  GH_TRY(AddWorkloads(*engine, cgroups.workloads()));
+  GH_TRY(engine->AddWorkloads(cgroups.workloads()));
   const policy::Hook hook = Hooks(settings.backend).OfOpen();
   const auto add = [&](uint32_t workload, uint32_t number) {
     return AddMs(*engine, About(workload, hook, "p" + std::to_string(number), policies[number]));
@@ -301,7 +274,7 @@ Result<void> MeasureManyHooks(const Settings& settings, std::span<const Workload
                               std::span<const Policy> policies, Report& report) {
   const Hooks hooks(settings.backend);
   GH_ASSIGN(const auto engine, StartEngine(settings));
-  GH_TRY(AddWorkloads(*engine, workloads));
+  GH_TRY(engine->AddWorkloads(workloads));
   GH_TRY(AddToHook(*engine, hooks.At(0), policies));
   const Objects one = FindOwnObjects();
   const bool alone = IsEmulated(settings);  // the machine's caches are dropped for it

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "base/result.h"
 #include "bind/resolver.h"
 #include "compile/strings.h"
 #include "kernel/kernel.h"
+#include "policy/model.h"
+#include "scenario.h"
 
 namespace gatehouse::bench {
 
-/// The product without daemon: resolver, image and kernel programs. Not thread-safe.
+/// The product without daemon: resolver, image and kernel programs. Workloads are pods, each with a
+/// label of its own that policies select it by. Not thread-safe.
 class Engine {
  public:
   [[nodiscard]] static Result<std::unique_ptr<Engine>> Start(const kernel::Options& options) {
@@ -31,6 +37,16 @@ class Engine {
     transaction.Commit();
     return {};
   }
+
+  static bind::WorkloadId IdOf(uint32_t workload) { return workload + 1; }  // 0 is the host
+  /// Selects the workload of that number.
+  [[nodiscard]] static policy::WorkloadSelector Selecting(uint32_t workload);
+
+  [[nodiscard]] Result<void> AddWorkloads(std::span<const Workload> workloads);
+  void RemoveWorkloads(std::span<const Workload> workloads);
+
+  /// Ids of the gate programs that are attached, each once: several hooks can share one.
+  [[nodiscard]] std::vector<uint32_t> GatePrograms() const;
 
  private:
   compile::StringPool strings_;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <set>
 #include <utility>
 
 #include "bind/test_documents.h"
@@ -24,22 +23,10 @@ class Gatehouse : public Design {
   [[nodiscard]] const char* name() const override { return "gatehouse"; }
 
   [[nodiscard]] Result<void> AddWorkloads(std::span<const Workload> workloads) override {
-    for (const Workload& workload : workloads) {
-      auto tracked = engine_->kernel().Track(IdOf(workload.number), workload.cgroup);
-      if (!tracked) return tl::unexpected(std::move(tracked).error());
-    }
-    return engine_->Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
-      for (const Workload& workload : workloads) transaction.PutWorkload(Describe(workload));
-      return {};
-    });
+    return engine_->AddWorkloads(workloads);
   }
-
   void RemoveWorkloads(std::span<const Workload> workloads) override {
-    (void)engine_->Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
-      for (const Workload& workload : workloads) transaction.RemoveWorkload(IdOf(workload.number));
-      return {};
-    });
-    for (const Workload& workload : workloads) engine_->kernel().Untrack(IdOf(workload.number));
+    engine_->RemoveWorkloads(workloads);
   }
 
   [[nodiscard]] Result<void> AddPolicies(std::span<const Policy> policies) override {
@@ -63,11 +50,7 @@ class Gatehouse : public Design {
   }
 
   [[nodiscard]] std::vector<uint32_t> GatePrograms() const override {
-    std::set<uint32_t> ids;
-    for (const kernel::HookStatus& hook : engine_->kernel().status().hooks) {
-      if (hook.attached) ids.insert(hook.program_id);
-    }
-    return {ids.begin(), ids.end()};
+    return engine_->GatePrograms();
   }
 
   void DrainEvents() override {
@@ -76,16 +59,7 @@ class Gatehouse : public Design {
   }
 
  private:
-  static bind::WorkloadId IdOf(uint32_t number) { return number + 1; }  // 0 is the host
-  static std::string LabelOf(uint32_t number) { return "app-" + std::to_string(number); }
   static std::string NameOf(uint32_t number) { return "policy-" + std::to_string(number); }
-
-  static workload::WorkloadPtr Describe(const Workload& workload) {
-    workload::Workload pod = test::Pod(IdOf(workload.number), LabelOf(workload.number),
-                                       {{"app", LabelOf(workload.number)}});
-    pod.cgroup = workload.cgroup;
-    return test::Share(std::move(pod));
-  }
 
   [[nodiscard]] policy::Document Document(const Policy& policy) const {
     std::vector<policy::Action> actions{test::Deny()};
@@ -93,8 +67,7 @@ class Gatehouse : public Design {
     policy::Spec spec;
     spec.hooks.push_back(test::ExecHook({test::Selector(
         {test::ObjectFilter(policy::Operator::kNotIn, policy.allowed)}, std::move(actions))}));
-    return test::PolicyDocument(NameOf(policy.number),
-                                test::Pods({test::In("app", {LabelOf(policy.number)})}),
+    return test::PolicyDocument(NameOf(policy.number), Engine::Selecting(policy.number),
                                 std::move(spec));
   }
 
