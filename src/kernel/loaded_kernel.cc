@@ -121,7 +121,7 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   constants.base_events = static_cast<uint32_t>(options.base_events);
   constants.deny_with_signal = backend_ == Backend::kSignal;
   std::ranges::copy(protected_tasks, constants.protected_tasks);
-  std::ranges::copy(HostNamespaces(), constants.host_namespaces);
+  std::ranges::copy(hooks_.sites().host_namespaces(), constants.host_namespaces);
 
   auto& maps = skeleton_->maps;
   bpf_map__set_max_entries(maps.scratch_pool, constants.scratch_slots);

@@ -167,15 +167,14 @@ Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Back
 }
 
 /// When a function returns: any that returns something.
-Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site,
-                      const std::string& function) {
-  std::optional<Prototype> prototype = types.Function(function);
+Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site) {
+  std::optional<Prototype> prototype = types.Function(site.name);
   if (!prototype) return NoSuchFunction(site);
   if (!prototype->returns) {
-    return Fail(ErrorCode::kUnsupported, ObjectOf(site), function + " returns nothing",
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site), site.name + " returns nothing",
                 "remove `return: true`");
   }
-  return MakePlan(Way::kFexit, function, std::move(*prototype));
+  return MakePlan(Way::kFexit, site.name, std::move(*prototype));
 }
 
 /// The parameters of a system call, of which the kernel's BTF says nothing: whatever a policy says.
@@ -317,7 +316,7 @@ Result<Plan> Sites::Make(const policy::Site& site) const {
   }
   if (site.kind == policy::Site::Kind::kLsm) return OnLsmHook(types, site, backend_);
   if (site.kind == policy::Site::Kind::kSystemCall) return OnSystemCall(types, site, fmod_ret_);
-  if (site.at_return) return AtReturn(types, site, site.name);
+  if (site.at_return) return AtReturn(types, site);
   return OnFunction(types, site, backend_, fmod_ret_);
 }
 

@@ -61,6 +61,8 @@ class Sites {
   Sites(Backend backend, bool fmod_ret, bool binary_is_known, const NamespaceNumbers& host)
       : backend_(backend), fmod_ret_(fmod_ret), binary_is_known_(binary_is_known), host_(host) {}
 
+  [[nodiscard]] const NamespaceNumbers& host_namespaces() const { return host_; }
+
   /// Errors (kUnsupported): there is no such place, or no way to it; with the remedy. What is
   /// returned stays as long as this.
   [[nodiscard]] Result<const Plan*> Find(const policy::Site& site) const;
