@@ -7,7 +7,7 @@
 #include "policy/model.h"
 #include "policy/reader.h"
 
-/// The sections kprobes and lsmhooks.
+/// The sections kprobes, fentries and lsmhooks.
 namespace gatehouse::policy {
 
 /// The variables that filters may name, and which of them do.

@@ -21,28 +21,24 @@ constexpr std::array kListTypes{
     NameRow<ListType>{"generated_ftrace", "", {}},
 };
 
-struct ListDraft {
-  NameList list;
-};
-
 constexpr std::array kListFields{
-    Field<ListDraft>{{"name", Need::kRequired, "files"},
-                     [](Reader& reader, YamlNode node, ListDraft& draft) {
-                       draft.list.name = ReadVariableName(reader, node).value_or("");
-                     }},
-    Field<ListDraft>{{"type"},
-                     [](Reader& reader, YamlNode node, ListDraft&) {
-                       static_cast<void>(reader.Name<ListType>(node, "type of list", kListTypes));
-                     }},
-    Field<ListDraft>{{"values", Need::kRequired, "[sys_openat]"},
-                     [](Reader& reader, YamlNode node, ListDraft& draft) {
-                       reader.Entries(node, kValuesMax, [&](YamlNode entry) {
-                         if (auto name = ReadKernelName(reader, entry))
-                           draft.list.values.push_back({*name, entry.position()});
-                       });
-                     }},
-    Field<ListDraft>{{"pattern", Need::kUnsupported}},
-    Field<ListDraft>{{"validated", Need::kIgnored}},
+    Field<NameList>{{"name", Need::kRequired, "files"},
+                    [](Reader& reader, YamlNode node, NameList& list) {
+                      list.name = ReadVariableName(reader, node).value_or("");
+                    }},
+    Field<NameList>{{"type"},
+                    [](Reader& reader, YamlNode node, NameList&) {
+                      static_cast<void>(reader.Name<ListType>(node, "type of list", kListTypes));
+                    }},
+    Field<NameList>{{"values", Need::kRequired, "[sys_openat]"},
+                    [](Reader& reader, YamlNode node, NameList& list) {
+                      reader.Entries(node, kValuesMax, [&](YamlNode entry) {
+                        if (auto name = ReadKernelName(reader, entry))
+                          list.values.push_back({*name, entry.position()});
+                      });
+                    }},
+    Field<NameList>{{"pattern", Need::kUnsupported}},
+    Field<NameList>{{"validated", Need::kIgnored}},
 };
 
 }  // namespace
@@ -50,17 +46,17 @@ constexpr std::array kListFields{
 std::vector<NameList> ReadLists(Reader& reader, YamlNode node) {
   std::vector<NameList> lists;
   reader.Entries(node, kListsMax, [&](YamlNode entry) {
-    ListDraft draft;
-    if (!reader.Fields<ListDraft>(entry, kListFields, draft)) return;
-    draft.list.position = entry.position();
-    const auto other = std::ranges::find(lists, draft.list.name, &NameList::name);
+    NameList list;
+    if (!reader.Fields<NameList>(entry, kListFields, list)) return;
+    list.position = entry.position();
+    const auto other = std::ranges::find(lists, list.name, &NameList::name);
     if (other != lists.end()) {
       reader.ReportField("name", entry.position(),
-                         fmt::format("list {} is there twice, first on line {}",
-                                     Quote(draft.list.name), other->position.line),
+                         fmt::format("list {} is there twice, first on line {}", Quote(list.name),
+                                     other->position.line),
                          "remove one of the two");
     }
-    lists.push_back(std::move(draft.list));
+    lists.push_back(std::move(list));
   });
   return lists;
 }

@@ -362,6 +362,22 @@ TEST(Parse, ACapabilityOfANamespaceIsTwoFilters) {
   EXPECT_THAT(filters[2].values.literals, ElementsAre("1", "22"));
 }
 
+TEST(Parse, AVariableOfCapabilitiesStandsForOnesOfASet) {
+  const auto tmpl = [](const std::string& type, const std::string& filter) {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicyTemplate\nmetadata: {name: "
+           "t}\nspec:\n"
+           "  variables: [{name: v, type: " +
+           type + "}]\n  kprobes:\n  - call: sys_close\n    selectors:\n    - " + filter + "\n";
+  };
+  const std::string capabilities = "matchCapabilities: [{operator: In, valuesFromVariable: v}]";
+  EXPECT_THAT(Messages(tmpl("capability", capabilities)), IsEmpty());
+  EXPECT_EQ(Messages(tmpl("uint64", capabilities)).size(), 1U);
+  EXPECT_EQ(Messages(tmpl("string", capabilities)).size(), 1U);
+  const std::string ids = "matchPIDs: [{operator: In, valuesFromVariable: v}]";
+  EXPECT_THAT(Messages(tmpl("uint32", ids)), IsEmpty());
+  EXPECT_EQ(Messages(tmpl("capability", ids)).size(), 1U);
+}
+
 std::string PolicyNamed(const std::string& name) {
   return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: " + name +
          "}\nspec: {lsmhooks: [{hook: bprm_check_security}]}\n";

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -26,15 +25,13 @@ struct CallText {
   std::string args = "{index: 0, type: int}, {index: 1, type: string, label: path}";
   std::string returned = {};  ///< type of returnArg; not empty: `return: true`
   std::string selectors = {};
-  bool system_call = true;
 };
 
 std::string Policy(const std::string& name, const CallText& text) {
   std::string policy =
       "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: " + name +
-      "}\nspec:\n  podSelector: {}\n  kprobes:\n  - call: " + text.call +
-      "\n    syscall: " + (text.system_call ? "true" : "false") + "\n    args: [" + text.args +
-      "]\n";
+      "}\nspec:\n  podSelector: {}\n  kprobes:\n  - call: " + text.call + "\n    args: [" +
+      text.args + "]\n";
   if (!text.returned.empty())
     policy += "    return: true\n    returnArg: {index: 0, type: " + text.returned + "}\n";
   if (!text.selectors.empty()) policy += "    selectors:\n" + text.selectors;
