@@ -15,8 +15,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A cgroup's id is its inode number (kernfs, 64-bit kernels since 5.5, commit 40430452fd5d).
-Result<uint64_t> CgroupId(const fs::path& path) {
+struct Cgroup {
+  uint64_t id = 0;
+  bool has_children = false;
+};
+
+/// A cgroup's id is its inode number (kernfs, 64-bit kernels since 5.5, commit 40430452fd5d). A
+/// directory of kernfs has a link for each directory in it, and two more: what has no children
+/// need not be listed (fs/kernfs/inode.c, kernfs_refresh_inode).
+Result<Cgroup> Look(const fs::path& path) {
   struct stat info{};
   if (stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT) {
@@ -25,7 +32,8 @@ Result<uint64_t> CgroupId(const fs::path& path) {
     return FailErrno(path, "cannot look at the cgroup", errno);
   }
   if (!S_ISDIR(info.st_mode)) return Fail(ErrorCode::kInvalid, path, "not a cgroup directory");
-  return static_cast<uint64_t>(info.st_ino);
+  constexpr nlink_t kLinksOfLeaf = 2;
+  return Cgroup{info.st_ino, info.st_nlink != kLinksOfLeaf};
 }
 
 /// Octal escapes of mountinfo: \040 is a space.
@@ -80,9 +88,8 @@ std::optional<gh_cgroup> CgroupTree::Enclosing(const fs::path& path) const {
   return std::nullopt;
 }
 
-Result<void> CgroupTree::AssignOne(const fs::path& path,
+Result<void> CgroupTree::AssignOne(uint64_t id, const fs::path& path,
                                    const std::optional<gh_cgroup>& value) const {
-  GH_ASSIGN(const uint64_t id, CgroupId(path));
   if (!value) {
     bpf_map_delete_elem(map_fd_, &id);
     return {};
@@ -96,7 +103,10 @@ Result<void> CgroupTree::AssignOne(const fs::path& path,
 }
 
 Result<void> CgroupTree::Assign(const fs::path& top, const std::optional<gh_cgroup>& value) const {
-  GH_TRY(AssignOne(top, value));
+  GH_ASSIGN(const Cgroup cgroup, Look(top));
+  GH_TRY(AssignOne(cgroup.id, top, value));
+  // Only now: a child that is made from here on takes over the new value.
+  if (const auto now = Look(top); now && !now->has_children) return {};
   std::error_code error;
   for (auto entry = fs::recursive_directory_iterator(top, error);
        entry != fs::recursive_directory_iterator(); entry.increment(error)) {
@@ -107,10 +117,10 @@ Result<void> CgroupTree::Assign(const fs::path& top, const std::optional<gh_cgro
       entry.disable_recursion_pending();
       continue;
     }
-    if (auto assigned = AssignOne(entry->path(), value);
-        !assigned && assigned.error().code != ErrorCode::kNotFound) {
-      return assigned;
-    }
+    const auto child = Look(entry->path());
+    if (!child && child.error().code == ErrorCode::kNotFound) continue;
+    if (!child) return tl::unexpected(child.error());
+    GH_TRY(AssignOne(child->id, entry->path(), value));
   }
   return {};
 }
@@ -138,7 +148,7 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
   if (by_path_.contains(text)) {
     return Fail(ErrorCode::kExists, "workload/" + path, "the cgroup has a workload already");
   }
-  GH_ASSIGN(const uint64_t id, CgroupId(cgroup));
+  GH_ASSIGN(const Cgroup top, Look(cgroup));
   const Tracked tracked{text, gh_cgroup{.slot = slot, .workload = workload}};
   if (auto assigned = AssignTwice(cgroup, tracked.value); !assigned) {
     (void)AssignTwice(cgroup, Enclosing(cgroup));
@@ -146,7 +156,7 @@ Result<uint64_t> CgroupTree::Track(bind::WorkloadId workload, uint32_t slot,
   }
   const auto entry = tracked_.emplace(workload, tracked).first;
   by_path_.emplace(entry->second.path, workload);
-  return id;
+  return top.id;
 }
 
 void CgroupTree::Untrack(bind::WorkloadId workload) {

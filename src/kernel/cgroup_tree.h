@@ -53,7 +53,7 @@ class CgroupTree {
   /// first pass may miss one with what its parent had before. The second pass finds it.
   [[nodiscard]] Result<void> AssignTwice(const std::filesystem::path& top,
                                          const std::optional<gh_cgroup>& value) const;
-  [[nodiscard]] Result<void> AssignOne(const std::filesystem::path& path,
+  [[nodiscard]] Result<void> AssignOne(uint64_t id, const std::filesystem::path& path,
                                        const std::optional<gh_cgroup>& value) const;
   [[nodiscard]] bool IsNestedWorkload(const std::filesystem::path& path) const;
   [[nodiscard]] std::optional<gh_cgroup> Enclosing(const std::filesystem::path& path) const;

@@ -3,51 +3,62 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory_resource>
+#include <thread>
 
+#include "policy/document_reader.h"
 #include "policy/kinds.h"
-#include "policy/source.h"
-#include "policy/yaml_tree.h"
 
 namespace gatehouse::policy {
 namespace {
+
+/// A text that takes less than some milliseconds is not worth a thread; and a host that starts has
+/// other work, too.
+constexpr size_t kTextBytesForHelp = 1u << 20;
+constexpr size_t kHelpersMax = 3;
+
+size_t HelpersFor(std::string_view text) {
+  const size_t others = std::max(std::thread::hardware_concurrency(), 1u) - 1;
+  return text.size() < kTextBytesForHelp ? 0 : std::min(others, kHelpersMax);
+}
 
 /// Reads one text, document by document.
 class TextParser {
  public:
   TextParser(std::string_view file, const ParseLimits& limits, const DocumentSink& sink)
-      : file_(file), limits_(limits), sink_(sink), diagnostics_(file), nodes_left_(limits.nodes) {}
+      : file_(file), limits_(limits), sink_(sink), diagnostics_(file) {}
 
   std::vector<Diagnostic> Run(std::string_view text) {
     if (!CheckText(text, limits_, diagnostics_)) return diagnostics_.Take();
-    DocumentSplitter splitter(text);
-    size_t documents = 0;
-    while (const std::optional<RawDocument> raw = splitter.Next()) {
-      if (++documents > limits_.documents) {
-        diagnostics_.Add({raw->first_line, 1}, "",
+    DocumentReader documents(text, limits_, diagnostics_, HelpersFor(text));
+    size_t count = 0;
+    while (const ReadDocument* document = documents.Next()) {
+      if (++count > limits_.documents) {
+        diagnostics_.Add({document->raw.first_line, 1}, "",
                          fmt::format("more than {} documents", limits_.documents),
                          "split the text into several files");
         break;
       }
-      const YamlOutcome outcome = tree_.Read(*raw, limits_, nodes_left_, diagnostics_);
-      if (outcome == YamlOutcome::kTree) ReadDocument(*raw);
-      const bool too_many_nodes = outcome == YamlOutcome::kFailed && nodes_left_ == 0;
+      if (document->outcome == YamlOutcome::kTree) Hand(*document);
+      const bool too_many_nodes =
+          document->outcome == YamlOutcome::kFailed && documents.exhausted();
       if (too_many_nodes || diagnostics_.full()) break;
     }
     return diagnostics_.Take();
   }
 
  private:
-  /// Makes a document of what is in the tree.
-  void ReadDocument(const RawDocument& raw) {
+  /// Makes a document of a tree, for the sink.
+  void Hand(const ReadDocument& read) {
     Reader reader(limits_, diagnostics_);
-    std::optional<Object> object = ReadObject(reader, tree_.root());
+    std::optional<Object> object = ReadObject(reader, read.tree.root());
     if (!object) return;
-    Document document{std::move(*object), {}, file_, tree_.root().position()};
+    Document document{std::move(*object), {}, file_, read.tree.root().position()};
     CheckUnique(document);
     if (diagnostics_.size() != 0) return;
-    document.text = WithoutMarkers(raw.text);
+    document.text = WithoutMarkers(read.raw.text);
     sink_(std::move(document));
   }
 
@@ -66,8 +77,6 @@ class TextParser {
   const ParseLimits& limits_;
   const DocumentSink& sink_;
   Diagnostics diagnostics_;
-  size_t nodes_left_;
-  YamlTree tree_;
   // In memory of its own: what is here for a moment shall leave no gaps among what the sink keeps.
   std::pmr::monotonic_buffer_resource memory_;
   std::pmr::map<Key, uint32_t> lines_{&memory_};
