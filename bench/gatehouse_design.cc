@@ -63,7 +63,7 @@ class Gatehouse : public Design {
 
   [[nodiscard]] policy::Document Document(const Policy& policy) const {
     std::vector<policy::Action> actions{test::Deny()};
-    if (!options_.post_denials) actions.push_back({policy::ActionKind::kNoPost, 0, 0, {}});
+    if (!options_.post_denials) actions.push_back({.kind = policy::ActionKind::kNoPost});
     policy::Spec spec;
     spec.hooks.push_back(test::ExecHook({test::Selector(
         {test::ObjectFilter(policy::Operator::kNotIn, policy.allowed)}, std::move(actions))}));

@@ -119,20 +119,55 @@ enum gh_subject {
 /* Added to the inode number of a namespace that is the host's: of the agent's process 1. */
 #define GH_HOST_NAMESPACE (1ULL << 32)
 
-/* How a subject's value is read. From GH_READ_STRING on it is a text. */
+/* How a subject's value is read. From GH_READ_STRING on it is a text, from GH_READ_SOCK to
+ * GH_READ_USER_SOCKADDR a struct gh_socket. */
 enum gh_read {
-  GH_READ_NUMBER = 0,  /* the argument itself */
-  GH_READ_PROCESS,     /* no argument: what the acting process is or has, see gh_subject */
-  GH_READ_STRING,      /* char *, kernel memory, up to its NUL */
-  GH_READ_USER_STRING, /* char *, memory of the process */
-  GH_READ_FILENAME,    /* struct filename *: as the process wrote it, not resolved */
-  GH_READ_FILE,        /* struct file *: its path */
-  GH_READ_PATH,        /* struct path * */
-  GH_READ_FD,          /* number of an open file of the process: its path */
-  GH_READ_BINPRM,      /* struct linux_binprm *: the path of bprm->file */
-  GH_READ_BINARY,      /* no argument: the path of the acting program */
+  GH_READ_NUMBER = 0,    /* the argument itself */
+  GH_READ_PROCESS,       /* no argument: what the acting process is or has, see gh_subject */
+  GH_READ_SOCK,          /* struct sock *: a struct gh_socket */
+  GH_READ_SOCKET,        /* struct socket *: the same of its sock */
+  GH_READ_SKB,           /* struct sk_buff *: what its headers say, as struct gh_socket */
+  GH_READ_SOCKADDR,      /* struct sockaddr *, kernel memory: the same, source alone */
+  GH_READ_USER_SOCKADDR, /* struct sockaddr *, memory of the process */
+  GH_READ_STRING,        /* char *, kernel memory, up to its NUL */
+  GH_READ_USER_STRING,   /* char *, memory of the process */
+  GH_READ_FILENAME,      /* struct filename *: as the process wrote it, not resolved */
+  GH_READ_FILE,          /* struct file *: its path */
+  GH_READ_PATH,          /* struct path * */
+  GH_READ_FD,            /* number of an open file of the process: its path */
+  GH_READ_BINPRM,        /* struct linux_binprm *: the path of bprm->file */
+  GH_READ_BINARY,        /* no argument: the path of the acting program */
   GH_READ_COUNT
 };
+
+/* What is known of a socket, a packet or an address of a socket. */
+enum gh_field {
+  GH_FIELD_WHOLE = 0, /* no field: the value itself */
+  GH_FIELD_FAMILY,    /* AF_* */
+  GH_FIELD_TYPE,      /* SOCK_* */
+  GH_FIELD_PROTOCOL,  /* IPPROTO_* */
+  GH_FIELD_STATE,     /* TCP_*, include/net/tcp_states.h */
+  GH_FIELD_SOURCE_PORT,
+  GH_FIELD_DESTINATION_PORT,
+  GH_FIELD_MARK,
+  GH_FIELD_PRIORITY,
+  GH_FIELD_COOKIE,
+  GH_FIELD_HASH,   /* of a packet */
+  GH_FIELD_LENGTH, /* of a packet, in bytes */
+  /* An address is two numbers: its first 8 bytes, then its last. IPv4 as ::ffff:a.b.c.d. */
+  GH_FIELD_SOURCE,
+  GH_FIELD_SOURCE_LOW,
+  GH_FIELD_DESTINATION,
+  GH_FIELD_DESTINATION_LOW,
+  GH_FIELD_COUNT
+};
+
+struct gh_socket {
+  gh_u32 known; /* bit per gh_field that it has */
+  gh_u32 reserved;
+  gh_u64 fields[GH_FIELD_COUNT];
+};
+GH_STATIC_ASSERT(sizeof(struct gh_socket) == 136, "gh_socket");
 
 /*
  * Numbers that the agent writes into the instructions of a gate program before it loads it, each in
@@ -143,10 +178,16 @@ enum gh_constant {
   GH_CONSTANT_HOOK = 0,      /* gh_gate.hook */
   GH_CONSTANT_ARGUMENTS = 1, /* bit per argument that can be read */
   GH_CONSTANT_RETURN = 2,    /* position in the context of what was returned */
-  GH_CONSTANT_REGISTERS = 3, /* 1: a system call, whose arguments are in its struct pt_regs */
+  GH_CONSTANT_REGISTERS = 3, /* enum gh_registers */
   GH_CONSTANT_COUNT
 };
 #define GH_CONSTANT 0x47480000
+/* Of a system call: where the struct pt_regs is that its arguments are in. */
+enum gh_registers {
+  GH_REGISTERS_NONE = 0,    /* no system call: the arguments are the function's */
+  GH_REGISTERS_GIVEN = 1,   /* the function's only argument */
+  GH_REGISTERS_ON_STACK = 2 /* at the top of the task's kernel stack */
+};
 enum gh_context { GH_PARAMETERS_MAX = 12 }; /* of a function with a trampoline, on any kernel */
 
 /* How a filter's set is searched. */
@@ -156,6 +197,7 @@ enum gh_match {
   GH_MATCH_POSTFIX = 2, /* ids of tails of values, interned byte-reversed */
   GH_MATCH_RANGE = 3,   /* ranges of numbers */
   GH_MATCH_MASK = 4,    /* one range, whose `first` has a bit in common with the number */
+  GH_MATCH_ADDRESS = 5, /* ranges of addresses */
 };
 
 enum gh_action {
@@ -233,6 +275,9 @@ enum gh_rule_flags {
   GH_RULE_LAST = 1 << 0,      /* the policy has no further rule on this hook */
   GH_RULE_MONITOR = 1 << 1,   /* actions other than post are reported, not done */
   GH_RULE_UNCOUNTED = 1 << 2, /* acts, and is counted, at the other end of the function */
+  /* Whose events gh_rule.interval_s is about: one thread's, one process's; else everyone's. */
+  GH_RULE_PER_THREAD = 1 << 3,
+  GH_RULE_PER_PROCESS = 1 << 4,
 };
 
 /* One selector of one policy on one hook. */
@@ -244,11 +289,11 @@ struct gh_rule {
   gh_u16 actions; /* gh_action bits */
   gh_s16 error;   /* with GH_ACTION_OVERRIDE: the negative errno */
   gh_u16 n_filters;
-  gh_u8 signal;     /* with GH_ACTION_SIGNAL */
-  gh_u8 flags;      /* gh_rule_flags */
-  gh_u8 hook_index; /* position of the hook in the policy, as written */
-  gh_u8 shows;      /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
-  gh_u8 reserved[4];
+  gh_u8 signal;      /* with GH_ACTION_SIGNAL */
+  gh_u8 flags;       /* gh_rule_flags */
+  gh_u8 hook_index;  /* position of the hook in the policy, as written */
+  gh_u8 shows;       /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
+  gh_u32 interval_s; /* in which events with the same values are posted once; 0: always */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");
 
@@ -256,9 +301,9 @@ struct gh_filter {
   gh_u8 subject; /* enum gh_subject */
   gh_u8 match;   /* enum gh_match */
   gh_u8 negated; /* 0 or 1 */
-  gh_u8 reserved;
-  gh_u32 set; /* address of `count` ids or struct gh_range, ascending; up to a page: within one,
-                 else page-aligned */
+  gh_u8 field;   /* enum gh_field; a filter on a field that the subject has not does not hold */
+  gh_u32 set; /* address of `count` ids, struct gh_range or struct gh_address_range, ascending; up
+                 to a page: within one, else page-aligned */
   gh_u32 count;
   gh_u32 reserved2;
 };
@@ -274,6 +319,13 @@ struct gh_range {
   gh_u64 last;
 };
 GH_STATIC_ASSERT(sizeof(struct gh_range) == 16, "gh_range");
+
+/* As gh_range, of addresses: see GH_FIELD_SOURCE. */
+struct gh_address_range {
+  gh_u64 first, first_low;
+  gh_u64 last, last_low;
+};
+GH_STATIC_ASSERT(sizeof(struct gh_address_range) == 32, "gh_address_range");
 
 /* ---- cgroups --------------------------------------------------------------------------------- */
 
@@ -297,12 +349,14 @@ enum gh_stat {
   GH_STAT_EVENTS_LOST_EXEC = 0, /* the ring buffer was full: base events */
   GH_STAT_EVENTS_LOST_EXIT,
   GH_STAT_EVENTS_LOST_POLICY, /* ... and events of policies; the verdict stood */
+  GH_STAT_EVENTS_LIMITED,     /* not posted: gh_rule.interval_s had not passed */
   GH_STAT_SCRATCH_EXHAUSTED,  /* no scratch slot was free: every value counts as unreadable */
   GH_STAT_PATH_TOO_LONG,      /* a path of more than GH_PATH_MAX - 1 bytes: unreadable */
   GH_STAT_PATH_UNREACHABLE,   /* a path outside of the process's mount namespace: unreadable */
   GH_STAT_PATH_FAULT,         /* the kernel's memory could not be read: unreadable */
   GH_STAT_NO_BINARY,          /* a task without executable (kernel thread): unreadable */
   GH_STAT_STRING_FAULT,       /* a string argument could not be read, or is too long: unreadable */
+  GH_STAT_SOCKET_FAULT,       /* a socket, packet or address could not be read: unreadable */
   GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
   GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
@@ -385,7 +439,8 @@ enum gh_unreadable {
   GH_UNREADABLE_TOO_MANY, /* matches, see GH_MATCHES_MAX */
 };
 
-/* A value in an event, followed by `bytes` bytes: a text, or a number of 8 bytes. */
+/* A value in an event, followed by `bytes` bytes: a text, a number of 8 bytes or a struct
+ * gh_socket. */
 struct gh_event_value {
   gh_u8 subject;    /* enum gh_subject */
   gh_u8 read;       /* enum gh_read */

@@ -62,14 +62,14 @@ inline policy::Filter VariableFilter(policy::Operator op, std::string variable) 
   return filter;
 }
 
-inline policy::Action Post() { return {policy::ActionKind::kPost, 0, 0, {}}; }
-inline policy::Action NoPost() { return {policy::ActionKind::kNoPost, 0, 0, {}}; }
+inline policy::Action Post() { return {.kind = policy::ActionKind::kPost}; }
+inline policy::Action NoPost() { return {.kind = policy::ActionKind::kNoPost}; }
 inline policy::Action Deny(int32_t error = -EPERM) {
-  return {policy::ActionKind::kOverride, error, 0, {}};
+  return {.kind = policy::ActionKind::kOverride, .error = error};
 }
-inline policy::Action Kill() { return {policy::ActionKind::kSigkill, 0, SIGKILL, {}}; }
+inline policy::Action Kill() { return {.kind = policy::ActionKind::kSigkill, .signal = SIGKILL}; }
 inline policy::Action Signal(int32_t signal) {
-  return {policy::ActionKind::kSignal, 0, signal, {}};
+  return {.kind = policy::ActionKind::kSignal, .signal = signal};
 }
 
 inline policy::Selector Selector(std::vector<policy::Filter> filters,

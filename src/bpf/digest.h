@@ -56,6 +56,29 @@ static __always_inline void sip_start(struct scratch* scratch) {
   scratch->sip_words = 0;
 }
 
+#define sip_compress(v0, v1, v2, v3, m) \
+  do {                                  \
+    v3 ^= (m);                          \
+    sip_round(v0, v1, v2, v3);          \
+    sip_round(v0, v1, v2, v3);          \
+    v0 ^= (m);                          \
+  } while (0)
+
+/* The digest of what has been absorbed and of `last`: what remains of less than a word, and in the
+ * highest byte the length of it all. The state is left as it is. */
+static __always_inline struct gh_digest sip_finish(struct scratch* scratch, __u64 last) {
+  __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
+  struct gh_digest digest;
+  sip_compress(v0, v1, v2, v3, last);
+  v2 ^= 0xee;
+  for (int i = 0; i < 4; i++) sip_round(v0, v1, v2, v3);
+  digest.lo = v0 ^ v1 ^ v2 ^ v3;
+  v1 ^= 0xdd;
+  for (int i = 0; i < 4; i++) sip_round(v0, v1, v2, v3);
+  digest.hi = v0 ^ v1 ^ v2 ^ v3;
+  return digest;
+}
+
 #define GH_SLOT_ON 0xffffffffu /* not this slot: the next one may be it */
 
 /* The id in one slot of the string table if it is of this digest, 0 if the slot is free, or
@@ -89,10 +112,7 @@ __noinline int sip_absorb(__u32 index, __u32 slot, __u32 direction, __u32 end) {
   for (__u32 i = 0; i < LOOP_BLOCK; i++) {
     if (word >= end) break;
     __u64 m = load_word(value, direction, word);
-    v3 ^= m;
-    sip_round(v0, v1, v2, v3);
-    sip_round(v0, v1, v2, v3);
-    v0 ^= m;
+    sip_compress(v0, v1, v2, v3, m);
     word++;
   }
   scratch->sip[0] = v0;
@@ -116,17 +136,8 @@ __noinline int intern_at(__u32 index, __u32 slot, __u32 direction, __u32 len) {
   __u64 last = (__u64)len << 56;
   __u32 rest = len & 7;
   if (rest) last |= load_word(value, direction, words) & ((1ULL << (8 * rest)) - 1);
-  __u64 v0 = scratch->sip[0], v1 = scratch->sip[1], v2 = scratch->sip[2], v3 = scratch->sip[3];
-  v3 ^= last;
-  sip_round(v0, v1, v2, v3);
-  sip_round(v0, v1, v2, v3);
-  v0 ^= last;
-  v2 ^= 0xee;
-  for (int i = 0; i < 4; i++) sip_round(v0, v1, v2, v3);
-  __u64 lo = v0 ^ v1 ^ v2 ^ v3;
-  v1 ^= 0xdd;
-  for (int i = 0; i < 4; i++) sip_round(v0, v1, v2, v3);
-  return string_id(scratch->root, lo, v0 ^ v1 ^ v2 ^ v3);
+  struct gh_digest digest = sip_finish(scratch, last);
+  return string_id(scratch->root, digest.lo, digest.hi);
 }
 
 /* Notes that an interned string is a head (tail) of the value. */

@@ -14,6 +14,7 @@
 #include "bpf/inputs.h"
 #include "bpf/judge.h"
 #include "bpf/process.h"
+#include "bpf/rate.h"
 
 #define NSEC_PER_TICK 10000000ULL /* USER_HZ is 100 */
 
@@ -42,7 +43,12 @@ __noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end
   opaque(at);
   if (at > sizeof(scratch->event) - GH_PATH_MAX - sizeof(head)) return end;
   __u64 text = at + sizeof(head);
-  if (input->read < GH_READ_STRING) {
+  if (input->read >= GH_READ_SOCK && input->read < GH_READ_STRING) {
+    head.unreadable = subject->unreadable;
+    head.bytes = subject->unreadable ? 0 : sizeof(struct gh_socket);
+    bpf_probe_read_kernel(&scratch->event[text], sizeof(struct gh_socket),
+                          &scratch->sockets[number & (WORDS_TAKEN - 1)]);
+  } else if (input->read < GH_READ_STRING) {
     head.bytes = sizeof(subject->number);
     bpf_probe_read_kernel(&scratch->event[text], sizeof(subject->number), &subject->number);
   } else {
@@ -80,6 +86,10 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
   for (__u32 i = 0; i < GH_SUBJECT_TOLD; i++) { /* inputs ascend by subject */
     if (i >= scratch->n_inputs) break;
     end = append_value(index, inputs + i * INPUT_WORDS, shows, end);
+  }
+  if (rule->interval_s && posted_lately(index, rule_address, end)) {
+    count(GH_STAT_EVENTS_LIMITED);
+    return 0;
   }
   __u64 size = end;
   opaque(size);

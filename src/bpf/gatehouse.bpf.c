@@ -56,13 +56,26 @@ static __always_inline void take_registers(struct scratch* scratch, struct pt_re
   scratch->arguments[4] = BPF_CORE_READ(registers, r8);
 }
 
+/* THREAD_SIZE of x86-64 without KASAN, arch/x86/include/asm/page_64_types.h. */
+#define STACK_BYTES (16 << 10)
+
+static __always_inline struct pt_regs* registers_on_stack(void) {
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  return BPF_CORE_READ(task, stack) + STACK_BYTES - bpf_core_type_size(struct pt_regs);
+}
+
 /* Keeps those arguments of the function that can be read. */
 static __always_inline void take_arguments(__u32 index, void* context) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   __u64 readable = CONSTANT(GH_CONSTANT_ARGUMENTS);
   if (!scratch) return;
-  if (CONSTANT(GH_CONSTANT_REGISTERS)) {
+  __u64 registers = CONSTANT(GH_CONSTANT_REGISTERS);
+  if (registers == GH_REGISTERS_GIVEN) {
     take_registers(scratch, (struct pt_regs*)CONTEXT(context, 0));
+    return;
+  }
+  if (registers == GH_REGISTERS_ON_STACK) {
+    take_registers(scratch, registers_on_stack());
     return;
   }
 #define TAKE(n) \

@@ -10,6 +10,7 @@
 #include "bpf/digest.h"
 #include "bpf/path.h"
 #include "bpf/process.h"
+#include "bpf/socket.h"
 
 /* The lowest `bytes` of an argument's register; what lies above is not the callee's business. */
 static __always_inline __u64 narrow(__u64 raw, __u32 bytes, bool is_signed) {
@@ -100,6 +101,10 @@ __noinline int read_input(__u32 index, __u32 address) {
   __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
   if (read == GH_READ_NUMBER) {
     subject->number = narrow(raw, input->bytes, input->flags & GH_INPUT_SIGNED);
+    return 0;
+  }
+  if (read < GH_READ_STRING) {
+    read_socket(index, number, read, raw);
     return 0;
   }
   __u32 slot = scratch->n_texts++ & (GH_TEXTS_MAX - 1);

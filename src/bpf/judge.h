@@ -67,6 +67,31 @@ __noinline int ranges_have(__u32 address, __u32 n, __u64 number) {
   return range && range->first <= number && number <= range->last;
 }
 
+/* As number_at_most, of addresses. */
+static __always_inline __u64 address_at_most(__u64 a, __u64 a_low, __u64 b, __u64 b_low) {
+  __u64 greater_or_same = number_at_most(b, a);
+  return number_at_most(a, b) & ((greater_or_same ^ 1) | number_at_most(a_low, b_low));
+}
+
+#define ADDRESS_RANGE_WORDS (sizeof(struct gh_address_range) / GH_WORD_BYTES)
+
+/* Whether one of the `n` ascending ranges at `address` holds the address `high`, `low`. */
+__noinline int addresses_have(__u32 address, __u32 n, __u64 high, __u64 low) {
+  if (!n) return 0;
+  for (int i = 0; i < RANGE_STEPS && n > 1; i++) { /* as in ranges_have */
+    __u32 half = n / 2;
+    struct gh_address_range* range =
+        record_at(struct gh_address_range, address + half * ADDRESS_RANGE_WORDS);
+    if (!range) return 0;
+    address +=
+        half * ADDRESS_RANGE_WORDS * address_at_most(range->first, range->first_low, high, low);
+    n -= half;
+  }
+  struct gh_address_range* range = record_at(struct gh_address_range, address);
+  return range && address_at_most(range->first, range->first_low, high, low) &&
+         address_at_most(high, low, range->last, range->last_low);
+}
+
 /* Whether the number has a bit in common with the mask at `address`. */
 static __always_inline bool mask_has(__u32 address, __u64 number) {
   struct gh_range* mask = record_at(struct gh_range, address);
@@ -87,22 +112,39 @@ static __always_inline bool text_matches(__u32 index, __u32 slot, __u32 match, _
   return 0;
 }
 
+/* Whether a filter on a field of a socket holds. What is not there is in no set and out of none. */
+static __always_inline bool field_holds(struct scratch* scratch, struct gh_filter* filter,
+                                        __u32 field) {
+  __u32 number = filter->subject & (WORDS_TAKEN - 1);
+  bool negated = filter->negated;
+  opaque(number);
+  struct gh_socket* socket = &scratch->sockets[number];
+  if (scratch->subjects[number].unreadable) return negated;
+  if (!(socket->known >> field & 1)) return false;
+  __u64 value = socket->fields[field & (GH_FIELD_COUNT - 1)];
+  __u64 low = socket->fields[(field + 1) & (GH_FIELD_COUNT - 1)]; /* of an address */
+  bool found = filter->match == GH_MATCH_ADDRESS
+                   ? addresses_have(filter->set, filter->count, value, low)
+                   : ranges_have(filter->set, filter->count, value);
+  return found != negated;
+}
+
 /* Whether one filter holds, negation included. An unreadable value is in no set. */
 __noinline int filter_holds(__u32 index, __u32 address) {
   struct gh_filter* filter = record_at(struct gh_filter, address);
   if (!filter) return 0;
-  __u32 set = filter->set, n = filter->count, match = filter->match;
+  __u32 set = filter->set, n = filter->count, match = filter->match, field = filter->field;
   bool found = false, negated = filter->negated;
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (scratch) {
-    struct subject* subject = &scratch->subjects[filter->subject & (SUBJECTS - 1)];
-    if (match == GH_MATCH_RANGE)
-      found = ranges_have(set, n, subject->number);
-    else if (match == GH_MATCH_MASK)
-      found = mask_has(set, subject->number);
-    else
-      found = text_matches(index, subject->slot, match, set, n);
-  }
+  if (!scratch) return negated;
+  if (field != GH_FIELD_WHOLE) return field_holds(scratch, filter, field);
+  struct subject* subject = &scratch->subjects[filter->subject & (SUBJECTS - 1)];
+  if (match == GH_MATCH_RANGE)
+    found = ranges_have(set, n, subject->number);
+  else if (match == GH_MATCH_MASK)
+    found = mask_has(set, subject->number);
+  else
+    found = text_matches(index, subject->slot, match, set, n);
   return found != negated;
 }
 

@@ -124,6 +124,47 @@ struct linux_binprm {
   struct file* file;
 };
 
+struct in6_addr {
+  __u8 bytes[16];
+};
+
+typedef struct {
+  __s64 counter;
+} atomic64_t;
+
+struct sock_common { /* what is in unions there is found by its name all the same */
+  __be32 skc_daddr;
+  __be32 skc_rcv_saddr;
+  __be16 skc_dport;
+  __u16 skc_num;
+  unsigned short skc_family;
+  volatile unsigned char skc_state;
+  struct in6_addr skc_v6_daddr;
+  struct in6_addr skc_v6_rcv_saddr;
+  atomic64_t skc_cookie;
+};
+
+struct sock {
+  struct sock_common __sk_common;
+  __u16 sk_type;
+  __u16 sk_protocol;
+  __u32 sk_mark;
+  __u32 sk_priority;
+};
+
+struct socket {
+  struct sock* sk;
+};
+
+struct sk_buff {
+  unsigned char* head;
+  unsigned int len;
+  __u32 hash;
+  __u32 mark;
+  __u32 priority;
+  __u16 network_header;
+};
+
 struct mm_struct {
   struct file* exe_file;
   unsigned long arg_start;
@@ -191,6 +232,7 @@ struct css_set;
 
 struct task_struct {
   struct thread_info thread_info;
+  void* stack;
   struct css_set* cgroups;
   int pid;
   int tgid;

@@ -69,6 +69,15 @@ struct {
   __type(value, __u64);
 } stats SEC(".maps");
 
+/* When what events of rules with an interval say was last posted, by a digest of it. As many as are
+ * told in the longest interval at once; beyond that the oldest is forgotten, and posted again. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct gh_digest);
+  __type(value, __u64);
+} last_posted SEC(".maps");
+
 /* A text of the operation, and what of it is interned. */
 struct value {
   __u32 unreadable; /* enum gh_unreadable */
@@ -85,9 +94,10 @@ struct value {
 };
 
 /* Of an event, all but its texts. */
-#define EVENT_HEADERS 256
+#define EVENT_HEADERS 1280
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_policy) +
-                                      GH_SUBJECT_TOLD * (sizeof(struct gh_event_value) + 8),
+                                      GH_SUBJECT_TOLD * (sizeof(struct gh_event_value) +
+                                                         sizeof(struct gh_socket)),
                  "EVENT_HEADERS");
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_exec), "EVENT_HEADERS");
 
@@ -99,7 +109,7 @@ struct subject {
   __u64 number;
   __u32 slot; /* of scratch.values */
   __u16 file_mode;
-  __u16 reserved;
+  __u16 unreadable; /* of a socket: enum gh_unreadable */
 };
 
 /* At least GH_SUBJECT_COUNT, so that a mask bounds an index. */
@@ -121,6 +131,7 @@ struct scratch {
   __u32 reserved;
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
+  struct gh_socket sockets[WORDS_TAKEN]; /* by subject */
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };

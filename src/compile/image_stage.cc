@@ -19,11 +19,10 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   }
   StoredSet& stored = stage.sets[&set];
   if (stored.users++ > 0) return stored.block.address;
-  const auto words =
-      static_cast<uint32_t>((set.ids().size_bytes() + set.ranges().size_bytes()) / GH_WORD_BYTES);
+  const auto words = static_cast<uint32_t>(set.bytes() / GH_WORD_BYTES);
   constexpr uint32_t kPageWords = GH_PAGE_WORDS;
   const bool small = words <= kPageWords;
-  const uint32_t member_words = set.ranges().empty() ? 1 : kWords<gh_range>;
+  const auto member_words = words / static_cast<uint32_t>(set.size());
   auto block = Allocate(words, small ? member_words : kPageWords, small ? kPageWords : 0);
   if (!block) {
     stage.sets.erase(&set);
@@ -33,6 +32,7 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   stored.block = *block;
   std::ranges::copy(set.ids(), At<uint32_t>(block->address));
   std::ranges::copy(set.ranges(), At<gh_range>(block->address));
+  std::ranges::copy(set.addresses(), At<gh_address_range>(block->address));
   return block->address;
 }
 
@@ -44,7 +44,7 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
     filters.push_back(gh_filter{.subject = filter.subject,
                                 .match = static_cast<uint8_t>(filter.match),
                                 .negated = filter.negated,
-                                .reserved = 0,
+                                .field = static_cast<uint8_t>(filter.field),
                                 .set = set,
                                 .count = static_cast<uint32_t>(filter.set->size()),
                                 .reserved2 = 0});
@@ -74,10 +74,10 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .n_filters = static_cast<uint16_t>(rule.filters.size()),
           .signal = rule.signal,
           .flags = static_cast<uint8_t>((program->monitor ? GH_RULE_MONITOR : 0) |
-                                        (rule.counted ? 0 : GH_RULE_UNCOUNTED)),
+                                        (rule.counted ? 0 : GH_RULE_UNCOUNTED) | rule.scope),
           .hook_index = hook.hook_index,
           .shows = hook.shows,
-          .reserved = {},
+          .interval_s = rule.interval_s,
       });
     }
     rules.back().flags |= GH_RULE_LAST;

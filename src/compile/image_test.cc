@@ -104,7 +104,7 @@ class ImageTest : public ::testing::Test {
   ProgramPtr AllowList(const std::vector<std::string>& values, gh_match match = GH_MATCH_EXACT) {
     Rule rule;
     const std::vector<std::string_view> views(values.begin(), values.end());
-    rule.filters.push_back(Filter{GH_SUBJECT_ARGUMENT_0, match, true, sets_.Make(match, views)});
+    rule.filters.push_back({.match = match, .negated = true, .set = sets_.Make(match, views)});
     rule.actions = GH_ACTION_OVERRIDE;
     rule.error = -1;
     auto program = std::make_shared<Program>();
@@ -313,8 +313,9 @@ TEST_F(ImageTest, RefusesTwoReadingsOfOneArgument) {
 
 TEST_F(ImageTest, RangesLieAsTheyAreSearched) {
   HookProgram hook = On(kCapable, kNumber);
-  hook.rules[0].filters = {
-      {2, GH_MATCH_RANGE, false, sets_.MakeNumbers(GH_MATCH_RANGE, {{7, 9}, {1, 2}})}};
+  hook.rules[0].filters = {{.subject = 2,
+                            .match = GH_MATCH_RANGE,
+                            .set = sets_.MakeNumbers(GH_MATCH_RANGE, {{7, 9}, {1, 2}})}};
   ASSERT_TRUE(image_.Apply({.added = {{1, With({hook})}}, .removed = {}, .groups = {{1, {1}}}}));
   const Reader reader = Read();
   const gh_gate* gate = reader.Gate(image_.SlotOf(1), *image_.NumberOf(kCapable));
@@ -325,6 +326,29 @@ TEST_F(ImageTest, RangesLieAsTheyAreSearched) {
   const auto* ranges = reader.At<gh_range>(filter->set);
   EXPECT_EQ(ranges[0].first, 1u);
   EXPECT_EQ(ranges[1].last, 9u);
+}
+
+TEST_F(ImageTest, AddressesAndRatesLieAsTheyAreRead) {
+  HookProgram hook = On(kCapable, kNumber);
+  hook.rules[0].filters = {{.subject = 2,
+                            .field = GH_FIELD_DESTINATION,
+                            .match = GH_MATCH_ADDRESS,
+                            .set = sets_.MakeAddresses({{7, 1, 7, 2}, {0, 5, 1, 9}})}};
+  hook.rules[0].interval_s = 300;
+  hook.rules[0].scope = GH_RULE_PER_PROCESS;
+  ASSERT_TRUE(image_.Apply({.added = {{1, With({hook})}}, .removed = {}, .groups = {{1, {1}}}}));
+  const Reader reader = Read();
+  const gh_gate* gate = reader.Gate(image_.SlotOf(1), *image_.NumberOf(kCapable));
+  const auto* rule = reader.At<gh_rule>(memory_.words()[gate->policies]);
+  EXPECT_EQ(rule->interval_s, 300u);
+  EXPECT_EQ(rule->flags & (GH_RULE_PER_THREAD | GH_RULE_PER_PROCESS), GH_RULE_PER_PROCESS);
+  const auto* filter = reader.At<gh_filter>(rule->filters);
+  EXPECT_EQ(filter->field, GH_FIELD_DESTINATION);
+  ASSERT_EQ(filter->count, 2u);
+  EXPECT_EQ(filter->set % (sizeof(gh_address_range) / GH_WORD_BYTES), 0u);
+  const auto* ranges = reader.At<gh_address_range>(filter->set);
+  EXPECT_EQ(ranges[0].first_low, 5u);
+  EXPECT_EQ(ranges[1].last, 7u);
 }
 
 TEST_F(ImageTest, GrowthIsToldWhereTheCountersAre) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "policy/addresses.h"
 #include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/numbers.h"
@@ -14,16 +15,22 @@
 namespace gatehouse::compile {
 namespace {
 
-constexpr size_t kSetIdsMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_WORDS;
-constexpr size_t kSetRangesMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_BYTES / sizeof(gh_range);
+constexpr size_t kSetBytesMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_BYTES;
 
 Result<void> CheckSize(const ValueSet& set, const std::string& object) {
-  const size_t most = set.ranges().empty() ? kSetIdsMax : kSetRangesMax;
-  if (set.size() <= most) return {};
+  if (set.bytes() <= kSetBytesMax) return {};
   return Fail(ErrorCode::kInvalid, object,
               "a filter compares with " + std::to_string(set.size()) + " values, and at most " +
-                  std::to_string(most) + " are possible",
+                  std::to_string(kSetBytesMax * set.size() / set.bytes()) + " are possible",
               "use Prefix, Postfix or ranges, or split the values over several selectors");
+}
+
+tl::unexpected<Error> NoValue(std::string_view text, policy::ArgumentType type,
+                              const std::string& object) {
+  return Fail(
+      ErrorCode::kInvalid, object,
+      "\"" + std::string(text) + "\" is no value of type " + std::string(policy::NameOf(type)),
+      "write one that fits into it");
 }
 
 /// What a filter on an argument of `type` compares with.
@@ -37,15 +44,18 @@ Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
     std::vector<gh_range> ranges;
     for (const std::string_view text : texts) {
       const auto of_value = policy::RangesOf(type, op, text);
-      if (!of_value) {
-        return Fail(ErrorCode::kInvalid, object,
-                    "\"" + std::string(text) + "\" is no value of type " +
-                        std::string(policy::NameOf(type)),
-                    "write a number that fits into it");
-      }
+      if (!of_value) return NoValue(text, type, object);
       ranges.insert(ranges.end(), of_value->begin(), of_value->end());
     }
     set = sets.MakeNumbers(match, std::move(ranges));
+  } else if (kind == policy::ValueKind::kAddress) {
+    std::vector<gh_address_range> ranges;
+    for (const std::string_view text : texts) {
+      const auto of_value = policy::ReadAddresses(text);
+      if (!of_value) return NoValue(text, type, object);
+      ranges.insert(ranges.end(), of_value->begin(), of_value->end());
+    }
+    set = sets.MakeAddresses(std::move(ranges));
   } else {
     set = sets.Make(match, texts);
   }
@@ -104,11 +114,11 @@ class Lowering {
   /// How the value of an argument is read where it stands.
   static Input InputOf(uint8_t subject, policy::ArgumentType type, const policy::Site& site) {
     const policy::ArgumentTypeTraits traits = policy::TraitsOf(type);
-    const bool of_process =
-        traits.read == GH_READ_STRING && site.kind == policy::Site::Kind::kSystemCall;
-    const gh_read read = subject == GH_SUBJECT_BINARY ? GH_READ_BINARY
-                         : of_process                 ? GH_READ_USER_STRING
-                                                      : traits.read;
+    const bool of_process = site.kind == policy::Site::Kind::kSystemCall;
+    gh_read read = traits.read;
+    if (subject == GH_SUBJECT_BINARY) read = GH_READ_BINARY;
+    if (of_process && read == GH_READ_STRING) read = GH_READ_USER_STRING;
+    if (of_process && read == GH_READ_SOCKADDR) read = GH_READ_USER_SOCKADDR;
     return {.subject = subject, .read = read, .bytes = traits.bytes, .is_signed = traits.is_signed};
   }
 
@@ -129,8 +139,8 @@ class Lowering {
       for (const policy::Filter& filter : selector.filters) {
         if (filter.subject == policy::Subject::kArgument) continue;  // or it is not declared
         if (filter.subject == policy::Subject::kReturn) continue;
-        const auto [subject, type] = policy::TraitsOf(filter, hook);
-        add(subject, type);
+        const policy::SubjectTraits traits = policy::TraitsOf(filter, hook);
+        add(traits.subject, traits.type);
       }
     }
     for (const auto& [subject, input] : inputs) lowered.inputs.push_back(input);
@@ -167,9 +177,11 @@ class Lowering {
                   "name one of the arguments in the hook's args");
     }
     Filter& lowered = rule.filters.emplace_back();
-    const auto [subject, type] = policy::TraitsOf(filter, hook);
-    lowered.subject = subject;
+    const policy::SubjectTraits subject = policy::TraitsOf(filter, hook);
+    const policy::ArgumentType type = subject.operand;
     const auto traits = policy::TraitsOf(filter.op, policy::TraitsOf(type).values);
+    lowered.subject = subject.subject;
+    lowered.field = subject.field;
     lowered.match = traits.match;
     lowered.negated = traits.negated;
     if (filter.values.variable) {
@@ -200,10 +212,25 @@ class Lowering {
                                [&](const policy::Action& action) { return action.kind == kind; });
   }
 
+  static uint8_t ScopeOf(policy::RateScope scope) {
+    switch (scope) {
+      case policy::RateScope::kThread:
+        return GH_RULE_PER_THREAD;
+      case policy::RateScope::kProcess:
+        return GH_RULE_PER_PROCESS;
+      case policy::RateScope::kGlobal:
+        return 0;
+    }
+    __builtin_unreachable();
+  }
+
   static Result<void> AddAction(const policy::Hook& hook, const policy::Action& action,
                                 Rule& rule) {
     switch (action.kind) {
       case policy::ActionKind::kPost:
+        rule.interval_s = action.interval_s;
+        if (action.interval_s != 0) rule.scope = ScopeOf(action.scope);
+        return {};
       case policy::ActionKind::kNoPost:
         return {};
       case policy::ActionKind::kOverride:

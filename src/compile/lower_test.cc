@@ -282,6 +282,56 @@ TEST_F(LowerTest, NumbersAreRangesAndMasks) {
             std::tuple(GH_MATCH_MASK, false, Pairs({{0x41, 0x41}})));
 }
 
+TEST_F(LowerTest, AFilterOnASocketIsOnAField) {
+  policy::Hook hook = MakeHook(
+      {MakeSelector({MakeFilter(Operator::kNotDestinationAddress, {"10.0.0.0/8", "fd00::/8"}),
+                     MakeFilter(Operator::kFamily, {"AF_INET"})},
+                    {})},
+      "tcp_connect");
+  hook.arguments = {MakeArgument(0, policy::ArgumentType::kSock)};
+  const auto lowered = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(lowered) << lowered.error().Message();
+  const HookProgram& program = (*lowered)->hooks.at(0);
+  EXPECT_THAT(program.inputs, testing::ElementsAre(Input{0, GH_READ_SOCK}));
+  const Filter& address = program.rules.at(0).filters.at(0);
+  EXPECT_EQ(address.subject, 0);
+  EXPECT_EQ(address.field, GH_FIELD_DESTINATION);
+  EXPECT_EQ(address.match, GH_MATCH_ADDRESS);
+  EXPECT_TRUE(address.negated);
+  EXPECT_EQ(address.set->addresses().size(), 2U);
+  const Filter& family = program.rules.at(0).filters.at(1);
+  EXPECT_EQ(family.field, GH_FIELD_FAMILY);
+  EXPECT_EQ(family.match, GH_MATCH_RANGE);
+  EXPECT_EQ(family.set->ranges()[0].first, 2U);
+}
+
+TEST_F(LowerTest, AnAddressOfASystemCallIsTheProcesss) {
+  policy::Hook hook = MakeHook({}, "connect");
+  hook.system_call = true;
+  hook.arguments = {MakeArgument(1, policy::ArgumentType::kSockaddr)};
+  const auto lowered = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(lowered) << lowered.error().Message();
+  EXPECT_THAT((*lowered)->hooks.at(0).inputs,
+              testing::ElementsAre(Input{1, GH_READ_USER_SOCKADDR}));
+}
+
+TEST_F(LowerTest, ARateIsOneOfEvents) {
+  policy::Action post;
+  post.interval_s = 300;
+  const auto rule_of = [&](policy::RateScope scope, uint32_t interval_s) {
+    post.scope = scope;
+    post.interval_s = interval_s;
+    const auto lowered = TryLower(MakeSpec(MakeHook({MakeSelector({}, {post})})));
+    EXPECT_TRUE(lowered) << lowered.error().Message();
+    const Rule& rule = (*lowered)->hooks.at(0).rules.at(0);
+    return std::pair<uint32_t, int>(rule.interval_s, rule.scope);
+  };
+  EXPECT_EQ(rule_of(policy::RateScope::kThread, 300), std::pair(300U, int{GH_RULE_PER_THREAD}));
+  EXPECT_EQ(rule_of(policy::RateScope::kProcess, 5), std::pair(5U, int{GH_RULE_PER_PROCESS}));
+  EXPECT_EQ(rule_of(policy::RateScope::kGlobal, 5), std::pair(5U, 0));
+  EXPECT_EQ(rule_of(policy::RateScope::kThread, 0), std::pair(0U, 0));
+}
+
 TEST_F(LowerTest, ANumbersVariableTakesNumbersAlone) {
   policy::Hook hook = MakeHook({MakeSelector({MakeVariableFilter(Operator::kGreater, "n")}, {})},
                                "security_capable");

@@ -16,6 +16,7 @@ namespace gatehouse::compile {
 /// One comparison, ready for the kernel.
 struct Filter {
   uint8_t subject = GH_SUBJECT_ARGUMENT_0;  ///< enum gh_subject
+  gh_field field = GH_FIELD_WHOLE;          ///< of the subject
   gh_match match = GH_MATCH_EXACT;
   bool negated = false;
   ValueSetPtr set;
@@ -24,11 +25,13 @@ struct Filter {
 /// One selector: if all filters hold, its actions are the policy's verdict on the operation.
 struct Rule {
   std::vector<Filter> filters;
-  uint16_t index = 0;    ///< position of the selector on its hook, as written
-  uint16_t actions = 0;  ///< gh_action bits; 0: matched and nothing to do (NoPost alone)
-  int16_t error = 0;     ///< negative errno, with GH_ACTION_OVERRIDE
-  uint8_t signal = 0;    ///< with GH_ACTION_SIGNAL
-  bool counted = true;   ///< false: the selector acts, and is counted, in another HookProgram
+  uint16_t index = 0;       ///< position of the selector on its hook, as written
+  uint16_t actions = 0;     ///< gh_action bits; 0: matched and nothing to do (NoPost alone)
+  int16_t error = 0;        ///< negative errno, with GH_ACTION_OVERRIDE
+  uint8_t signal = 0;       ///< with GH_ACTION_SIGNAL
+  uint32_t interval_s = 0;  ///< of GH_ACTION_POST: see gh_rule
+  uint8_t scope = 0;        ///< of the interval: GH_RULE_PER_THREAD, GH_RULE_PER_PROCESS or 0
+  bool counted = true;      ///< false: the selector acts, and is counted, in another HookProgram
 };
 
 /// A value that rules look at or that events tell: see struct gh_input.

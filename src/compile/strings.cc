@@ -32,8 +32,48 @@ void DropCovered(std::vector<std::string_view>& texts) {
 uint64_t ContentHash(gh_match match, const SetContent& content) {
   const std::span ids(content.ids);
   const std::span ranges(content.ranges);
-  return XXH3_64bits_withSeed(ids.data(), ids.size_bytes(),
-                              XXH3_64bits_withSeed(ranges.data(), ranges.size_bytes(), match));
+  const std::span addresses(content.addresses);
+  uint64_t hash = XXH3_64bits_withSeed(ids.data(), ids.size_bytes(), match);
+  hash = XXH3_64bits_withSeed(ranges.data(), ranges.size_bytes(), hash);
+  return XXH3_64bits_withSeed(addresses.data(), addresses.size_bytes(), hash);
+}
+
+// Ranges of numbers and of addresses, for what is done with both.
+__extension__ using Number = unsigned __int128;
+constexpr int kBitsOfHalf = 64;
+
+Number FirstOf(const gh_range& range) { return range.first; }
+Number LastOf(const gh_range& range) { return range.last; }
+Number FirstOf(const gh_address_range& range) {
+  return Number{range.first} << kBitsOfHalf | range.first_low;
+}
+Number LastOf(const gh_address_range& range) {
+  return Number{range.last} << kBitsOfHalf | range.last_low;
+}
+void SetLast(gh_range& range, const gh_range& other) { range.last = other.last; }
+void SetLast(gh_address_range& range, const gh_address_range& other) {
+  range.last = other.last;
+  range.last_low = other.last_low;
+}
+
+constexpr auto kSameRange = [](const auto& a, const auto& b) {
+  return FirstOf(a) == FirstOf(b) && LastOf(a) == LastOf(b);
+};
+
+template <typename Range>
+void Join(std::vector<Range>& ranges) {
+  std::ranges::sort(ranges, {}, [](const Range& range) { return FirstOf(range); });
+  std::vector<Range> joined;
+  for (const Range& range : ranges) {
+    const bool apart = joined.empty() || (FirstOf(range) > LastOf(joined.back()) &&
+                                          FirstOf(range) - LastOf(joined.back()) > 1);
+    if (apart) {
+      joined.push_back(range);
+    } else if (LastOf(range) > LastOf(joined.back())) {
+      SetLast(joined.back(), range);
+    }
+  }
+  ranges = std::move(joined);
 }
 
 }  // namespace
@@ -97,20 +137,9 @@ bool StringPool::Erase(StringId id) {
   return true;
 }
 
-void Normalize(std::vector<gh_range>& ranges) {
-  std::ranges::sort(ranges, {}, &gh_range::first);
-  std::vector<gh_range> joined;
-  for (const gh_range& range : ranges) {
-    const bool apart = joined.empty() ||
-                       (range.first > joined.back().last && range.first - joined.back().last > 1);
-    if (apart) {
-      joined.push_back(range);
-    } else {
-      joined.back().last = std::max(joined.back().last, range.last);
-    }
-  }
-  ranges = std::move(joined);
-}
+void Normalize(std::vector<gh_range>& ranges) { Join(ranges); }
+
+void Normalize(std::vector<gh_address_range>& ranges) { Join(ranges); }
 
 ValueSet::ValueSet(StringPool& pool, gh_match match, SetContent content)
     : pool_(pool), match_(match), content_(std::move(content)) {
@@ -146,6 +175,11 @@ ValueSetPtr ValueSets::MakeNumbers(gh_match match, std::vector<gh_range> ranges)
     Normalize(ranges);
   }
   return Intern(match, {.ranges = std::move(ranges)});
+}
+
+ValueSetPtr ValueSets::MakeAddresses(std::vector<gh_address_range> ranges) {
+  Normalize(ranges);
+  return Intern(GH_MATCH_ADDRESS, {.addresses = std::move(ranges)});
 }
 
 ValueSetPtr ValueSets::Union(std::span<const ValueSetPtr> exact) {
@@ -186,15 +220,13 @@ ValueSetPtr ValueSets::InternIds(gh_match match, std::vector<StringId> ids) {
 }
 
 ValueSetPtr ValueSets::Intern(gh_match match, SetContent content) {
-  const auto same = [](const gh_range& a, const gh_range& b) {
-    return a.first == b.first && a.last == b.last;
-  };
   const uint64_t hash = ContentHash(match, content);
   const auto [first, last] = by_content_.equal_range(hash);
   for (auto candidate = first; candidate != last; ++candidate) {
     const ValueSetPtr other = candidate->second.lock();
     if (other && other->match() == match && std::ranges::equal(other->ids(), content.ids) &&
-        std::ranges::equal(other->ranges(), content.ranges, same)) {
+        std::ranges::equal(other->ranges(), content.ranges, kSameRange) &&
+        std::ranges::equal(other->addresses(), content.addresses, kSameRange)) {
       return other;
     }
   }

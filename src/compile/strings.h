@@ -16,6 +16,7 @@ namespace gatehouse::compile {
 
 /// Sorts, and joins ranges that overlap or touch.
 void Normalize(std::vector<gh_range>& ranges);
+void Normalize(std::vector<gh_address_range>& ranges);
 
 /// Number of an interned string, the same in the agent and in the kernel; 0 is no string.
 using StringId = uint32_t;
@@ -60,10 +61,12 @@ class StringPool {
   std::vector<StringId> idle_;
 };
 
-/// What a set consists of: interned strings, or ranges of numbers; the other list is empty.
+/// What a set consists of: interned strings, or ranges of numbers or of addresses; the other lists
+/// are empty.
 struct SetContent {
-  std::vector<StringId> ids = {};     ///< ascending, distinct
-  std::vector<gh_range> ranges = {};  ///< ascending, neither overlapping nor touching
+  std::vector<StringId> ids = {};                ///< ascending, distinct
+  std::vector<gh_range> ranges = {};             ///< ascending, neither overlapping nor touching
+  std::vector<gh_address_range> addresses = {};  ///< as ranges
 };
 
 /// An immutable set of values, as one filter searches it. Holds a reference on each string: the
@@ -81,8 +84,16 @@ class ValueSet {
   [[nodiscard]] std::span<const StringId> ids() const { return content_.ids; }
   /// With GH_MATCH_RANGE. With GH_MATCH_MASK one, whose `first` is the mask.
   [[nodiscard]] std::span<const gh_range> ranges() const { return content_.ranges; }
+  /// With GH_MATCH_ADDRESS.
+  [[nodiscard]] std::span<const gh_address_range> addresses() const { return content_.addresses; }
   /// Members: ids or ranges.
-  [[nodiscard]] size_t size() const { return content_.ids.size() + content_.ranges.size(); }
+  [[nodiscard]] size_t size() const {
+    return content_.ids.size() + content_.ranges.size() + content_.addresses.size();
+  }
+  /// What they take in the image.
+  [[nodiscard]] size_t bytes() const {
+    return ids().size_bytes() + ranges().size_bytes() + addresses().size_bytes();
+  }
 
  private:
   StringPool& pool_;
@@ -104,6 +115,8 @@ class ValueSets {
   /// The numbers in any of `ranges`, which may overlap; with GH_MATCH_MASK: the masks in their
   /// `first` together.
   [[nodiscard]] ValueSetPtr MakeNumbers(gh_match match, std::vector<gh_range> ranges);
+  /// The addresses in any of `ranges`, which may overlap.
+  [[nodiscard]] ValueSetPtr MakeAddresses(std::vector<gh_address_range> ranges);
   /// The union of exact sets.
   [[nodiscard]] ValueSetPtr Union(std::span<const ValueSetPtr> exact);
   /// The strings of an exact set, in no order; they stay as long as the set.

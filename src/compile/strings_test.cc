@@ -176,6 +176,22 @@ TEST_F(ValueSetsTest, RangesReachTheEndsOfNumbers) {
   EXPECT_THAT(Pairs(*set), ElementsAre(Pair(0, 0), Pair(UINT64_MAX - 5, UINT64_MAX)));
 }
 
+TEST_F(ValueSetsTest, AddressesAreJoinedOverTheirHalves) {
+  constexpr uint64_t kAll = UINT64_MAX;
+  const ValueSetPtr set =
+      sets_.MakeAddresses({{5, 0, 5, 9}, {0, 7, 0, kAll}, {1, 0, 1, 3}, {5, 3, 5, 4}});
+  ASSERT_EQ(set->addresses().size(), 2U);
+  EXPECT_EQ(set->addresses()[0].first, 0U);
+  EXPECT_EQ(set->addresses()[0].first_low, 7U);
+  EXPECT_EQ(set->addresses()[0].last, 1U);
+  EXPECT_EQ(set->addresses()[0].last_low, 3U);
+  EXPECT_EQ(set->addresses()[1].first_low, 0U);
+  EXPECT_EQ(set->addresses()[1].last_low, 9U);
+  EXPECT_EQ(set->bytes(), 64U);
+  EXPECT_EQ(sets_.MakeAddresses({{0, 7, 1, 3}, {5, 0, 5, 9}}), set);
+  EXPECT_NE(sets_.MakeAddresses({{0, 7, 1, 3}}), set);
+}
+
 TEST_F(ValueSetsTest, MasksAreOne) {
   const auto set = sets_.MakeNumbers(GH_MATCH_MASK, {{1, 1}, {4, 4}, {0x10, 0x10}});
   EXPECT_THAT(Pairs(*set), ElementsAre(Pair(0x15, 0x15)));

@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "eval/addresses.h"
 #include "eval/numbers.h"
 #include "eval/standing.h"
 #include "policy/catalog.h"
@@ -16,20 +17,32 @@ namespace {
 
 using Variables = std::map<std::string, std::set<std::string>>;
 
-/// What a filter looks at.
-struct Subject {
+/// What a filter compares with its values.
+struct Operand {
   policy::ArgumentType type = policy::ArgumentType::kLinuxBinprm;
   Value value;
+  bool absent = false;  ///< a socket has no such field
 };
 
-Subject SubjectOf(const policy::Filter& filter, const policy::Hook& hook,
-                  const Operation& operation) {
-  const auto [number, type] = policy::TraitsOf(filter, hook);
+Value SubjectOf(const policy::Filter& filter, uint8_t subject, const Operation& operation) {
   if (filter.subject == policy::Subject::kBinary) {
-    return {type, operation.binary ? Value(*operation.binary) : Value()};
+    return operation.binary ? Value(*operation.binary) : Value();
   }
-  const auto found = operation.values.find(number);
-  return {type, found != operation.values.end() ? found->second : Value()};
+  const auto found = operation.values.find(subject);
+  return found != operation.values.end() ? found->second : Value();
+}
+
+Operand OperandOf(const policy::Filter& filter, const policy::Hook& hook,
+                  const Operation& operation) {
+  const policy::SubjectTraits traits = policy::TraitsOf(filter, hook);
+  Operand operand{.type = traits.operand, .value = SubjectOf(filter, traits.subject, operation)};
+  const auto* const socket = std::get_if<Socket>(&operand.value);
+  if (socket == nullptr) return operand;
+  const auto field = socket->find(traits.field);
+  operand.absent = field == socket->end();
+  if (operand.absent) return operand;
+  operand.value = std::visit([](const auto& value) { return Value(value); }, field->second);
+  return operand;
 }
 
 std::set<std::string> ValuesOf(const policy::Filter& filter, const Variables& variables) {
@@ -45,6 +58,12 @@ bool IsNegated(policy::Operator op) {
     case policy::Operator::kNotPostfix:
     case policy::Operator::kNotInRange:
     case policy::Operator::kNotInMap:
+    case policy::Operator::kNotSourceAddress:
+    case policy::Operator::kNotDestinationAddress:
+    case policy::Operator::kNotSourcePort:
+    case policy::Operator::kNotDestinationPort:
+    case policy::Operator::kNotSourcePortPrivileged:
+    case policy::Operator::kNotDestinationPortPrivileged:
       return true;
     default:
       return false;
@@ -52,7 +71,9 @@ bool IsNegated(policy::Operator op) {
 }
 
 /// Whether `text` compares with `value` as the operator says, its negation left aside.
-bool TextCompares(policy::Operator op, const std::string& text, const std::string& value) {
+bool TextCompares(policy::ArgumentType type, policy::Operator op, const std::string& text,
+                  const std::string& value) {
+  if (type == policy::ArgumentType::kAddress) return HasPrefix(text, value);
   switch (op) {
     case policy::Operator::kPrefix:
     case policy::Operator::kNotPrefix:
@@ -66,16 +87,18 @@ bool TextCompares(policy::Operator op, const std::string& text, const std::strin
 }
 
 /// What cannot be read is in no set: what asks for a member fails, what asks for a stranger holds.
+/// What is not there is neither.
 FilterVerdict Judge(const policy::Filter& filter, const policy::Hook& hook,
                     const Variables& variables, const Operation& operation) {
-  const Subject subject = SubjectOf(filter, hook, operation);
-  const bool of_numbers = policy::IsNumber(policy::TraitsOf(subject.type).values);
-  const auto* number = of_numbers ? std::get_if<uint64_t>(&subject.value) : nullptr;
-  const auto* text = of_numbers ? nullptr : std::get_if<std::string>(&subject.value);
+  const Operand operand = OperandOf(filter, hook, operation);
+  if (operand.absent) return {.filter = &filter, .readable = true, .holds = false};
+  const bool of_numbers = policy::IsNumber(policy::TraitsOf(operand.type).values);
+  const auto* number = of_numbers ? std::get_if<uint64_t>(&operand.value) : nullptr;
+  const auto* text = of_numbers ? nullptr : std::get_if<std::string>(&operand.value);
   bool in_set = false;
   for (const std::string& value : ValuesOf(filter, variables)) {
-    if (number != nullptr) in_set |= NumberCompares(subject.type, filter.op, *number, value);
-    if (text != nullptr) in_set |= TextCompares(filter.op, *text, value);
+    if (number != nullptr) in_set |= NumberCompares(operand.type, filter.op, *number, value);
+    if (text != nullptr) in_set |= TextCompares(operand.type, filter.op, *text, value);
   }
   return {.filter = &filter,
           .readable = number != nullptr || text != nullptr,

@@ -24,9 +24,13 @@ struct Policy {
   std::optional<policy::Mode> mode;
 };
 
-/// A value of an operation: a text, a number (64 bits, extended by its sign), or nothing if it
-/// cannot be read.
-using Value = std::variant<std::monostate, std::string, uint64_t>;
+/// What is known of a socket, a packet or an address of one, by gh_field: numbers, and addresses as
+/// text. What is not there, it has not, and no filter on it holds.
+using Socket = std::map<uint32_t, std::variant<std::string, uint64_t>>;
+
+/// A value of an operation: a text, a number (64 bits, extended by its sign), a socket, or nothing
+/// if it cannot be read.
+using Value = std::variant<std::monostate, std::string, uint64_t, Socket>;
 
 /// An operation to be judged. What is absent cannot be read.
 struct Operation {

@@ -3,11 +3,14 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <csignal>
 
 #include "bind/test_documents.h"
 #include "policy/catalog.h"
+#include "policy/format.h"
 
 namespace gatehouse::eval {
 namespace {
@@ -218,6 +221,50 @@ TEST_F(EvaluatorTest, NumbersHaveASignOrNot) {
   policies_.clear();
   AddNumberPolicy(policy::ArgumentType::kInt64, ObjectFilter(Operator::kGreater, {"5"}));
   EXPECT_FALSE(Denies(UINT64_MAX));
+}
+
+TEST_F(EvaluatorTest, EachOperatorOnSockets) {
+  const Socket socket{{GH_FIELD_FAMILY, uint64_t{AF_INET}},
+                      {GH_FIELD_PROTOCOL, uint64_t{IPPROTO_TCP}},
+                      {GH_FIELD_STATE, uint64_t{2}},
+                      {GH_FIELD_SOURCE_PORT, uint64_t{4242}},
+                      {GH_FIELD_DESTINATION_PORT, uint64_t{443}},
+                      {GH_FIELD_SOURCE, std::string("10.0.0.1")},
+                      {GH_FIELD_DESTINATION, std::string("::ffff:192.0.2.7")}};
+  const struct {
+    Operator op;
+    std::string value;
+    bool holds;
+  } cases[] = {
+      {Operator::kSourceAddress, "10.0.0.0/31", true},
+      {Operator::kSourceAddress, "10.0.0.0/32", false},
+      {Operator::kSourceAddress, "::/0", false},
+      {Operator::kNotSourceAddress, "::/0", true},
+      {Operator::kDestinationAddress, "192.0.2.0/24", true},
+      {Operator::kNotDestinationAddress, "192.0.2.0/24", false},
+      {Operator::kDestinationAddress, "::ffff:192.0.2.0/120", true},
+      {Operator::kSourcePort, "4242", true},
+      {Operator::kNotSourcePort, "4000:5000", false},
+      {Operator::kDestinationPort, "80", false},
+      {Operator::kNotDestinationPort, "80", true},
+      {Operator::kSourcePortPrivileged, "0:1023", false},
+      {Operator::kNotSourcePortPrivileged, "0:1023", true},
+      {Operator::kDestinationPortPrivileged, "0:1023", true},
+      {Operator::kNotDestinationPortPrivileged, "0:1023", false},
+      {Operator::kProtocol, "IPPROTO_TCP", true},
+      {Operator::kFamily, "AF_INET6", false},
+      {Operator::kState, "TCP_SYN_SENT", true},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(std::string(policy::NameOf(each.op)) + " " + each.value);
+    documents_.clear();
+    policies_.clear();
+    AddNumberPolicy(policy::ArgumentType::kSock, ObjectFilter(each.op, {each.value}));
+    EXPECT_EQ(Denies(socket), each.holds);
+    EXPECT_FALSE(Denies(Socket{})) << "what it has not";
+    const bool negated = policy::NameOf(each.op).starts_with("Not");
+    EXPECT_EQ(Denies({}), negated) << "unreadable";
+  }
 }
 
 TEST_F(EvaluatorTest, CapabilitiesHaveNames) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "eval/addresses.h"
 #include "policy/catalog.h"
 
 namespace gatehouse::eval {
@@ -47,10 +48,8 @@ std::optional<Number> ReadDigits(const std::string& digits, int base) {
 std::optional<Number> ReadNumber(policy::ArgumentType type, std::string text) {
   constexpr int kDecimal = 10;
   constexpr int kHexadecimal = 16;
-  if (type == policy::ArgumentType::kCapability || type == policy::ArgumentType::kCapabilities) {
-    for (const auto& capability : policy::Capabilities()) {
-      if (capability.name == text) return *capability.value;
-    }
+  for (const auto& named : policy::NumberNames(policy::TraitsOf(type).values)) {
+    if (named.name == text) return *named.value;
   }
   const bool negative = text.starts_with('-');
   if (negative) text.erase(0, 1);
@@ -69,10 +68,7 @@ std::optional<Number> ReadNumber(policy::ArgumentType type, std::string text) {
 /// A number is a range of one.
 std::optional<Range> ReadRange(policy::ArgumentType type, policy::Operator op,
                                const std::string& text) {
-  const bool may_be_range = op == policy::Operator::kInRange ||
-                            op == policy::Operator::kNotInRange || op == policy::Operator::kInMap ||
-                            op == policy::Operator::kNotInMap;
-  const size_t colon = may_be_range ? text.find(':') : std::string::npos;
+  const size_t colon = policy::TakesRanges(op) ? text.find(':') : std::string::npos;
   const std::optional<Number> first = ReadNumber(type, text.substr(0, colon));
   const std::optional<Number> last =
       colon == std::string::npos ? first : ReadNumber(type, text.substr(colon + 1));
@@ -96,6 +92,7 @@ bool NamespaceIs(uint64_t value, const std::string& text) {
 }  // namespace
 
 bool IsComparable(policy::ArgumentType type, policy::Operator op, const std::string& text) {
+  if (type == policy::ArgumentType::kAddress) return IsPrefix(text);
   if (type == policy::ArgumentType::kNamespace && text == policy::kHostNamespace) return true;
   if (type == policy::ArgumentType::kCapabilities) return ReadCapability(text).has_value();
   return ReadRange(type, op, text).has_value();

@@ -137,14 +137,14 @@ const Policy* FindTemplate(std::span<const Policy> policies, const std::string& 
 /// Whether an argument that is a number can be compared with all of the values.
 Answer FitsFilter(const policy::Hook& hook, const policy::Filter& filter,
                   const policy::Values& values) {
-  const policy::ArgumentType type = policy::TraitsOf(filter, hook).type;
-  if (!policy::IsNumber(policy::TraitsOf(type).values)) return Yes("it is about a text");
+  const policy::ArgumentType type = policy::TraitsOf(filter, hook).operand;
+  if (policy::IsText(policy::TraitsOf(type).values)) return Yes("it is about a text");
   for (const std::string& value : values.literals) {
     if (IsComparable(type, filter.op, value)) continue;
     return No(Quoted(value) + " is no value for " + std::string(policy::NameOf(filter.op)) +
               " on an argument of type " + std::string(policy::NameOf(type)));
   }
-  return Yes("its values are numbers");
+  return Yes("its values are of its type");
 }
 
 Answer FitsTemplate(const policy::Binding& binding, const policy::Template& tmpl) {

@@ -1,9 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event/arguments.h"
 
+#include <arpa/inet.h>
+#include <endian.h>
+#include <netinet/in.h>
+
+#include <array>
 #include <bitset>
+#include <cstring>
+#include <utility>
 
 #include "event/text.h"
+#include "policy/catalog.h"
 
 namespace gatehouse::event {
 namespace {
@@ -22,6 +30,15 @@ policy::ArgumentType TypeOf(gh_read read) {
     case GH_READ_FILENAME:
     case GH_READ_BINARY:
       return policy::ArgumentType::kString;
+    case GH_READ_SOCK:
+      return policy::ArgumentType::kSock;
+    case GH_READ_SOCKET:
+      return policy::ArgumentType::kSocket;
+    case GH_READ_SKB:
+      return policy::ArgumentType::kSkb;
+    case GH_READ_SOCKADDR:
+    case GH_READ_USER_SOCKADDR:
+      return policy::ArgumentType::kSockaddr;
     case GH_READ_NUMBER:
     case GH_READ_PROCESS:
     case GH_READ_COUNT:
@@ -49,6 +66,86 @@ void FillText(const ValueRecord& value, policy::ArgumentType type, tetragon::Kpr
       return FillPath(value, out->mutable_path_arg());
     default:
       out->set_string_arg(ToUtf8(value.text));
+  }
+}
+
+bool Knows(const gh_socket& socket, gh_field field) { return (socket.known >> field & 1U) != 0; }
+
+// Zero, which protobuf does not tell from nothing, if it is not known.
+template <typename Number = uint32_t>
+Number NumberOf(const gh_socket& socket, gh_field field) {
+  return Knows(socket, field) ? static_cast<Number>(socket.fields[field]) : Number{0};
+}
+
+// As in Tetragon, the number itself if it has no name.
+std::string NameOf(const gh_socket& socket, gh_field field,
+                   std::span<const policy::NameRow<int32_t>> names) {
+  if (!Knows(socket, field)) return {};
+  for (const policy::NameRow<int32_t>& row : names) {
+    if (row.value && std::cmp_equal(*row.value, socket.fields[field])) return std::string(row.name);
+  }
+  return std::to_string(socket.fields[field]);
+}
+
+// Of the address whose first 8 bytes are in `high`, its last in `low`; "" if it is not known.
+std::string AddressOf(const gh_socket& socket, gh_field high, gh_field low) {
+  if (!Knows(socket, high) || !Knows(socket, low)) return {};
+  const std::array<uint64_t, 2> halves = {htobe64(socket.fields[high]),
+                                          htobe64(socket.fields[low])};
+  in6_addr address;
+  static_assert(sizeof(address) == sizeof(halves));
+  std::memcpy(&address, halves.data(), sizeof(address));
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  if (IN6_IS_ADDR_V4MAPPED(&address)) {
+    constexpr size_t kAt = sizeof(in6_addr) - sizeof(in_addr);
+    inet_ntop(AF_INET, &address.s6_addr[kAt], text.data(), text.size());
+  } else {
+    inet_ntop(AF_INET6, &address, text.data(), text.size());
+  }
+  return text.data();
+}
+
+// What Tetragon's messages for sockets and packets have in common.
+template <typename Socket>
+void FillBoth(const gh_socket& socket, Socket* out) {
+  out->set_family(NameOf(socket, GH_FIELD_FAMILY, policy::Families()));
+  out->set_protocol(NameOf(socket, GH_FIELD_PROTOCOL, policy::Protocols()));
+  out->set_mark(NumberOf(socket, GH_FIELD_MARK));
+  out->set_priority(NumberOf(socket, GH_FIELD_PRIORITY));
+  out->set_saddr(AddressOf(socket, GH_FIELD_SOURCE, GH_FIELD_SOURCE_LOW));
+  out->set_daddr(AddressOf(socket, GH_FIELD_DESTINATION, GH_FIELD_DESTINATION_LOW));
+  out->set_sport(NumberOf(socket, GH_FIELD_SOURCE_PORT));
+  out->set_dport(NumberOf(socket, GH_FIELD_DESTINATION_PORT));
+}
+
+void FillSock(const gh_socket& socket, tetragon::KprobeSock* out) {
+  FillBoth(socket, out);
+  out->set_type(NameOf(socket, GH_FIELD_TYPE, policy::SocketTypes()));
+  out->set_cookie(NumberOf<uint64_t>(socket, GH_FIELD_COOKIE));
+  out->set_state(NameOf(socket, GH_FIELD_STATE, policy::TcpStates()));
+}
+
+void FillSkb(const gh_socket& socket, tetragon::KprobeSkb* out) {
+  FillBoth(socket, out);
+  out->set_hash(NumberOf(socket, GH_FIELD_HASH));
+  out->set_len(NumberOf(socket, GH_FIELD_LENGTH));
+  out->set_proto(NumberOf(socket, GH_FIELD_PROTOCOL));
+}
+
+void FillSockaddr(const gh_socket& socket, tetragon::KprobeSockaddr* out) {
+  out->set_family(NameOf(socket, GH_FIELD_FAMILY, policy::Families()));
+  out->set_addr(AddressOf(socket, GH_FIELD_SOURCE, GH_FIELD_SOURCE_LOW));
+  out->set_port(NumberOf(socket, GH_FIELD_SOURCE_PORT));
+}
+
+void FillSocket(const gh_socket& socket, policy::ArgumentType type, tetragon::KprobeArgument* out) {
+  switch (type) {
+    case policy::ArgumentType::kSkb:
+      return FillSkb(socket, out->mutable_skb_arg());
+    case policy::ArgumentType::kSockaddr:
+      return FillSockaddr(socket, out->mutable_sockaddr_arg());
+    default:
+      FillSock(socket, out->mutable_sock_arg());
   }
 }
 
@@ -121,6 +218,8 @@ void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
   if (value == nullptr) return;
   if (value->read >= GH_READ_STRING) {
     FillText(*value, argument.type, out);
+  } else if (value->read >= GH_READ_SOCK) {
+    FillSocket(value->Socket(), argument.type, out);
   } else if (value->unreadable == GH_READABLE) {
     FillNumber(value->number, argument.type, out);
   }

@@ -18,7 +18,8 @@ namespace gatehouse::event {
 [[nodiscard]] std::vector<policy::Argument> ArgumentsOf(const PolicyRecord& record);
 
 /// Appends `arguments`, in their order, with the record's values. A number that is not readable,
-/// and what the record does not tell, is an argument without a value; a kNop is none. Any thread.
+/// and what the record does not tell, is an argument without a value; a socket that is not readable
+/// is one of which nothing is known. A kNop is none. Any thread.
 void FillArguments(const PolicyRecord& record, std::span<const policy::Argument> arguments,
                    google::protobuf::RepeatedPtrField<tetragon::KprobeArgument>* out);
 

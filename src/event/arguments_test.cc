@@ -6,6 +6,9 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <deque>
+
 #include "event/fakes.h"
 
 namespace gatehouse::event {
@@ -13,6 +16,7 @@ namespace {
 
 using policy::ArgumentType;
 using ::testing::ElementsAre;
+using ::testing::Field;
 using ::testing::IsEmpty;
 using testing::WithValues;
 
@@ -21,6 +25,36 @@ policy::Argument Argument(uint32_t index, ArgumentType type, std::string label =
 }
 
 ValueRecord Number(uint64_t number) { return {.read = GH_READ_NUMBER, .number = number}; }
+
+using Fields = std::vector<std::pair<gh_field, uint64_t>>;
+
+// A socket of which these are known. What is not known has a number that must not be shown.
+ValueRecord Socket(gh_read read, const Fields& fields) {
+  static std::deque<gh_socket> kept;  // what the records' views point into
+  gh_socket& socket = kept.emplace_back();
+  std::ranges::fill(socket.fields, 77);
+  for (const auto& [field, number] : fields) {
+    socket.known |= 1U << field;
+    socket.fields[field] = number;
+  }
+  return {.read = read, .text = {reinterpret_cast<const char*>(&socket), sizeof(socket)}};
+}
+
+constexpr uint64_t kIpv4 = 0xffff'0000'0000;  // the last 8 bytes of ::ffff:0.0.0.0
+
+const Fields kConnection = {{GH_FIELD_FAMILY, 2},
+                            {GH_FIELD_TYPE, 1},
+                            {GH_FIELD_PROTOCOL, 6},
+                            {GH_FIELD_STATE, 1},
+                            {GH_FIELD_SOURCE_PORT, 4242},
+                            {GH_FIELD_DESTINATION_PORT, 443},
+                            {GH_FIELD_MARK, 0xffff'ffff},
+                            {GH_FIELD_PRIORITY, 7},
+                            {GH_FIELD_COOKIE, 0xffff'8881'0203'0405},
+                            {GH_FIELD_SOURCE, 0},
+                            {GH_FIELD_SOURCE_LOW, kIpv4 | 0x0a000001},
+                            {GH_FIELD_DESTINATION, 0},
+                            {GH_FIELD_DESTINATION_LOW, kIpv4 | 0xc0a801fe}};
 
 // What an event of a hook with `arguments` shows of the record, as text of a ProcessKprobe.
 void ExpectShown(const PolicyRecord& record, const std::vector<policy::Argument>& arguments,
@@ -85,6 +119,84 @@ TEST(ArgumentsTest, Capabilities) {
   ExpectShown(Number(63), ArgumentType::kCapability, "capability_arg { value { value: 63 } }");
 }
 
+TEST(ArgumentsTest, Sockets) {
+  const std::string shown = R"(sock_arg { family: "AF_INET" type: "SOCK_STREAM"
+      protocol: "IPPROTO_TCP" mark: 4294967295 priority: 7 saddr: "10.0.0.1" daddr: "192.168.1.254"
+      sport: 4242 dport: 443 cookie: 18446612686398751749 state: "TCP_ESTABLISHED" })";
+  ExpectShown(Socket(GH_READ_SOCK, kConnection), ArgumentType::kSock, shown);
+  ExpectShown(Socket(GH_READ_SOCKET, kConnection), ArgumentType::kSocket, shown);
+}
+
+TEST(ArgumentsTest, Packets) {
+  ExpectShown(Socket(GH_READ_SKB, {{GH_FIELD_FAMILY, 10},
+                                   {GH_FIELD_PROTOCOL, 17},
+                                   {GH_FIELD_SOURCE_PORT, 53},
+                                   {GH_FIELD_DESTINATION_PORT, 65'535},
+                                   {GH_FIELD_MARK, 1},
+                                   {GH_FIELD_PRIORITY, 2},
+                                   {GH_FIELD_HASH, 3},
+                                   {GH_FIELD_LENGTH, 1'500},
+                                   {GH_FIELD_SOURCE, 0x2001'0db8'0000'0000},
+                                   {GH_FIELD_SOURCE_LOW, 0x0102'0304'0506'0708},
+                                   {GH_FIELD_DESTINATION, 0},
+                                   {GH_FIELD_DESTINATION_LOW, 1}}),
+              ArgumentType::kSkb, R"(skb_arg { hash: 3 len: 1500 priority: 2 mark: 1
+                  saddr: "2001:db8::102:304:506:708" daddr: "::1" sport: 53 dport: 65535 proto: 17
+                  protocol: "IPPROTO_UDP" family: "AF_INET6" })");
+}
+
+TEST(ArgumentsTest, AddressesOfSockets) {
+  for (const gh_read read : {GH_READ_SOCKADDR, GH_READ_USER_SOCKADDR}) {
+    ExpectShown(Socket(read, kConnection), ArgumentType::kSockaddr,
+                R"(sockaddr_arg { family: "AF_INET" addr: "10.0.0.1" port: 4242 })");
+  }
+}
+
+TEST(ArgumentsTest, AddressesAsText) {
+  const auto expect = [](uint64_t high, uint64_t low, const std::string& text) {
+    ExpectShown(Socket(GH_READ_SOCKADDR, {{GH_FIELD_SOURCE, high}, {GH_FIELD_SOURCE_LOW, low}}),
+                ArgumentType::kSockaddr, R"(sockaddr_arg { addr: ")" + text + R"(" })");
+  };
+  expect(0, kIpv4, "0.0.0.0");
+  expect(0, kIpv4 | 0xffff'ffff, "255.255.255.255");
+  expect(0, kIpv4 | 0x7f00'0001, "127.0.0.1");
+  expect(0, 0, "::");
+  // Not mapped, though one part or the other of what a mapped one begins with is there.
+  expect(0, 0xfffe'0102'0304, "::fffe:102:304");
+  expect(1, kIpv4 | 0x0102'0304, "::1:0:ffff:102:304");
+  expect(0, 0x1'0000'0000'0000 | kIpv4 | 0x0102'0304, "::1:ffff:102:304");
+  expect(0xfe80'0000'0000'0000, 0x0011'22ff'fe33'4455, "fe80::11:22ff:fe33:4455");
+  expect(~uint64_t{0}, ~uint64_t{0}, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+}
+
+TEST(ArgumentsTest, NumbersOfSocketsWithoutName) {
+  const Fields unknown = {{GH_FIELD_FAMILY, 250},
+                          {GH_FIELD_TYPE, 250},
+                          {GH_FIELD_PROTOCOL, 250},
+                          {GH_FIELD_STATE, 250}};
+  ExpectShown(Socket(GH_READ_SOCK, unknown), ArgumentType::kSock,
+              R"(sock_arg { family: "250" type: "250" protocol: "250" state: "250" })");
+  ExpectShown(Socket(GH_READ_SKB, unknown), ArgumentType::kSkb,
+              R"(skb_arg { family: "250" protocol: "250" proto: 250 })");
+  ExpectShown(Socket(GH_READ_SOCKADDR, unknown), ArgumentType::kSockaddr,
+              R"(sockaddr_arg { family: "250" })");
+  // Not cut to 32 bits, in which it would be AF_INET.
+  ExpectShown(Socket(GH_READ_SOCKADDR, {{GH_FIELD_FAMILY, 0x1'0000'0002}}), ArgumentType::kSockaddr,
+              R"(sockaddr_arg { family: "4294967298" })");
+}
+
+TEST(ArgumentsTest, WhatIsNotKnownOfASocketIsLeftOut) {
+  ExpectShown(Socket(GH_READ_SOCK, {{GH_FIELD_FAMILY, 1}, {GH_FIELD_TYPE, 2}}), ArgumentType::kSock,
+              R"(sock_arg { family: "AF_UNIX" type: "SOCK_DGRAM" })");
+  ExpectShown(Socket(GH_READ_SKB, {{GH_FIELD_LENGTH, 60}}), ArgumentType::kSkb,
+              "skb_arg { len: 60 }");
+  ExpectShown(Socket(GH_READ_SOCKADDR, {{GH_FIELD_FAMILY, 0}, {GH_FIELD_SOURCE_PORT, 80}}),
+              ArgumentType::kSockaddr, R"(sockaddr_arg { family: "AF_UNSPEC" port: 80 })");
+  // Half an address is none.
+  ExpectShown(Socket(GH_READ_SOCK, {{GH_FIELD_SOURCE, 1}, {GH_FIELD_DESTINATION_LOW, 1}}),
+              ArgumentType::kSock, "sock_arg {}");
+}
+
 TEST(ArgumentsTest, UnreadableValues) {
   const auto unreadable = [](gh_read read) {
     return ValueRecord{.read = read, .unreadable = GH_UNREADABLE_FAULT};
@@ -97,6 +209,10 @@ TEST(ArgumentsTest, UnreadableValues) {
               R"(path_arg { flags: "unresolvedPathComponents" })");
   ExpectShown(unreadable(GH_READ_STRING), ArgumentType::kString, R"(string_arg: "")");
   ExpectShown(unreadable(GH_READ_NUMBER), ArgumentType::kInt32, "");
+  ExpectShown(unreadable(GH_READ_SOCK), ArgumentType::kSock, "sock_arg {}");
+  ExpectShown(unreadable(GH_READ_SOCKET), ArgumentType::kSocket, "sock_arg {}");
+  ExpectShown(unreadable(GH_READ_SKB), ArgumentType::kSkb, "skb_arg {}");
+  ExpectShown(unreadable(GH_READ_SOCKADDR), ArgumentType::kSockaddr, "sockaddr_arg {}");
 }
 
 PolicyRecord Open() {
@@ -132,6 +248,28 @@ TEST(ArgumentsTest, EveryArgumentIsShownIfNoPolicySaysWhich) {
       args { string_arg: "name" }
       args { linux_binprm_arg { path: "/x" } }
       args { path_arg { path: "/tmp" } })");
+}
+
+TEST(ArgumentsTest, SocketsAreShownIfNoPolicySaysWhich) {
+  PolicyRecord record;
+  for (const gh_read read :
+       {GH_READ_SOCK, GH_READ_SOCKET, GH_READ_SKB, GH_READ_SOCKADDR, GH_READ_USER_SOCKADDR}) {
+    ValueRecord value = Socket(read, {{GH_FIELD_FAMILY, 2}});
+    value.subject = static_cast<gh_subject>(record.n_values);
+    record.values[record.n_values++] = value;
+  }
+  const auto arguments = ArgumentsOf(record);
+  EXPECT_THAT(arguments, ElementsAre(Field(&policy::Argument::type, ArgumentType::kSock),
+                                     Field(&policy::Argument::type, ArgumentType::kSocket),
+                                     Field(&policy::Argument::type, ArgumentType::kSkb),
+                                     Field(&policy::Argument::type, ArgumentType::kSockaddr),
+                                     Field(&policy::Argument::type, ArgumentType::kSockaddr)));
+  ExpectShown(record, arguments, R"(
+      args { sock_arg { family: "AF_INET" } }
+      args { sock_arg { family: "AF_INET" } }
+      args { skb_arg { family: "AF_INET" } }
+      args { sockaddr_arg { family: "AF_INET" } }
+      args { sockaddr_arg { family: "AF_INET" } })");
 }
 
 TEST(ArgumentsTest, EveryReasonHasAWord) {

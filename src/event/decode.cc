@@ -82,13 +82,19 @@ Result<Record> DecodeExit(std::span<const std::byte> bytes) {
       .time_ns = from.header.time_ns, .process = ProcessOf(from.process), .code = from.code};
 }
 
-Result<uint64_t> NumberOf(std::string_view bytes) {
-  uint64_t number = 0;
-  if (bytes.size() != sizeof(number)) {
-    return Malformed(fmt::format("a number of {} bytes", bytes.size()));
+// `name`, whose size is fixed, copied out as above.
+template <typename Layout>
+Result<Layout> Whole(std::string_view bytes, const char* name) {
+  if (bytes.size() != sizeof(Layout)) {
+    return Malformed(fmt::format("{} of {} bytes", name, bytes.size()));
   }
-  std::memcpy(&number, bytes.data(), sizeof(number));
-  return number;
+  return Fixed<Layout>(std::as_bytes(std::span(bytes)));
+}
+
+Result<void> CheckSocket(std::string_view bytes) {
+  GH_ASSIGN(const gh_socket socket, Whole<gh_socket>(bytes, "a socket"));
+  if (socket.known >> GH_FIELD_COUNT == 0) return {};
+  return Malformed(fmt::format("unknown fields of a socket among {:#x}", socket.known));
 }
 
 // Takes the value that `bytes` begin with from them.
@@ -117,7 +123,12 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
   if (value.read >= GH_READ_STRING) {
     value.text = parts[0];
   } else if (value.unreadable == GH_READABLE || from.bytes != 0) {
-    GH_ASSIGN(value.number, NumberOf(parts[0]));
+    if (value.read >= GH_READ_SOCK) {
+      GH_TRY(CheckSocket(parts[0]));
+      if (value.unreadable == GH_READABLE) value.text = parts[0];
+    } else {
+      GH_ASSIGN(value.number, Whole<uint64_t>(parts[0], "a number"));
+    }
   }
   return value;
 }
@@ -151,6 +162,12 @@ Result<Record> DecodePolicy(std::span<const std::byte> bytes) {
 }
 
 }  // namespace
+
+gh_socket ValueRecord::Socket() const {
+  gh_socket socket{};
+  if (text.size() == sizeof(socket)) std::memcpy(&socket, text.data(), sizeof(socket));
+  return socket;
+}
 
 Result<Record> Decode(std::span<const std::byte> bytes) {
   GH_ASSIGN(const gh_event_header header, Fixed<gh_event_header>(bytes));

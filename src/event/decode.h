@@ -56,9 +56,13 @@ struct ValueRecord {
   gh_subject subject = GH_SUBJECT_ARGUMENT_0;
   gh_read read = GH_READ_NUMBER;
   gh_unreadable unreadable = GH_READABLE;
-  uint16_t file_mode = 0;  ///< st_mode, if it is a file's path
-  uint64_t number = 0;     ///< GH_READ_NUMBER: 64 bits, extended by its sign if it has one
-  std::string_view text = {};
+  uint16_t file_mode = 0;      ///< st_mode, if it is a file's path
+  uint64_t number = 0;         ///< GH_READ_NUMBER: 64 bits, extended by its sign if it has one
+  std::string_view text = {};  ///< of a socket: the bytes of its gh_socket
+
+  /// GH_READ_SOCK to GH_READ_USER_SOCKADDR; of one that is unreadable nothing is known. Copied out
+  /// only here: most values are no sockets.
+  [[nodiscard]] gh_socket Socket() const;
 };
 
 struct PolicyRecord {
@@ -86,9 +90,10 @@ struct PolicyRecord {
 using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
 
 /// Decodes one record. Every length is checked against the bytes that there are; nothing is
-/// trusted. Errors (kInvalid): too short, an unknown type, subject, way to read or reason, a
-/// subject twice, lengths that do not fit or are over the limits of the ABI, bytes behind the last
-/// value. Bytes behind the record, as its header tells its size, are ignored. Pure; any thread.
+/// trusted. Errors (kInvalid): too short, an unknown type, subject, way to read, reason or field of
+/// a socket, a subject twice, lengths that do not fit or are over the limits of the ABI, bytes
+/// behind the last value. Bytes behind the record, as its header tells its size, are ignored. Pure;
+/// any thread.
 [[nodiscard]] Result<Record> Decode(std::span<const std::byte> bytes);
 
 }  // namespace gatehouse::event

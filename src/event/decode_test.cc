@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 
 #include "event/fakes.h"
@@ -13,10 +14,13 @@ namespace gatehouse::event {
 namespace {
 
 using testing::Bytes;
+using ::testing::Each;
+using ::testing::ElementsAreArray;
 using testing::ExecLayout;
 using ::testing::HasSubstr;
 using testing::NumberBytes;
 using testing::ValueBytes;
+using testing::ValueHeader;
 
 gh_process SomeProcess() {
   gh_process process{};
@@ -79,11 +83,30 @@ std::string FileBytes(gh_u8 subject, std::string_view path) {
   return ValueBytes({.subject = subject, .read = GH_READ_FILE, .file_mode = 0100755}, path);
 }
 
-// One value of each way to read it, in no order.
+// A socket whose every field is known: field n is 100 + n.
+gh_socket WholeSocket() {
+  gh_socket socket{};
+  socket.known = (1U << GH_FIELD_COUNT) - 1;
+  for (int field = 0; field < GH_FIELD_COUNT; ++field) {
+    socket.fields[field] = 100 + static_cast<gh_u64>(field);
+  }
+  return socket;
+}
+
+std::string SocketBytes(const ValueHeader& header, const gh_socket& socket) {
+  return ValueBytes(header, {reinterpret_cast<const char*>(&socket), sizeof(socket)});
+}
+
+constexpr std::array<gh_u8, 5> kSocketReads = {GH_READ_SOCK, GH_READ_SOCKET, GH_READ_SKB,
+                                               GH_READ_SOCKADDR, GH_READ_USER_SOCKADDR};
+
+// One value of each kind, in no order; the socket's bytes are not aligned.
 std::vector<std::byte> WholePolicy() {
   return PolicyBytes(
       {ValueBytes({.subject = 3, .read = GH_READ_PATH, .file_mode = 040755}, "/tmp"),
-       FileBytes(0, "/usr/bin/id"), NumberBytes(1, 0xffff'ffff'ffff'fffeu),
+       FileBytes(0, "/usr/bin/id"),
+       SocketBytes({.subject = GH_SUBJECT_RETURN, .read = GH_READ_SOCK}, WholeSocket()),
+       NumberBytes(1, 0xffff'ffff'ffff'fffeu),
        ValueBytes({.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY}, "/bin/sh"),
        ValueBytes({.subject = 4, .read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT}, ""),
        ValueBytes({.subject = 2, .read = GH_READ_BINPRM}, "/x")});
@@ -136,7 +159,7 @@ TEST(DecodeTest, PolicyHasEveryField) {
   EXPECT_EQ(policy.signal, 9);
   EXPECT_EQ(policy.flags, GH_POLICY_MONITOR);
   EXPECT_EQ(policy.hook_index, 2);
-  EXPECT_EQ(policy.n_values, 6u);
+  EXPECT_EQ(policy.n_values, 7u);
 }
 
 TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
@@ -153,6 +176,8 @@ TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
     EXPECT_EQ(value->file_mode, expected.file_mode);
     EXPECT_EQ(value->number, expected.number);
     EXPECT_EQ(value->text, expected.text);
+    EXPECT_EQ(value->Socket().known, expected.Socket().known);
+    EXPECT_THAT(value->Socket().fields, ElementsAreArray(expected.Socket().fields));
   };
   expect(0, {.read = GH_READ_FILE, .file_mode = 0100755, .text = "/usr/bin/id"});
   expect(1, {.read = GH_READ_NUMBER, .number = static_cast<uint64_t>(-2)});
@@ -160,6 +185,9 @@ TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
   expect(3, {.read = GH_READ_PATH, .file_mode = 040755, .text = "/tmp"});
   expect(4, {.read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT});
   expect(GH_SUBJECT_BINARY, {.read = GH_READ_BINARY, .text = "/bin/sh"});
+  const gh_socket socket = WholeSocket();
+  expect(GH_SUBJECT_RETURN,
+         {.read = GH_READ_SOCK, .text = {reinterpret_cast<const char*>(&socket), sizeof(socket)}});
 }
 
 TEST(DecodeTest, WhatTheEventDoesNotTellIsNotFound) {
@@ -238,6 +266,64 @@ TEST(DecodeTest, NumbersHaveEightBytes) {
   EXPECT_THAT(refused(GH_READABLE, 9), HasSubstr("a number of 9 bytes"));
   EXPECT_EQ(refused(GH_UNREADABLE_NO_SCRATCH, 0), "decoded");
   EXPECT_THAT(refused(GH_UNREADABLE_NO_SCRATCH, 7), HasSubstr("a number of 7 bytes"));
+}
+
+TEST(DecodeTest, EveryWayToReadASocketIsKnown) {
+  for (const gh_u8 read : kSocketReads) {
+    const auto bytes = PolicyBytes({SocketBytes({.read = read}, WholeSocket())});
+    const auto record = Decode(bytes);
+    ASSERT_TRUE(record) << record.error().Message();
+    const ValueRecord& value = std::get<PolicyRecord>(*record).values[0];
+    EXPECT_EQ(value.read, read);
+    EXPECT_EQ(value.Socket().known, WholeSocket().known);
+    EXPECT_THAT(value.Socket().fields, ElementsAreArray(WholeSocket().fields));
+    EXPECT_EQ(value.number, 0u);
+  }
+}
+
+TEST(DecodeTest, NothingIsKnownOfAnUnreadableSocket) {
+  const ValueHeader header{.read = GH_READ_SKB, .unreadable = GH_UNREADABLE_FAULT};
+  for (const std::string& value : {ValueBytes(header, ""), SocketBytes(header, WholeSocket())}) {
+    const auto bytes = PolicyBytes({value});
+    const auto record = Decode(bytes);
+    ASSERT_TRUE(record) << record.error().Message();
+    const ValueRecord& read = std::get<PolicyRecord>(*record).values[0];
+    EXPECT_EQ(read.unreadable, GH_UNREADABLE_FAULT);
+    EXPECT_EQ(read.Socket().known, 0u);
+    EXPECT_THAT(read.Socket().fields, Each(0u));
+  }
+}
+
+TEST(DecodeTest, SocketsHaveTheSizeOfTheirLayout) {
+  for (const gh_u8 read : kSocketReads) {
+    const auto refused = [&](gh_unreadable unreadable, size_t bytes) {
+      return Refusal(
+          PolicyBytes({ValueBytes({.read = read, .unreadable = static_cast<gh_u8>(unreadable)},
+                                  std::string(bytes, '\0'))}));
+    };
+    EXPECT_EQ(refused(GH_READABLE, 136), "decoded");
+    EXPECT_THAT(refused(GH_READABLE, 0), HasSubstr("a socket of 0 bytes"));
+    EXPECT_THAT(refused(GH_READABLE, 8), HasSubstr("a socket of 8 bytes"));
+    EXPECT_THAT(refused(GH_READABLE, 135), HasSubstr("a socket of 135 bytes"));
+    EXPECT_THAT(refused(GH_READABLE, 137), HasSubstr("a socket of 137 bytes"));
+    EXPECT_EQ(refused(GH_UNREADABLE_FAULT, 0), "decoded");
+    EXPECT_THAT(refused(GH_UNREADABLE_FAULT, 8), HasSubstr("a socket of 8 bytes"));
+  }
+}
+
+TEST(DecodeTest, UnknownFieldsOfASocketAreRefused) {
+  gh_socket socket{};
+  for (const gh_unreadable unreadable : {GH_READABLE, GH_UNREADABLE_FAULT}) {
+    const auto refused = [&](gh_u32 known) {
+      socket.known = known;
+      return Refusal(PolicyBytes({SocketBytes(
+          {.read = GH_READ_SOCKADDR, .unreadable = static_cast<gh_u8>(unreadable)}, socket)}));
+    };
+    EXPECT_EQ(refused(1U << (GH_FIELD_COUNT - 1)), "decoded");
+    EXPECT_THAT(refused(1U << GH_FIELD_COUNT | 2),
+                HasSubstr("unknown fields of a socket among 0x10002"));
+    EXPECT_THAT(refused(1U << 31), HasSubstr("unknown fields of a socket among 0x80000000"));
+  }
 }
 
 TEST(DecodeTest, EveryReasonForAnUnreadableValueIsKnown) {

@@ -88,9 +88,42 @@ std::string_view Outcome(const Event& event) {
   }
 }
 
+constexpr char kUnreadable[] = "(unreadable)";
+
 template <typename Path>
 std::string PathText(const Path& path) {
-  return path.path().empty() ? "(unreadable)" : Printable(path.path());
+  return path.path().empty() ? kUnreadable : Printable(path.path());
+}
+
+// Of a socket, a packet or an address, if it has no address of IP: AF_UNIX.
+template <typename Socket>
+std::string FamilyText(const Socket& socket) {
+  if (socket.ByteSizeLong() == 0) return kUnreadable;
+  return socket.family().empty() ? "?" : Printable(socket.family());
+}
+
+// As in URLs; a port of 0 is none.
+std::string EndText(std::string_view address, uint32_t port) {
+  if (address.empty()) return "?";
+  const bool is_ipv6 = address.find(':') != std::string_view::npos;
+  const std::string host = is_ipv6 ? fmt::format("[{}]", address) : std::string(address);
+  return Printable(port == 0 ? host : fmt::format("{}:{}", host, port));
+}
+
+// Of a socket or a packet: TCP 10.0.0.1:4242 -> 10.0.0.2:443.
+template <typename Socket>
+std::string SocketText(const Socket& socket) {
+  constexpr std::string_view kPrefix = "IPPROTO_";
+  if (socket.saddr().empty() && socket.daddr().empty()) return FamilyText(socket);
+  std::string_view protocol = socket.protocol();
+  if (protocol.starts_with(kPrefix)) protocol.remove_prefix(kPrefix.size());
+  return fmt::format("{} {} -> {}", protocol.empty() ? "?" : Printable(protocol),
+                     EndText(socket.saddr(), socket.sport()),
+                     EndText(socket.daddr(), socket.dport()));
+}
+
+std::string SockaddrText(const tetragon::KprobeSockaddr& address) {
+  return address.addr().empty() ? FamilyText(address) : EndText(address.addr(), address.port());
 }
 
 std::string CapabilityText(const tetragon::KprobeCapability& capability) {
@@ -124,6 +157,12 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
       return Labelled(argument, std::to_string(argument.size_arg()));
     case tetragon::KprobeArgument::kCapabilityArg:
       return Labelled(argument, CapabilityText(argument.capability_arg()));
+    case tetragon::KprobeArgument::kSockArg:
+      return Labelled(argument, SocketText(argument.sock_arg()));
+    case tetragon::KprobeArgument::kSkbArg:
+      return Labelled(argument, SocketText(argument.skb_arg()));
+    case tetragon::KprobeArgument::kSockaddrArg:
+      return Labelled(argument, SockaddrText(argument.sockaddr_arg()));
     default:
       return Labelled(argument, "?");
   }

@@ -65,32 +65,77 @@ TEST(CompactTest, WholeLineOfAPolicy) {
   EXPECT_EQ(Compact(Denial("process_lsm", rest)), expected);
 }
 
+// The line of a policy whose event has these arguments.
+std::string Shown(const std::string& arguments) {
+  return Compact(R"(process_lsm { process { pid { value: 7 } binary: "/bin/cat" }
+      function_name: "file_open" policy_name: "web" action: KPROBE_ACTION_OVERRIDE )" +
+                 arguments + "}");
+}
+
+// The same, of what arguments are shown as.
+std::string Line(const std::string& arguments) {
+  return "22:03:57.700 denied    - 7 /bin/cat" + arguments + "  policy web on file_open";
+}
+
 TEST(CompactTest, Arguments) {
-  const auto shown = [](const std::string& arguments) {
-    return Compact(R"(process_lsm { process { pid { value: 7 } binary: "/bin/cat" }
-        function_name: "file_open" policy_name: "web" action: KPROBE_ACTION_OVERRIDE )" +
-                   arguments + "}");
-  };
-  const auto line = [](const std::string& arguments) {
-    return "22:03:57.700 denied    - 7 /bin/cat" + arguments + "  policy web on file_open";
-  };
-  EXPECT_EQ(shown(""), line(""));
-  EXPECT_EQ(shown(R"(args { file_arg { path: "/etc/shadow" } label: "file" })"),
-            line(" -> /etc/shadow"));
-  EXPECT_EQ(shown(R"(args { path_arg { path: "/a\033" } } args { path_arg { path: "/b" } })"),
-            line(" -> /a\\x1b, /b"));
-  EXPECT_EQ(shown(R"(args { file_arg { flags: "unresolvedPathComponents" } }
+  EXPECT_EQ(Shown(""), Line(""));
+  EXPECT_EQ(Shown(R"(args { file_arg { path: "/etc/shadow" } label: "file" })"),
+            Line(" -> /etc/shadow"));
+  EXPECT_EQ(Shown(R"(args { path_arg { path: "/a\033" } } args { path_arg { path: "/b" } })"),
+            Line(" -> /a\\x1b, /b"));
+  EXPECT_EQ(Shown(R"(args { file_arg { flags: "unresolvedPathComponents" } }
                      args { path_arg {} } args { linux_binprm_arg {} })"),
-            line(" -> (unreadable), (unreadable), (unreadable)"));
-  EXPECT_EQ(shown(R"(args { int_arg: -1 } args { uint_arg: 4 label: "mask" } args { long_arg: -5 }
+            Line(" -> (unreadable), (unreadable), (unreadable)"));
+  EXPECT_EQ(Shown(R"(args { int_arg: -1 } args { uint_arg: 4 label: "mask" } args { long_arg: -5 }
                      args { size_arg: 18446744073709551615 label: "\n" })"),
-            line(" -> -1, mask=4, -5, \\x0a=18446744073709551615"));
-  EXPECT_EQ(shown(R"(args { string_arg: "a b" label: "name" } args { string_arg: "\033" })"),
-            line(R"( -> name="a b", "\x1b")"));
-  EXPECT_EQ(shown(R"(args { capability_arg { value { value: 21 } name: "CAP_SYS_ADMIN" } }
+            Line(" -> -1, mask=4, -5, \\x0a=18446744073709551615"));
+  EXPECT_EQ(Shown(R"(args { string_arg: "a b" label: "name" } args { string_arg: "\033" })"),
+            Line(R"( -> name="a b", "\x1b")"));
+  EXPECT_EQ(Shown(R"(args { capability_arg { value { value: 21 } name: "CAP_SYS_ADMIN" } }
                      args { capability_arg { value { value: 63 } } label: "cap" })"),
-            line(" -> CAP_SYS_ADMIN, cap=63"));
-  EXPECT_EQ(shown(R"(args {} args { label: "mask" })"), line(" -> ?, mask=?"));
+            Line(" -> CAP_SYS_ADMIN, cap=63"));
+  EXPECT_EQ(Shown(R"(args {} args { label: "mask" })"), Line(" -> ?, mask=?"));
+}
+
+TEST(CompactTest, Sockets) {
+  const auto expect = [](const std::string& argument, const std::string& text) {
+    EXPECT_EQ(Shown("args { " + argument + " }"), Line(" -> " + text));
+  };
+  const std::string ends = R"(saddr: "10.0.0.1" sport: 4242 daddr: "10.0.0.2" dport: 443)";
+  expect(R"(sock_arg { family: "AF_INET" type: "SOCK_STREAM" protocol: "IPPROTO_TCP" )" + ends +
+             R"( state: "TCP_ESTABLISHED" cookie: 1 })",
+         "TCP 10.0.0.1:4242 -> 10.0.0.2:443");
+  expect(R"(skb_arg { family: "AF_INET" proto: 17 protocol: "IPPROTO_UDP" )" + ends + R"( }
+            label: "packet")",
+         "packet=UDP 10.0.0.1:4242 -> 10.0.0.2:443");
+  expect(R"(sock_arg { protocol: "IPPROTO_TCP" saddr: "::1" sport: 1 daddr: "2001:db8::2" })",
+         "TCP [::1]:1 -> [2001:db8::2]");
+  expect("sock_arg { protocol: '250' " + ends + " }", "250 10.0.0.1:4242 -> 10.0.0.2:443");
+  expect("skb_arg { " + ends + " }", "? 10.0.0.1:4242 -> 10.0.0.2:443");
+  expect(R"(skb_arg { protocol: "IPPROTO_ICMP" saddr: "10.0.0.1" daddr: "10.0.0.2" })",
+         "ICMP 10.0.0.1 -> 10.0.0.2");
+  expect(R"(sock_arg { protocol: "IPPROTO_TCP" daddr: "10.0.0.2" dport: 443 })",
+         "TCP ? -> 10.0.0.2:443");
+  expect(R"(sock_arg { protocol: "IPPROTO_UDP" saddr: "10.0.0.1" })", "UDP 10.0.0.1 -> ?");
+  expect(R"(sock_arg { family: "AF_UNIX" protocol: "IPPROTO_IP" })", "AF_UNIX");
+  expect("skb_arg { len: 60 }", "?");
+  expect("sock_arg {}", "(unreadable)");
+  expect("skb_arg {} label: 'packet'", "packet=(unreadable)");
+  expect(R"(sock_arg { protocol: "\033" saddr: "\033" })", R"(\x1b \x1b -> ?)");
+}
+
+TEST(CompactTest, AddressesOfSockets) {
+  const auto expect = [](const std::string& address, const std::string& text) {
+    EXPECT_EQ(Shown("args { sockaddr_arg { " + address + " } label: 'to' }"),
+              Line(" -> to=" + text));
+  };
+  expect(R"(family: "AF_INET" addr: "10.0.0.2" port: 443)", "10.0.0.2:443");
+  expect(R"(family: "AF_INET" addr: "10.0.0.2")", "10.0.0.2");
+  expect(R"(family: "AF_INET6" addr: "2001:db8::2" port: 443)", "[2001:db8::2]:443");
+  expect(R"(family: "AF_UNIX")", "AF_UNIX");
+  expect(R"(family: "\033")", R"(\x1b)");
+  expect("port: 443", "?");
+  expect("", "(unreadable)");
 }
 
 TEST(CompactTest, TerminalSequencesAreShown) {

@@ -274,9 +274,23 @@ TEST(JsonTest, EventsBeyondTheDirectWriterAreWhole) {
   const auto kprobe = FromText(R"(process_kprobe { args { int_arg: -1 } return { int_arg: 5 } })");
   EXPECT_EQ(Line(kprobe), R"({"process_kprobe":{"args":[{"int_arg":-1}],"return":{"int_arg":5}}})"
                           "\n");
-  const auto socket = FromText(R"(process_lsm { args { sock_arg { sport: 22 } label: "s" } })");
-  EXPECT_EQ(Line(socket), R"({"process_lsm":{"args":[{"sock_arg":{"sport":22},"label":"s"}]}})"
-                          "\n");
+  const auto sockets = FromText(R"(process_lsm {
+    args { sock_arg { family: "AF_INET" type: "SOCK_STREAM" protocol: "IPPROTO_TCP" mark: 1
+                      priority: 2 saddr: "10.0.0.1" daddr: "10.0.0.2" sport: 4242 dport: 443
+                      cookie: 18446744073709551615 state: "TCP_SYN_SENT" } label: "s" }
+    args { skb_arg { hash: 1 len: 2 priority: 3 mark: 4 saddr: "::1" daddr: "::2" sport: 5 dport: 6
+                     proto: 17 protocol: "IPPROTO_UDP" family: "AF_INET6" } }
+    args { sockaddr_arg { family: "AF_INET" addr: "10.0.0.2" port: 443 } }
+    args { sockaddr_arg {} } })");
+  EXPECT_EQ(Line(sockets),
+            R"({"process_lsm":{"args":[{"sock_arg":{"family":"AF_INET","type":"SOCK_STREAM",)"
+            R"("protocol":"IPPROTO_TCP","mark":1,"priority":2,"saddr":"10.0.0.1",)"
+            R"("daddr":"10.0.0.2","sport":4242,"dport":443,"cookie":"18446744073709551615",)"
+            R"("state":"TCP_SYN_SENT"},"label":"s"},{"skb_arg":{"hash":1,"len":2,"priority":3,)"
+            R"("mark":4,"saddr":"::1","daddr":"::2","sport":5,"dport":6,"proto":17,)"
+            R"("protocol":"IPPROTO_UDP","family":"AF_INET6"}},{"sockaddr_arg":{)"
+            R"("family":"AF_INET","addr":"10.0.0.2","port":443}},{"sockaddr_arg":{}}]}})"
+            "\n");
 }
 
 TEST(JsonTest, LinesReadBackAreTheEvent) {

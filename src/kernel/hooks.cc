@@ -32,14 +32,14 @@ Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
 }
 
 Constants ConstantsOf(const Plan& plan, uint16_t number) {
-  const size_t parameters = plan.in_registers ? 1 : plan.parameters.size();
+  const size_t parameters = plan.registers != GH_REGISTERS_NONE ? 1 : plan.parameters.size();
   const bool returns = plan.overrides || plan.way == Way::kFexit;
   Constants constants{};
   constants[GH_CONSTANT_HOOK] = number;
   constants[GH_CONSTANT_ARGUMENTS] = static_cast<int32_t>(plan.readable());
   constants[GH_CONSTANT_RETURN] =
       static_cast<int32_t>(returns ? parameters : GH_PARAMETERS_MAX + 1);
-  constants[GH_CONSTANT_REGISTERS] = plan.in_registers ? 1 : 0;
+  constants[GH_CONSTANT_REGISTERS] = plan.registers;
   return constants;
 }
 

@@ -32,7 +32,9 @@ std::string ObjectOf(const policy::Site& site) { return "hook/" + policy::NameOf
 
 struct Prototype {
   std::vector<Parameter> parameters;
-  bool returns = false;
+  std::optional<Parameter> returned = {};  ///< void: none
+
+  [[nodiscard]] bool returns() const { return returned.has_value(); }
 };
 
 /// What the kernel's BTF says of functions.
@@ -51,7 +53,10 @@ class KernelTypes {
     if (id < 0) return std::nullopt;
     const btf_type* const type = btf__type_by_id(
         types_.get(), btf__type_by_id(types_.get(), static_cast<uint32_t>(id))->type);
-    Prototype prototype{.parameters = {}, .returns = Resolve(type->type) != nullptr};
+    Prototype prototype;
+    if (const btf_type* const returned = Resolve(type->type)) {
+      prototype.returned = Describe(returned);
+    }
     const btf_param* const parameters = btf_params(type);
     for (uint32_t i = 0; i < btf_vlen(type); ++i) {
       prototype.parameters.push_back(Describe(Resolve(parameters[i].type)));
@@ -118,7 +123,8 @@ Plan MakePlan(Way way, std::string target, Prototype prototype) {
   return Plan{.way = way,
               .target = std::move(target),
               .parameters = std::move(prototype.parameters),
-              .overrides = (way == Way::kLsm || way == Way::kFmodRet) && prototype.returns};
+              .returned = prototype.returned.value_or(Parameter{}),
+              .overrides = (way == Way::kLsm || way == Way::kFmodRet) && prototype.returns()};
 }
 
 Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backend backend) {
@@ -138,7 +144,7 @@ Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backe
                     caller + " with the same arguments",
                 "boot with \"bpf\" in lsm= and use backend lsm");
   }
-  const Way way = of_caller->returns ? Way::kFmodRet : Way::kFentry;
+  const Way way = of_caller->returns() ? Way::kFmodRet : Way::kFentry;
   return MakePlan(way, caller, std::move(*of_caller));
 }
 
@@ -162,7 +168,7 @@ Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Back
     }
   }
   if (!prototype) return NoSuchFunction(site);
-  const bool modifies = fmod_ret && prototype->returns && site.name.starts_with(kSecurity);
+  const bool modifies = fmod_ret && prototype->returns() && site.name.starts_with(kSecurity);
   return MakePlan(modifies ? Way::kFmodRet : Way::kFentry, site.name, std::move(*prototype));
 }
 
@@ -170,7 +176,7 @@ Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Back
 Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site) {
   std::optional<Prototype> prototype = types.Function(site.name);
   if (!prototype) return NoSuchFunction(site);
-  if (!prototype->returns) {
+  if (!prototype->returns()) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site), site.name + " returns nothing",
                 "remove `return: true`");
   }
@@ -180,6 +186,24 @@ Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site) {
 /// The parameters of a system call, of which the kernel's BTF says nothing: whatever a policy says.
 std::vector<Parameter> ParametersOfSystemCall() {
   return {GH_ARGUMENTS_MAX, Parameter{.readable = true, .pointer = true, .pointee = "void"}};
+}
+
+/// The function's argument, if the kernel's BTF has its type. Until about 5.15 a file of the kernel
+/// that only declares struct pt_regs has functions whose argument no program may read; but it is
+/// the frame at the top of the task's stack (task_pt_regs() in arch/x86/include/asm/processor.h),
+/// as long as that stack has its usual size.
+Result<gh_registers> RegistersOf(const KernelTypes& types, const policy::Site& site,
+                                 const std::string& function) {
+  const std::optional<Prototype> prototype = types.Function(function);
+  const bool takes_none = prototype && prototype->parameters.empty();
+  if (takes_none || (prototype && prototype->parameters.front().readable)) {
+    return GH_REGISTERS_GIVEN;
+  }
+  if (types.FindFunction("kasan_report") < 0) return GH_REGISTERS_ON_STACK;
+  return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+              "the arguments of this system call cannot be read: the kernel's BTF does not have "
+              "their type, and with CONFIG_KASAN they are not where they are else",
+              "use a kernel without CONFIG_KASAN, or a newer one");
 }
 
 /// A function for each, whose one argument are the registers. That of a call without parameters is
@@ -195,6 +219,7 @@ Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bo
     return Fail(ErrorCode::kUnsupported, ObjectOf(site), "this kernel has no such system call",
                 "`ausyscall --dump` lists what there is");
   }
+  GH_ASSIGN(const gh_registers registers, RegistersOf(types, site, function));
   const Way way = site.at_return                                     ? Way::kFexit
                   : fmod_ret && CanModify(static_cast<uint32_t>(id)) ? Way::kFmodRet
                                                                      : Way::kFentry;
@@ -202,7 +227,7 @@ Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bo
               .target = function,
               .parameters = ParametersOfSystemCall(),
               .overrides = way == Way::kFmodRet,
-              .in_registers = true};
+              .registers = registers};
 }
 
 /// The struct that an input's argument points to.
@@ -218,25 +243,33 @@ std::string_view PointeeOf(gh_read read) {
       return "char";
     case GH_READ_FILENAME:
       return "filename";
+    case GH_READ_SOCK:
+      return "sock";
+    case GH_READ_SOCKET:
+      return "socket";
+    case GH_READ_SKB:
+      return "sk_buff";
+    case GH_READ_SOCKADDR:
+      return "sockaddr";
     default:
       return {};
   }
 }
 
-Result<void> CheckArgument(const std::string& object, const Plan& plan,
-                           const compile::Input& input) {
+/// Of addresses there is a struct for each family, and some for all: they begin alike.
+bool PointsTo(const Parameter& parameter, gh_read read) {
+  if (parameter.pointee == "void") return true;
+  const std::string_view wanted = PointeeOf(read);
+  return read == GH_READ_SOCKADDR ? parameter.pointee.starts_with(wanted)
+                                  : parameter.pointee == wanted;
+}
+
+/// `what`: an argument, or what is returned.
+Result<void> CheckParameter(const std::string& object, const std::string& what,
+                            const Parameter& parameter, const compile::Input& input) {
   const auto refuse = [&](const std::string& cause, const std::string& remedy) {
-    return Fail(ErrorCode::kUnsupported, object,
-                "argument " + std::to_string(input.subject) + " of " + plan.target + " " + cause,
-                remedy);
+    return Fail(ErrorCode::kUnsupported, object, what + " " + cause, remedy);
   };
-  if (input.subject >= plan.parameters.size()) {
-    return Fail(ErrorCode::kUnsupported, object,
-                plan.target + " has " + std::to_string(plan.parameters.size()) +
-                    " arguments, no argument " + std::to_string(input.subject),
-                "arguments are counted from 0");
-  }
-  const Parameter& parameter = plan.parameters[input.subject];
   if (!parameter.readable) {
     return refuse("is of a type that BPF programs cannot read", "leave it out of args");
   }
@@ -246,12 +279,26 @@ Result<void> CheckArgument(const std::string& object, const Plan& plan,
                       std::to_string(input.bytes) + " of its type",
                   "use an integer type of that size");
   }
-  if (input.read == GH_READ_USER_STRING || input.read == GH_READ_FD) return {};  // see policy/hooks
-  const std::string_view wanted = PointeeOf(input.read);
-  if (parameter.pointee == wanted || parameter.pointee == "void") return {};
+  const bool of_process = input.read == GH_READ_USER_STRING || input.read == GH_READ_FD ||
+                          input.read == GH_READ_USER_SOCKADDR;  // see policy/hooks
+  if (of_process || PointsTo(parameter, input.read)) return {};
   return refuse((parameter.pointer ? "is a pointer to " + parameter.pointee : "is a number") +
-                    ", and its type in the policy is read from a pointer to " + std::string(wanted),
+                    ", and its type in the policy is read from a pointer to " +
+                    std::string(PointeeOf(input.read)),
                 "give the argument the type that the function has");
+}
+
+Result<void> CheckArgument(const std::string& object, const Plan& plan,
+                           const compile::Input& input) {
+  if (input.subject < plan.parameters.size()) {
+    return CheckParameter(object,
+                          "argument " + std::to_string(input.subject) + " of " + plan.target,
+                          plan.parameters[input.subject], input);
+  }
+  return Fail(ErrorCode::kUnsupported, object,
+              plan.target + " has " + std::to_string(plan.parameters.size()) +
+                  " arguments, no argument " + std::to_string(input.subject),
+              "arguments are counted from 0");
 }
 
 std::string WhyNoOverride(const policy::Site& site, const Plan& plan, bool fmod_ret) {
@@ -352,6 +399,9 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
       GH_TRY(CheckNamespace(ObjectOf(site), input.subject - GH_SUBJECT_NAMESPACE_0));
     } else if (input.subject < GH_ARGUMENTS_MAX) {
       GH_TRY(CheckArgument(ObjectOf(site), *plan, input));
+    } else if (input.subject == GH_SUBJECT_RETURN && input.read != GH_READ_NUMBER) {
+      GH_TRY(CheckParameter(ObjectOf(site), "what " + plan->target + " returns", plan->returned,
+                            input));
     } else if (input.subject == GH_SUBJECT_BINARY && plan->way == Way::kSignal &&
                !binary_is_known_) {
       return Fail(ErrorCode::kUnsupported, ObjectOf(site),

@@ -44,9 +44,10 @@ struct Plan {
   Way way = Way::kLsm;
   std::string target;  ///< what a program is attached to: LSM hook, function
   std::vector<Parameter> parameters;
-  bool overrides = false;     ///< an errno can be returned
-  bool in_registers = false;  ///< the parameters are in a struct pt_regs, the function's only one
-  std::optional<uint32_t> system_call = {};  ///< of kEnter and kLeave: its number
+  Parameter returned = {};                     ///< with kFexit: what the function returns
+  bool overrides = false;                      ///< an errno can be returned
+  gh_registers registers = GH_REGISTERS_NONE;  ///< of a system call: where its parameters are
+  std::optional<uint32_t> system_call = {};    ///< of kEnter and kLeave: its number
 
   /// Bit per argument that a program may read and a policy can name.
   [[nodiscard]] uint32_t readable() const;

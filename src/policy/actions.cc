@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <csignal>
+#include <memory>
 
 #include "policy/filters.h"
 #include "policy/format.h"
@@ -18,8 +20,34 @@ struct ActionDraft {
   std::optional<ActionKind> kind;
   std::optional<Position> error_position;
   std::optional<Position> signal_position;
+  std::optional<Position> rate_position;
+  std::optional<Position> scope_position;
   Action action;
 };
+
+/// `30`, `30s`, `5m`, `1h`: in seconds; nullopt, reported, if it is none of these.
+std::optional<uint32_t> ReadInterval(Reader& reader, YamlNode node) {
+  constexpr uint64_t kSecondsOfMinute = 60;
+  constexpr uint64_t kSecondsOfHour = 3600;
+  constexpr uint64_t kSecondsMax = 365 * 24 * kSecondsOfHour;
+  if (!node.IsScalar()) {
+    (void)reader.String(node);  // reports that it is none
+    return std::nullopt;
+  }
+  std::string_view digits = node.text();
+  uint64_t unit = 1;
+  if (digits.ends_with('m')) unit = kSecondsOfMinute;
+  if (digits.ends_with('h')) unit = kSecondsOfHour;
+  if (unit != 1 || digits.ends_with('s')) digits.remove_suffix(1);
+  uint64_t number = 0;
+  const char* const end = std::to_address(digits.end());
+  const auto [parsed, error] = std::from_chars(std::to_address(digits.begin()), end, number);
+  const bool good = parsed == end && error == std::errc() && number > 0;
+  if (good && number <= kSecondsMax / unit) return static_cast<uint32_t>(number * unit);
+  reader.Report(node.position(), fmt::format("{} is no interval up to a year", Quote(node.text())),
+                "write a number of seconds, minutes or hours: 30, 30s, 5m, 1h");
+  return std::nullopt;
+}
 
 constexpr std::array kActionFields{
     Field<ActionDraft>{{"action", Need::kRequired, "Post"},
@@ -41,8 +69,17 @@ constexpr std::array kActionFields{
     Field<ActionDraft>{{"kernelStackTrace", Need::kOnlyFalse}},
     Field<ActionDraft>{{"userStackTrace", Need::kOnlyFalse}},
     Field<ActionDraft>{{"imaHash", Need::kOnlyFalse}},
-    Field<ActionDraft>{{"rateLimit", Need::kUnsupported}},
-    Field<ActionDraft>{{"rateLimitScope", Need::kUnsupported}},
+    Field<ActionDraft>{{"rateLimit"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.rate_position = node.position();
+                         draft.action.interval_s = ReadInterval(reader, node).value_or(0);
+                       }},
+    Field<ActionDraft>{{"rateLimitScope"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.scope_position = node.position();
+                         draft.action.scope =
+                             reader.Name(node, "scope", RateScopes()).value_or(RateScope::kThread);
+                       }},
     Field<ActionDraft>{{"argUrl", Need::kUnsupported}},
     Field<ActionDraft>{{"argFqdn", Need::kUnsupported}},
     Field<ActionDraft>{{"argSock", Need::kUnsupported}},
@@ -50,15 +87,22 @@ constexpr std::array kActionFields{
     Field<ActionDraft>{{"argValue", Need::kUnsupported}},
 };
 
+/// Reports a parameter that the action does not take.
+void RefuseParameter(Reader& reader, ActionKind kind, std::string_view parameter,
+                     const std::optional<Position>& given) {
+  if (!given) return;
+  reader.ReportField(parameter, *given, fmt::format("{} takes no {}", NameOf(kind), parameter),
+                     "remove it");
+}
+
 /// Reports a parameter that the action needs and lacks, or has and does not take.
 void CheckParameter(Reader& reader, Position action, ActionKind kind, std::string_view parameter,
                     bool needed, const std::optional<Position>& given, std::string_view example) {
   if (needed && !given) {
     reader.Report(action, fmt::format("{} is missing: {} needs it", parameter, NameOf(kind)),
                   fmt::format("add `{}: {}`", parameter, example));
-  } else if (!needed && given) {
-    reader.ReportField(parameter, *given, fmt::format("{} takes no {}", NameOf(kind), parameter),
-                       "remove it");
+  } else if (!needed) {
+    RefuseParameter(reader, kind, parameter, given);
   }
 }
 
@@ -66,12 +110,25 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
   ActionDraft draft;
   if (!reader.Fields<ActionDraft>(node, kActionFields, draft) || !draft.kind) return std::nullopt;
   const ActionKind kind = *draft.kind;
-  CheckParameter(reader, node.position(), kind, "argError", kind == ActionKind::kOverride,
-                 draft.error_position, "-1");
+  // Policies for Tetragon have an argError beside Sigkill; there and here it has no effect.
+  if (kind != ActionKind::kSigkill) {
+    CheckParameter(reader, node.position(), kind, "argError", kind == ActionKind::kOverride,
+                   draft.error_position, "-1");
+  }
   CheckParameter(reader, node.position(), kind, "argSig", kind == ActionKind::kSignal,
                  draft.signal_position, "15");
+  const bool posts = kind == ActionKind::kPost;
+  if (!posts) RefuseParameter(reader, kind, "rateLimit", draft.rate_position);
+  if (!posts) RefuseParameter(reader, kind, "rateLimitScope", draft.scope_position);
+  if (posts && draft.scope_position && !draft.rate_position) {
+    reader.ReportField("rateLimitScope", *draft.scope_position, "there is no rateLimit",
+                       "add `rateLimit: 5m`, or remove it");
+  }
   draft.action.kind = kind;
-  if (kind == ActionKind::kSigkill) draft.action.signal = SIGKILL;
+  if (kind == ActionKind::kSigkill) {
+    draft.action.signal = SIGKILL;
+    draft.action.error = 0;
+  }
   draft.action.position = node.position();
   return draft.action;
 }

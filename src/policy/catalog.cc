@@ -30,21 +30,21 @@ constexpr std::array kOperators{
     OperatorName{"NotInMap", "", Operator::kNotInMap},
     OperatorName{"SubString", "", {}},
     OperatorName{"SubStringIgnCase", "", {}},
-    OperatorName{"SAddr", "", {}},
-    OperatorName{"NotSAddr", "", {}},
-    OperatorName{"DAddr", "", {}},
-    OperatorName{"NotDAddr", "", {}},
-    OperatorName{"SPort", "", {}},
-    OperatorName{"NotSPort", "", {}},
-    OperatorName{"DPort", "", {}},
-    OperatorName{"NotDPort", "", {}},
-    OperatorName{"SPortPriv", "", {}},
-    OperatorName{"NotSPortPriv", "", {}},
-    OperatorName{"DPortPriv", "", {}},
-    OperatorName{"NotDPortPriv", "", {}},
-    OperatorName{"Protocol", "", {}},
-    OperatorName{"Family", "", {}},
-    OperatorName{"State", "", {}},
+    OperatorName{"SAddr", "", Operator::kSourceAddress},
+    OperatorName{"NotSAddr", "", Operator::kNotSourceAddress},
+    OperatorName{"DAddr", "", Operator::kDestinationAddress},
+    OperatorName{"NotDAddr", "", Operator::kNotDestinationAddress},
+    OperatorName{"SPort", "", Operator::kSourcePort},
+    OperatorName{"NotSPort", "", Operator::kNotSourcePort},
+    OperatorName{"DPort", "", Operator::kDestinationPort},
+    OperatorName{"NotDPort", "", Operator::kNotDestinationPort},
+    OperatorName{"SPortPriv", "SportPriv", Operator::kSourcePortPrivileged},
+    OperatorName{"NotSPortPriv", "NotSportPriv", Operator::kNotSourcePortPrivileged},
+    OperatorName{"DPortPriv", "DportPriv", Operator::kDestinationPortPrivileged},
+    OperatorName{"NotDPortPriv", "NotDportPriv", Operator::kNotDestinationPortPrivileged},
+    OperatorName{"Protocol", "protocol", Operator::kProtocol},
+    OperatorName{"Family", "family", Operator::kFamily},
+    OperatorName{"State", "state", Operator::kState},
     OperatorName{"FileType", "", {}},
     OperatorName{"NotFileType", "", {}},
     OperatorName{"CapabilitiesGained", "", {}},
@@ -63,6 +63,73 @@ constexpr std::array kNumberOperators{
 };
 
 constexpr std::array kMembershipOperators{Operator::kIn, Operator::kNotIn};
+
+/// An operator on a field of a socket.
+struct FieldOperator {
+  Operator op;
+  gh_field field;
+  ArgumentType operand;
+  bool negated;
+};
+constexpr std::array kFieldOperators{
+    FieldOperator{Operator::kSourceAddress, GH_FIELD_SOURCE, ArgumentType::kAddress, false},
+    FieldOperator{Operator::kNotSourceAddress, GH_FIELD_SOURCE, ArgumentType::kAddress, true},
+    FieldOperator{Operator::kDestinationAddress, GH_FIELD_DESTINATION, ArgumentType::kAddress,
+                  false},
+    FieldOperator{Operator::kNotDestinationAddress, GH_FIELD_DESTINATION, ArgumentType::kAddress,
+                  true},
+    FieldOperator{Operator::kSourcePort, GH_FIELD_SOURCE_PORT, ArgumentType::kPort, false},
+    FieldOperator{Operator::kNotSourcePort, GH_FIELD_SOURCE_PORT, ArgumentType::kPort, true},
+    FieldOperator{Operator::kDestinationPort, GH_FIELD_DESTINATION_PORT, ArgumentType::kPort,
+                  false},
+    FieldOperator{Operator::kNotDestinationPort, GH_FIELD_DESTINATION_PORT, ArgumentType::kPort,
+                  true},
+    FieldOperator{Operator::kSourcePortPrivileged, GH_FIELD_SOURCE_PORT, ArgumentType::kPort,
+                  false},
+    FieldOperator{Operator::kNotSourcePortPrivileged, GH_FIELD_SOURCE_PORT, ArgumentType::kPort,
+                  true},
+    FieldOperator{Operator::kDestinationPortPrivileged, GH_FIELD_DESTINATION_PORT,
+                  ArgumentType::kPort, false},
+    FieldOperator{Operator::kNotDestinationPortPrivileged, GH_FIELD_DESTINATION_PORT,
+                  ArgumentType::kPort, true},
+    FieldOperator{Operator::kProtocol, GH_FIELD_PROTOCOL, ArgumentType::kProtocol, false},
+    FieldOperator{Operator::kFamily, GH_FIELD_FAMILY, ArgumentType::kFamily, false},
+    FieldOperator{Operator::kState, GH_FIELD_STATE, ArgumentType::kState, false},
+};
+
+constexpr auto kSocketOperators = [] {
+  std::array<Operator, kFieldOperators.size()> operators{};
+  std::ranges::transform(kFieldOperators, operators.begin(), &FieldOperator::op);
+  return operators;
+}();
+
+/// Of a packet, all but the state of a connection; of an address, what it has of a source.
+constexpr std::array kPacketOperators{
+    Operator::kSourceAddress,
+    Operator::kNotSourceAddress,
+    Operator::kDestinationAddress,
+    Operator::kNotDestinationAddress,
+    Operator::kSourcePort,
+    Operator::kNotSourcePort,
+    Operator::kDestinationPort,
+    Operator::kNotDestinationPort,
+    Operator::kSourcePortPrivileged,
+    Operator::kNotSourcePortPrivileged,
+    Operator::kDestinationPortPrivileged,
+    Operator::kNotDestinationPortPrivileged,
+    Operator::kProtocol,
+    Operator::kFamily,
+};
+constexpr std::array kSockaddrOperators{
+    Operator::kSourceAddress, Operator::kNotSourceAddress,     Operator::kSourcePort,
+    Operator::kNotSourcePort, Operator::kSourcePortPrivileged, Operator::kNotSourcePortPrivileged,
+    Operator::kFamily,
+};
+
+const FieldOperator* FindField(Operator op) {
+  const auto found = std::ranges::find(kFieldOperators, op, &FieldOperator::op);
+  return found == kFieldOperators.end() ? nullptr : &*found;
+}
 
 // Of several names of one type, the first is the one that messages use.
 using TypeName = NameRow<ArgumentType>;
@@ -92,10 +159,10 @@ constexpr std::array kArgumentTypes{
     TypeName{"dentry", "", {}},
     TypeName{"kiocb", "", {}},
     TypeName{"iov_iter", "", {}},
-    TypeName{"skb", "", {}},
-    TypeName{"sock", "", {}},
-    TypeName{"socket", "", {}},
-    TypeName{"sockaddr", "", {}},
+    TypeName{"skb", "", ArgumentType::kSkb},
+    TypeName{"sock", "", ArgumentType::kSock},
+    TypeName{"socket", "", ArgumentType::kSocket},
+    TypeName{"sockaddr", "", ArgumentType::kSockaddr},
     TypeName{"sockaddr_un", "", {}},
     TypeName{"cred", "", {}},
     TypeName{"user_namespace", "", {}},
@@ -150,6 +217,12 @@ constexpr std::array kActions{
     ActionName{"GetUrl", "", {}},
     ActionName{"DnsLookup", "", {}},
     ActionName{"Set", "", {}},
+};
+
+constexpr std::array kRateScopes{
+    NameRow<RateScope>{"thread", "", RateScope::kThread},
+    NameRow<RateScope>{"process", "", RateScope::kProcess},
+    NameRow<RateScope>{"global", "", RateScope::kGlobal},
 };
 
 using LabelOperatorName = NameRow<LabelOperator>;
@@ -230,28 +303,44 @@ std::string NameOf(const Site& site) {
   return name;
 }
 
-SubjectTraits TraitsOf(const Filter& filter, const Hook& hook) {
+namespace {
+
+/// The subject of a filter and its type.
+SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
+  const auto whole = [](auto subject, ArgumentType type) -> SubjectTraits {
+    return {static_cast<uint8_t>(subject), type, GH_FIELD_WHOLE, type};
+  };
   switch (filter.subject) {
     case Subject::kArgument: {
       const Argument& argument = hook.arguments.at(filter.which);
-      return {static_cast<uint8_t>(argument.index), argument.type};
+      return whole(argument.index, argument.type);
     }
     case Subject::kReturn:
-      return {GH_SUBJECT_RETURN, hook.returned->type};
+      return whole(GH_SUBJECT_RETURN, hook.returned->type);
     case Subject::kBinary:
-      return {GH_SUBJECT_BINARY, kBinaryType};
+      return whole(GH_SUBJECT_BINARY, kBinaryType);
     case Subject::kPid:
-      return {GH_SUBJECT_PID, ArgumentType::kPid};
+      return whole(GH_SUBJECT_PID, ArgumentType::kPid);
     case Subject::kNamespacePid:
-      return {GH_SUBJECT_NAMESPACE_PID, ArgumentType::kPid};
+      return whole(GH_SUBJECT_NAMESPACE_PID, ArgumentType::kPid);
     case Subject::kNamespace:
-      return {static_cast<uint8_t>(GH_SUBJECT_NAMESPACE_0 + filter.which),
-              ArgumentType::kNamespace};
+      return whole(GH_SUBJECT_NAMESPACE_0 + filter.which, ArgumentType::kNamespace);
     case Subject::kCapabilities:
-      return {static_cast<uint8_t>(GH_SUBJECT_CAPABILITIES_0 + filter.which),
-              ArgumentType::kCapabilities};
+      return whole(GH_SUBJECT_CAPABILITIES_0 + filter.which, ArgumentType::kCapabilities);
   }
   __builtin_unreachable();
+}
+
+}  // namespace
+
+SubjectTraits TraitsOf(const Filter& filter, const Hook& hook) {
+  SubjectTraits traits = WholeOf(filter, hook);
+  const FieldOperator* const of_field = FindField(filter.op);
+  if (of_field != nullptr && TraitsOf(traits.type).values == ValueKind::kSocket) {
+    traits.field = of_field->field;
+    traits.operand = of_field->operand;
+  }
+  return traits;
 }
 
 std::span<const NameRow<uint32_t>> Namespaces() { return kNamespaces; }
@@ -261,8 +350,10 @@ std::span<const NameRow<Operator>> Operators() { return kOperators; }
 
 OperatorTraits TraitsOf(Operator op, ValueKind values) {
   const gh_match whole = values == ValueKind::kCapabilities ? GH_MATCH_MASK
+                         : values == ValueKind::kAddress    ? GH_MATCH_ADDRESS
                          : IsNumber(values)                 ? GH_MATCH_RANGE
                                                             : GH_MATCH_EXACT;
+  if (const FieldOperator* const of_field = FindField(op)) return {whole, of_field->negated};
   switch (op) {
     case Operator::kEqual:
     case Operator::kIn:
@@ -288,13 +379,29 @@ OperatorTraits TraitsOf(Operator op, ValueKind values) {
     case Operator::kNotInRange:
     case Operator::kNotInMap:
       return {GH_MATCH_RANGE, true};
+    default:
+      return {};
   }
-  return {};
 }
 
 bool TakesRanges(Operator op) {
+  const FieldOperator* const of_field = FindField(op);
   return op == Operator::kInRange || op == Operator::kNotInRange || op == Operator::kInMap ||
-         op == Operator::kNotInMap;
+         op == Operator::kNotInMap ||
+         (of_field != nullptr && of_field->operand != ArgumentType::kAddress);
+}
+
+std::string_view ValueOf(Operator op) {
+  constexpr std::string_view kPrivilegedPorts = "0:1023";
+  switch (op) {
+    case Operator::kSourcePortPrivileged:
+    case Operator::kNotSourcePortPrivileged:
+    case Operator::kDestinationPortPrivileged:
+    case Operator::kNotDestinationPortPrivileged:
+      return kPrivilegedPorts;
+    default:
+      return {};
+  }
 }
 
 std::span<const NameRow<ArgumentType>> ArgumentTypes() { return kArgumentTypes; }
@@ -309,6 +416,12 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
   };
   const auto of_process = [](ValueKind values, size_t bytes) -> ArgumentTypeTraits {
     return {values, kMembershipOperators, GH_READ_PROCESS, static_cast<uint8_t>(bytes), false};
+  };
+  const auto socket = [](std::span<const Operator> operators, gh_read read) -> ArgumentTypeTraits {
+    return {.values = ValueKind::kSocket, .operators = operators, .read = read};
+  };
+  const auto field = [](ValueKind values, size_t bytes) -> ArgumentTypeTraits {
+    return {.values = values, .bytes = static_cast<uint8_t>(bytes)};
   };
   switch (type) {
     case ArgumentType::kLinuxBinprm:
@@ -342,6 +455,14 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return text(ValueKind::kString, GH_READ_FILENAME);
     case ArgumentType::kFd:
       return text(ValueKind::kPath, GH_READ_FD);
+    case ArgumentType::kSock:
+      return socket(kSocketOperators, GH_READ_SOCK);
+    case ArgumentType::kSocket:
+      return socket(kSocketOperators, GH_READ_SOCKET);
+    case ArgumentType::kSkb:
+      return socket(kPacketOperators, GH_READ_SKB);
+    case ArgumentType::kSockaddr:
+      return socket(kSockaddrOperators, GH_READ_SOCKADDR);
     case ArgumentType::kNop:
       return {};
     case ArgumentType::kPid:
@@ -350,11 +471,38 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return of_process(ValueKind::kNamespace, sizeof(uint32_t));
     case ArgumentType::kCapabilities:
       return of_process(ValueKind::kCapabilities, sizeof(uint64_t));
+    case ArgumentType::kAddress:
+      return field(ValueKind::kAddress, 0);
+    case ArgumentType::kPort:
+      return field(ValueKind::kNumber, sizeof(uint16_t));
+    case ArgumentType::kProtocol:
+      return field(ValueKind::kProtocol, sizeof(uint16_t));
+    case ArgumentType::kFamily:
+      return field(ValueKind::kFamily, sizeof(uint16_t));
+    case ArgumentType::kState:
+      return field(ValueKind::kState, sizeof(uint8_t));
   }
   return {};
 }
 
+std::span<const NameRow<int32_t>> NumberNames(ValueKind values) {
+  switch (values) {
+    case ValueKind::kCapability:
+    case ValueKind::kCapabilities:
+      return Capabilities();
+    case ValueKind::kProtocol:
+      return Protocols();
+    case ValueKind::kFamily:
+      return Families();
+    case ValueKind::kState:
+      return TcpStates();
+    default:
+      return {};
+  }
+}
+
 std::span<const NameRow<ActionKind>> Actions() { return kActions; }
+std::span<const NameRow<RateScope>> RateScopes() { return kRateScopes; }
 std::span<const NameRow<LabelOperator>> LabelOperators() { return kLabelOperators; }
 std::span<const NameRow<Mode>> Modes() { return kModes; }
 std::span<const NameRow<OnOverlap>> OnOverlaps() { return kOnOverlaps; }

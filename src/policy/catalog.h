@@ -26,11 +26,17 @@ struct NameRow {
 enum class ValueKind {
   kPath,          ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
   kString,        ///< any text of at most GH_PATH_MAX - 1 bytes
+  kSocket,        ///< none: each operator is about a field, whose type has values
+  kAddress,       ///< IPv4 or IPv6, alone or with the length of a prefix: `10.0.0.0/8`
   kNumber,        ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
   kCapability,    ///< as kNumber, or `CAP_SYS_ADMIN`
+  kProtocol,      ///< as kNumber, or `IPPROTO_TCP`
+  kFamily,        ///< as kNumber, or `AF_INET`
+  kState,         ///< as kNumber, or `TCP_ESTABLISHED`
   kNamespace,     ///< the number of a namespace's inode, or `host_ns`
   kCapabilities,  ///< of a set: one that is in it, as kCapability
 };
+[[nodiscard]] constexpr bool IsText(ValueKind values) { return values <= ValueKind::kString; }
 [[nodiscard]] constexpr bool IsNumber(ValueKind values) { return values >= ValueKind::kNumber; }
 
 /// How an operator searches its values.
@@ -41,7 +47,7 @@ struct OperatorTraits {
 
 struct ArgumentTypeTraits {
   ValueKind values = ValueKind::kPath;
-  std::span<const Operator> operators;  ///< that apply to it
+  std::span<const Operator> operators = {};  ///< that apply to it
   gh_read read = GH_READ_NUMBER;
   uint8_t bytes = 0;  ///< of a number
   bool is_signed = false;
@@ -74,10 +80,12 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 /// For messages and status: `security_file_open`, `sys_openat`, `sys_openat at its return`.
 [[nodiscard]] std::string NameOf(const Site& site);
 
-/// What a filter of `hook` looks at, and of which type that is.
+/// What a filter of `hook` looks at.
 struct SubjectTraits {
-  uint8_t subject = GH_SUBJECT_ARGUMENT_0;  ///< enum gh_subject
-  ArgumentType type = ArgumentType::kLinuxBinprm;
+  uint8_t subject = GH_SUBJECT_ARGUMENT_0;            ///< enum gh_subject
+  ArgumentType type = ArgumentType::kLinuxBinprm;     ///< of the subject
+  gh_field field = GH_FIELD_WHOLE;                    ///< of the subject, that is compared
+  ArgumentType operand = ArgumentType::kLinuxBinprm;  ///< of that field; else as `type`
 };
 /// `filter.which` is in range.
 [[nodiscard]] SubjectTraits TraitsOf(const Filter& filter, const Hook& hook);
@@ -95,16 +103,25 @@ inline constexpr std::string_view kHostNamespace = "host_ns";
 [[nodiscard]] OperatorTraits TraitsOf(Operator op, ValueKind values);
 /// Whether a value may be a range: `first:last`.
 [[nodiscard]] bool TakesRanges(Operator op);
+/// Of an operator that says it all by itself, what it compares with, as one value; else "".
+[[nodiscard]] std::string_view ValueOf(Operator op);
 
 [[nodiscard]] std::span<const NameRow<ArgumentType>> ArgumentTypes();
 [[nodiscard]] ArgumentTypeTraits TraitsOf(ArgumentType type);
 /// What the values of matchBinaries are compared with: the path of a program.
 inline constexpr ArgumentType kBinaryType = ArgumentType::kLinuxBinprm;
 
-/// The kernel's numbers of capabilities.
+/// The kernel's numbers of capabilities, protocols, address families, states and types of sockets.
 [[nodiscard]] std::span<const NameRow<int32_t>> Capabilities();
+[[nodiscard]] std::span<const NameRow<int32_t>> Protocols();
+[[nodiscard]] std::span<const NameRow<int32_t>> Families();
+[[nodiscard]] std::span<const NameRow<int32_t>> TcpStates();
+[[nodiscard]] std::span<const NameRow<int32_t>> SocketTypes();
+/// The names that stand for numbers of a kind; none: it has numbers alone.
+[[nodiscard]] std::span<const NameRow<int32_t>> NumberNames(ValueKind values);
 
 [[nodiscard]] std::span<const NameRow<ActionKind>> Actions();
+[[nodiscard]] std::span<const NameRow<RateScope>> RateScopes();
 [[nodiscard]] std::span<const NameRow<LabelOperator>> LabelOperators();
 [[nodiscard]] std::span<const NameRow<Mode>> Modes();
 [[nodiscard]] std::span<const NameRow<OnOverlap>> OnOverlaps();

@@ -53,6 +53,10 @@ TEST(Catalog, HasNoNameTwice) {
   ExpectDistinct(OnOverlaps());
   ExpectDistinct(Options());
   ExpectDistinct(Capabilities());
+  ExpectDistinct(Protocols());
+  ExpectDistinct(Families());
+  ExpectDistinct(TcpStates());
+  ExpectDistinct(SocketTypes());
 }
 
 TEST(Catalog, KnowsCapabilitiesByTheKernelsNumbers) {
@@ -90,6 +94,14 @@ TEST(Catalog, KnowsHowOperatorsSearch) {
       {Operator::kNotInRange, kNumber, GH_MATCH_RANGE, true},
       {Operator::kInMap, kNumber, GH_MATCH_RANGE, false},
       {Operator::kNotInMap, kNumber, GH_MATCH_RANGE, true},
+      {Operator::kSourceAddress, ValueKind::kAddress, GH_MATCH_ADDRESS, false},
+      {Operator::kNotDestinationAddress, ValueKind::kAddress, GH_MATCH_ADDRESS, true},
+      {Operator::kSourcePort, kNumber, GH_MATCH_RANGE, false},
+      {Operator::kNotDestinationPort, kNumber, GH_MATCH_RANGE, true},
+      {Operator::kNotSourcePortPrivileged, kNumber, GH_MATCH_RANGE, true},
+      {Operator::kProtocol, ValueKind::kProtocol, GH_MATCH_RANGE, false},
+      {Operator::kFamily, ValueKind::kFamily, GH_MATCH_RANGE, false},
+      {Operator::kState, ValueKind::kState, GH_MATCH_RANGE, false},
   };
   for (const auto& each : cases) {
     EXPECT_EQ(TraitsOf(each.op, each.values).match, each.match) << NameOf(each.op);
@@ -119,6 +131,10 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
       {ArgumentType::kUint64, ValueKind::kNumber, GH_READ_NUMBER, 8, false},
       {ArgumentType::kSizeT, ValueKind::kNumber, GH_READ_NUMBER, 8, false},
       {ArgumentType::kCapability, ValueKind::kCapability, GH_READ_NUMBER, 4, true},
+      {ArgumentType::kSock, ValueKind::kSocket, GH_READ_SOCK, 0, false},
+      {ArgumentType::kSocket, ValueKind::kSocket, GH_READ_SOCKET, 0, false},
+      {ArgumentType::kSkb, ValueKind::kSocket, GH_READ_SKB, 0, false},
+      {ArgumentType::kSockaddr, ValueKind::kSocket, GH_READ_SOCKADDR, 0, false},
   };
   for (const auto& each : cases) {
     SCOPED_TRACE(NameOf(each.type));
@@ -127,8 +143,30 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
     EXPECT_EQ(traits.read, each.read);
     EXPECT_EQ(traits.bytes, each.bytes);
     EXPECT_EQ(traits.is_signed, each.is_signed);
+    if (each.values == ValueKind::kSocket) continue;
     EXPECT_EQ(traits.operators.size(), IsNumber(each.values) ? 11U : 8U);
   }
+}
+
+TEST(Catalog, AnOperatorOnASocketIsAboutAField) {
+  Hook hook;
+  hook.arguments = {{.index = 2, .type = ArgumentType::kSock},
+                    {.index = 3, .type = ArgumentType::kUint16}};
+  const auto traits = [&](Operator op, uint32_t which = 0) {
+    return TraitsOf(Filter{.which = which, .op = op}, hook);
+  };
+  const SubjectTraits port = traits(Operator::kNotDestinationPort);
+  EXPECT_EQ(port.subject, 2);
+  EXPECT_EQ(port.type, ArgumentType::kSock);
+  EXPECT_EQ(port.field, GH_FIELD_DESTINATION_PORT);
+  EXPECT_EQ(port.operand, ArgumentType::kPort);
+  EXPECT_EQ(traits(Operator::kSourceAddress).field, GH_FIELD_SOURCE);
+  EXPECT_EQ(traits(Operator::kSourceAddress).operand, ArgumentType::kAddress);
+  EXPECT_EQ(traits(Operator::kState).field, GH_FIELD_STATE);
+  const SubjectTraits whole = traits(Operator::kEqual, 1);
+  EXPECT_EQ(whole.subject, 3);
+  EXPECT_EQ(whole.field, GH_FIELD_WHOLE);
+  EXPECT_EQ(whole.operand, ArgumentType::kUint16);
 }
 
 TEST(Format, NamesValuesAsPoliciesDo) {

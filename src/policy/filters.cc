@@ -174,7 +174,13 @@ bool CheckOperator(Reader& reader, Position position, Operator op, std::span<con
 Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, ArgumentType type,
                         const std::optional<ValueUse>& use, bool complete) {
   Values values;
-  if (draft.values && draft.variable) {
+  const std::string_view own = use ? ValueOf(use->op) : std::string_view();
+  if (!own.empty()) {
+    values = {.literals = {std::string(own)}, .variable = {}, .position = node.position()};
+    if (!draft.values && !draft.variable) return values;
+    reader.Report(node.position(), fmt::format("{} has no values", NameOf(use->op)),
+                  "remove them, or use an operator that compares with values");
+  } else if (draft.values && draft.variable) {
     reader.Report(node.position(), "values and valuesFromVariable are both there",
                   "remove one of the two");
   } else if (draft.values) {
@@ -234,18 +240,19 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   filter.subject = subject;
   filter.which = *which;
   filter.position = node.position();
-  const ArgumentType type = TraitsOf(filter, draft.hook).type;
   if (!draft.op) return std::nullopt;
   filter.op = *draft.op;
+  const SubjectTraits traits = TraitsOf(filter, draft.hook);
+  const ArgumentType type = traits.type;
   std::optional<ValueUse> use;
   const bool of_hook = subject == Subject::kArgument || subject == Subject::kReturn;
   if (CheckOperator(reader, node.position(), filter.op, TraitsOf(type).operators,
                     of_hook ? NameOf(type) : NameOf(subject))) {
-    use = {type, filter.op};
+    use = {traits.operand, filter.op};
   } else if (type == ArgumentType::kPid) {
     use = {type, Operator::kIn};  // its values are numbers all the same
   }
-  filter.values = ReadFilterValues(reader, node, draft, type, use, complete);
+  filter.values = ReadFilterValues(reader, node, draft, traits.operand, use, complete);
   return filter;
 }
 

@@ -28,6 +28,16 @@ std::string_view NameOf(ArgumentType type) {
       return "namespace";
     case ArgumentType::kCapabilities:
       return "set of capabilities";
+    case ArgumentType::kAddress:
+      return "address";
+    case ArgumentType::kPort:
+      return "port";
+    case ArgumentType::kProtocol:
+      return "protocol";
+    case ArgumentType::kFamily:
+      return "family of addresses";
+    case ArgumentType::kState:
+      return "state of a connection";
     default:
       return Find(ArgumentTypes(), type);
   }

@@ -105,13 +105,13 @@ constexpr std::array kArgumentFields{
 
 /// The arguments of system calls are what a process writes: numbers, and addresses in its memory.
 void CheckArgumentOfSystemCall(Reader& reader, const Argument& argument) {
-  const bool possible = argument.type == ArgumentType::kString ||
-                        argument.type == ArgumentType::kFd ||
-                        IsNumber(TraitsOf(argument.type).values);
+  const bool possible =
+      argument.type == ArgumentType::kString || argument.type == ArgumentType::kFd ||
+      argument.type == ArgumentType::kSockaddr || IsNumber(TraitsOf(argument.type).values);
   if (possible) return;
   reader.ReportField("type", argument.position,
                      fmt::format("a system call has no argument of type {}", NameOf(argument.type)),
-                     "use string, fd or a type of numbers");
+                     "use string, fd, sockaddr or a type of numbers");
 }
 
 /// Reports an argument that the hook surely does not have. What others have, the kernel knows.
@@ -190,7 +190,9 @@ void ReadReturned(Reader& reader, const HookDraft& draft, Hook& hook) {
   if (!returned.type) return;
   returned.argument.type = *returned.type;
   hook.returned = returned.argument;
-  if (IsNumber(TraitsOf(*returned.type).values)) return;
+  const ValueKind values = TraitsOf(*returned.type).values;
+  const bool is_pointer = values == ValueKind::kSocket && *returned.type != ArgumentType::kSockaddr;
+  if (IsNumber(values) || (is_pointer && !hook.system_call)) return;
   reader.ReportField("type", returned.argument.position,
                      fmt::format("what is returned cannot be a {}", NameOf(*returned.type)),
                      "use a type of numbers, such as int");
@@ -199,7 +201,7 @@ void ReadReturned(Reader& reader, const HookDraft& draft, Hook& hook) {
 /// Reports more texts than the kernel side reads for one operation.
 void CheckTexts(Reader& reader, const Hook& hook) {
   const auto is_text = [](const Argument& argument) {
-    return argument.type != ArgumentType::kNop && !IsNumber(TraitsOf(argument.type).values);
+    return argument.type != ArgumentType::kNop && IsText(TraitsOf(argument.type).values);
   };
   const auto asks_for_binary = [](const Selector& selector) {
     return std::ranges::find(selector.filters, Subject::kBinary, &Filter::subject) !=

@@ -68,6 +68,22 @@ enum class Operator {
   kNotInRange,
   kInMap,
   kNotInMap,
+  // Of sockets, each about one field:
+  kSourceAddress,
+  kNotSourceAddress,
+  kDestinationAddress,
+  kNotDestinationAddress,
+  kSourcePort,
+  kNotSourcePort,
+  kDestinationPort,
+  kNotDestinationPort,
+  kSourcePortPrivileged,
+  kNotSourcePortPrivileged,
+  kDestinationPortPrivileged,
+  kNotDestinationPortPrivileged,
+  kProtocol,
+  kFamily,
+  kState,
 };
 
 /// What a filter looks at; the name of the filter.
@@ -95,17 +111,21 @@ struct Filter {
   /// kCapabilities: enum gh_capability_set.
   uint32_t which = 0;
   Operator op = Operator::kEqual;
-  Values values;
-  Position position;
+  Values values = {};
+  Position position = {};
 };
 
 enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal };
 
+enum class RateScope { kThread, kProcess, kGlobal };
+
 struct Action {
   ActionKind kind = ActionKind::kPost;
-  int32_t error = 0;   ///< kOverride: argError, a negative errno, -4095 to -1
-  int32_t signal = 0;  ///< kSignal: argSig, 1 to 64; kSigkill: SIGKILL
-  Position position;
+  int32_t error = 0;        ///< kOverride: argError, a negative errno, -4095 to -1
+  int32_t signal = 0;       ///< kSignal: argSig, 1 to 64; kSigkill: SIGKILL
+  uint32_t interval_s = 0;  ///< kPost: rateLimit, in which the same is posted once; 0: always
+  RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
+  Position position = {};
 };
 
 /// Filters are ANDed; no filter matches always. No action means Post.
@@ -135,11 +155,20 @@ enum class ArgumentType {
   kCapability,
   kFilename,
   kFd,
-  kNop,  ///< not read; no filter can be on it
+  kSock,      ///< struct sock
+  kSocket,    ///< struct socket
+  kSkb,       ///< struct sk_buff: a packet
+  kSockaddr,  ///< struct sockaddr
+  kNop,       ///< not read; no filter can be on it
   // Of filters alone, no type of an argument:
   kPid,
   kNamespace,
   kCapabilities,
+  kAddress,
+  kPort,
+  kProtocol,
+  kFamily,
+  kState,
 };
 
 /// A place in the kernel that a program can be attached to. Hooks of several spellings are one
@@ -155,8 +184,8 @@ struct Site {
 struct Argument {
   uint32_t index = 0;  ///< position among the kernel function's parameters, from 0
   ArgumentType type = ArgumentType::kLinuxBinprm;
-  std::string label;
-  Position position;
+  std::string label = {};
+  Position position = {};
 };
 
 /// No selector means: Post always.

@@ -29,8 +29,8 @@ struct Literal {
   uint64_t magnitude = 0;
 };
 
-std::optional<int32_t> FindCapability(std::string_view name) {
-  for (const NameRow<int32_t>& row : Capabilities()) {
+std::optional<int32_t> FindName(ValueKind values, std::string_view name) {
+  for (const NameRow<int32_t>& row : NumberNames(values)) {
     if (row.name == name) return row.value;
   }
   return std::nullopt;
@@ -73,8 +73,8 @@ class Order {
   [[nodiscard]] uint64_t most() const { return most_; }
 
   [[nodiscard]] Parsed<uint64_t> RankOf(std::string_view text) const {
-    if (traits_.values == ValueKind::kCapability || traits_.values == ValueKind::kCapabilities) {
-      if (const auto number = FindCapability(text)) return Zero() + static_cast<uint64_t>(*number);
+    if (const auto number = FindName(traits_.values, text)) {
+      return Zero() + static_cast<uint64_t>(*number);
     }
     const Parsed<Literal> literal = ReadLiteral(text);
     if (!literal) return tl::unexpected(literal.error());
@@ -169,6 +169,12 @@ Wording WordingOf(ValueKind values) {
       return {"capability", "a name such as CAP_SYS_ADMIN, or its number"};
     case ValueKind::kNamespace:
       return {"namespace", "host_ns, or a number as /proc/PID/ns shows it"};
+    case ValueKind::kProtocol:
+      return {"protocol", "a name such as IPPROTO_TCP, or its number"};
+    case ValueKind::kFamily:
+      return {"family of addresses", "a name such as AF_INET, or its number"};
+    case ValueKind::kState:
+      return {"state of a connection", "a name such as TCP_ESTABLISHED, or its number"};
     default:
       return {"number", "it in decimal, or in hexadecimal with 0x"};
   }

@@ -31,6 +31,17 @@ std::optional<Ranges> Read(ArgumentType type, Operator op, std::string_view valu
 std::optional<Ranges> One(uint64_t first, uint64_t last) { return Ranges{{first, last}}; }
 std::optional<Ranges> One(uint64_t number) { return One(number, number); }
 
+TEST(Numbers, OfSocketsHaveNames) {
+  EXPECT_EQ(Read(ArgumentType::kProtocol, Operator::kProtocol, "IPPROTO_TCP"), One(6));
+  EXPECT_EQ(Read(ArgumentType::kProtocol, Operator::kProtocol, "IPPROTO_MPTCP"), One(262));
+  EXPECT_EQ(Read(ArgumentType::kProtocol, Operator::kProtocol, "6:17"), One(6, 17));
+  EXPECT_EQ(Read(ArgumentType::kFamily, Operator::kFamily, "AF_INET6"), One(10));
+  EXPECT_EQ(Read(ArgumentType::kState, Operator::kState, "TCP_LISTEN"), One(10));
+  EXPECT_EQ(Read(ArgumentType::kState, Operator::kState, "AF_INET"), std::nullopt);
+  EXPECT_EQ(Read(ArgumentType::kPort, Operator::kSourcePort, "80:443"), One(80, 443));
+  EXPECT_EQ(Read(ArgumentType::kPort, Operator::kNotDestinationPort, "65536"), std::nullopt);
+}
+
 TEST(Numbers, HaveTheLimitsOfTheirTypes) {
   const struct {
     ArgumentType type;

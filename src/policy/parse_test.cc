@@ -258,6 +258,15 @@ std::string FilterPolicy(std::string_view hook, std::string_view type, std::stri
       hook, type, op, value);
 }
 
+/// A value that fits the operator on the type, if it is for that.
+std::string_view ValueFor(ArgumentType type, Operator op) {
+  const ValueKind values = TraitsOf(type).values;
+  if (values != ValueKind::kSocket) return IsNumber(values) ? "1" : "/a";
+  return TraitsOf(op, ValueKind::kAddress).match == GH_MATCH_ADDRESS && !TakesRanges(op)
+             ? "10.0.0.0/8"
+             : "1";
+}
+
 TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
   size_t taken = 0;
   for (const NameRow<ArgumentType>& type : ArgumentTypes()) {
@@ -265,8 +274,9 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
     const ArgumentTypeTraits traits = TraitsOf(*type.value);
     for (const NameRow<Operator>& op : Operators()) {
       if (!op.value) continue;
+      if (!ValueOf(*op.value).empty()) continue;
       const std::string text =
-          FilterPolicy("file_open", type.name, op.name, IsNumber(traits.values) ? "1" : "/a");
+          FilterPolicy("file_open", type.name, op.name, ValueFor(*type.value, *op.value));
       const bool applies = std::ranges::find(traits.operators, *op.value) != traits.operators.end();
       EXPECT_EQ(Messages(text).empty(), applies) << type.name << " " << op.name;
       if (!applies) continue;
@@ -277,7 +287,8 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
       ++taken;
     }
   }
-  EXPECT_EQ(taken, 5U * 8 + 12U * 11);
+  // Of texts, numbers, sockets, packets, addresses.
+  EXPECT_EQ(taken, 5U * 8 + 12U * 11 + 2U * 11 + 10 + 5);
 }
 
 TEST(Parse, TakesABprmOfHooksOfBprms) {
@@ -296,10 +307,44 @@ TEST(Parse, BoundsNamesInTheKernel) {
 
 /// The hooks of a policy whose spec this is.
 std::vector<Hook> HooksOf(const std::string& spec) {
-  const std::vector<Document> documents = ParseGood(
-      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n" + spec);
+  std::string text =
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n";
+  text += spec;
+  const std::vector<Document> documents = ParseGood(text);
   return documents.empty() ? std::vector<Hook>()
                            : std::get<TracingPolicy>(documents[0].object).spec.hooks;
+}
+
+TEST(Parse, APrivilegedPortIsARange) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  lsmhooks:\n  - hook: socket_bind\n    args: [{index: 1, type: sockaddr}]\n"
+      "    selectors:\n    - matchArgs: [{index: 1, operator: SPortPriv},\n"
+      "        {index: 1, operator: NotSPortPriv}]\n");
+  ASSERT_EQ(hooks.size(), 1U);
+  for (const Filter& filter : hooks[0].selectors.at(0).filters) {
+    EXPECT_THAT(filter.values.literals, ElementsAre("0:1023"));
+  }
+}
+
+TEST(Parse, ReadsRateLimits) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  kprobes:\n  - call: sys_openat\n    selectors:\n"
+      "    - matchActions: [{action: Post, rateLimit: 5m}]\n"
+      "    - matchActions: [{action: Post, rateLimit: \"30\", rateLimitScope: process}]\n"
+      "    - matchActions: [{action: Post, rateLimit: 7s, rateLimitScope: global}]\n"
+      "    - matchActions: [{action: Post, rateLimit: 2h, rateLimitScope: thread}]\n");
+  ASSERT_EQ(hooks.size(), 1U);
+  const auto action = [&](size_t selector) {
+    return hooks[0].selectors.at(selector).actions.at(0);
+  };
+  EXPECT_EQ(action(0).interval_s, 300U);
+  EXPECT_EQ(action(0).scope, RateScope::kThread);
+  EXPECT_EQ(action(1).interval_s, 30U);
+  EXPECT_EQ(action(1).scope, RateScope::kProcess);
+  EXPECT_EQ(action(2).interval_s, 7U);
+  EXPECT_EQ(action(2).scope, RateScope::kGlobal);
+  EXPECT_EQ(action(3).interval_s, 7200U);
+  EXPECT_EQ(action(3).scope, RateScope::kThread);
 }
 
 TEST(Parse, AListIsAHookForEachOfItsNames) {

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "policy/addresses.h"
 #include "policy/catalog.h"
 #include "policy/names.h"
 #include "policy/numbers.h"
@@ -47,9 +48,16 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
     case ValueKind::kPath:
       return CheckPath(value, use);
     case ValueKind::kString:
+    case ValueKind::kSocket:
+      return {};
+    case ValueKind::kAddress:
+      GH_TRY(ReadAddresses(value));
       return {};
     case ValueKind::kNumber:
     case ValueKind::kCapability:
+    case ValueKind::kProtocol:
+    case ValueKind::kFamily:
+    case ValueKind::kState:
     case ValueKind::kNamespace:
     case ValueKind::kCapabilities:
       GH_TRY(ReadRanges(use.type, use.op, value));

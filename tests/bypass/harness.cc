@@ -131,8 +131,8 @@ compile::ProgramPtr Gate::Compile(const Policy& policy, const std::vector<std::s
   rule.actions = GH_ACTION_POST | GH_ACTION_OVERRIDE;
   rule.error = -EPERM;
   const std::vector<std::string_view> values(paths.begin(), paths.end());
-  rule.filters.push_back({GH_SUBJECT_ARGUMENT_0, GH_MATCH_EXACT, policy.list == List::kAllow,
-                          sets_.Make(GH_MATCH_EXACT, values)});
+  rule.filters.push_back(
+      {.negated = policy.list == List::kAllow, .set = sets_.Make(GH_MATCH_EXACT, values)});
   return OneRule(policy.site, std::move(rule));
 }
 
