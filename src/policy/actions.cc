@@ -29,7 +29,7 @@ struct ActionDraft {
 std::optional<uint32_t> ReadInterval(Reader& reader, YamlNode node) {
   constexpr uint64_t kSecondsOfMinute = 60;
   constexpr uint64_t kSecondsOfHour = 3600;
-  constexpr uint64_t kSecondsMax = 365 * 24 * kSecondsOfHour;
+  constexpr uint64_t kSecondsMax = uint64_t{365} * 24 * kSecondsOfHour;
   if (!node.IsScalar()) {
     (void)reader.String(node);  // reports that it is none
     return std::nullopt;
