@@ -76,7 +76,7 @@ class Author {
     return text;
   }
   std::string APrefix() {
-    const std::string address = Of(kAddresses);
+    std::string address = Of(kAddresses);
     if (Below(3) == 0) return address;
     const bool ipv6 = address.find(':') != std::string::npos;
     const int length = ipv6 ? Of(std::array{0, 7, 8, 32, 64, 79, 80, 95, 96, 104, 127, 128})
