@@ -15,6 +15,7 @@ namespace gatehouse::bench {
 [[nodiscard]] Result<void> BenchUpdates(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchExec(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchHooks(const Settings& settings, Report& report);
+[[nodiscard]] Result<void> BenchEvents(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchDaemon(const Settings& settings, Report& report);
 
 }  // namespace gatehouse::bench

@@ -33,6 +33,7 @@ constexpr Bench kBenches[] = {
     {"exec", "time of an exec by number of policies", gatehouse::bench::BenchExec},
     {"hooks", "policies on other hooks: their cost, their first policy, 64 hooks at once",
      gatehouse::bench::BenchHooks},
+    {"events", "events decoded and written by one core", gatehouse::bench::BenchEvents},
     {"daemon", "gatehoused: start, resident memory, from RPC to enforced",
      gatehouse::bench::BenchDaemon},
 };

@@ -46,13 +46,14 @@ enum gh_limits {
   GH_POLICIES_PER_GATE_MAX = 4096,
   GH_HOOKS_PER_GROUP_MAX = 1024, /* hooks on which one workload has rules */
   GH_SYSTEM_CALLS_MAX = 512,     /* numbers of system calls that backend signal knows */
-  GH_ARGUMENTS_MAX = 5,          /* arguments of a kernel function that policies can name */
+  GH_ARGUMENTS_MAX = 16,         /* arguments, fields of a tracepoint: policies name those before */
   GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
   GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
   GH_MATCHES_MAX = 256,       /* interned heads (or tails) of one value found at once */
   GH_SET_PAGES_MAX = 1024,    /* a set holds at most that many pages of ids */
   GH_SLOT_PROBES_MAX = 32,    /* the longest probe sequence of the string table */
+  GH_ANCESTORS_MAX = 32,      /* a process and its ancestors, as far as a filter follows forks */
   GH_PROTECTED_MAX = 32,      /* the agent and its ancestors */
   GH_CGROUP_DEPTH_MAX = 1024, /* levels searched upwards for a cgroup that is not tracked itself */
 };
@@ -108,9 +109,12 @@ enum gh_subject {
   GH_SUBJECT_RETURN = GH_ARGUMENTS_MAX, /* what the function returned */
   GH_SUBJECT_BINARY,                    /* the program that acts (current->mm->exe_file) */
   GH_SUBJECT_TOLD,                      /* events tell what is before this, and nothing else */
-  GH_SUBJECT_PID = GH_SUBJECT_TOLD,     /* thread group id in the initial pid namespace */
-  GH_SUBJECT_NAMESPACE_PID,             /* in the process's own pid namespace */
-  GH_SUBJECT_NAMESPACE_0,               /* inode numbers, by gh_namespace: see GH_HOST_NAMESPACE */
+  GH_SUBJECT_PARENT_BINARY = GH_SUBJECT_TOLD, /* the program of the parent */
+  GH_SUBJECT_PID,                             /* thread group id in the initial pid namespace */
+  GH_SUBJECT_NAMESPACE_PID,                   /* in the process's own pid namespace */
+  GH_SUBJECT_ANCESTORS,           /* the same ids, of the process and of each ancestor */
+  GH_SUBJECT_NAMESPACE_ANCESTORS, /* ... in the pid namespace that each is in */
+  GH_SUBJECT_NAMESPACE_0,         /* inode numbers, by gh_namespace: see GH_HOST_NAMESPACE */
   GH_SUBJECT_CAPABILITIES_0 =
       (int)GH_SUBJECT_NAMESPACE_0 + (int)GH_NAMESPACE_COUNT, /* bits, by set */
   GH_SUBJECT_COUNT = (int)GH_SUBJECT_CAPABILITIES_0 + (int)GH_CAPABILITIES_COUNT
@@ -137,6 +141,7 @@ enum gh_read {
   GH_READ_FD,            /* number of an open file of the process: its path */
   GH_READ_BINPRM,        /* struct linux_binprm *: the path of bprm->file */
   GH_READ_BINARY,        /* no argument: the path of the acting program */
+  GH_READ_PARENT_BINARY, /* no argument: the path of its parent's program */
   GH_READ_COUNT
 };
 
@@ -179,15 +184,29 @@ enum gh_constant {
   GH_CONSTANT_ARGUMENTS = 1, /* bit per argument that can be read */
   GH_CONSTANT_RETURN = 2,    /* position in the context of what was returned */
   GH_CONSTANT_REGISTERS = 3, /* enum gh_registers */
-  GH_CONSTANT_COUNT
+  GH_CONSTANT_PLACE_0 = 4,   /* places of a tracepoint's fields in its record, see GH_PLACE */
+  GH_CONSTANT_COUNT = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX
 };
 #define GH_CONSTANT 0x47480000
-/* Of a system call: where the struct pt_regs is that its arguments are in. */
+/* Where the struct pt_regs is that the arguments are in. */
 enum gh_registers {
-  GH_REGISTERS_NONE = 0,    /* no system call: the arguments are the function's */
-  GH_REGISTERS_GIVEN = 1,   /* the function's only argument */
-  GH_REGISTERS_ON_STACK = 2 /* at the top of the task's kernel stack */
+  GH_REGISTERS_NONE = 0,     /* nowhere: the arguments are the function's */
+  GH_REGISTERS_GIVEN = 1,    /* of a system call: the function's only argument */
+  GH_REGISTERS_ON_STACK = 2, /* of a system call: at the top of the task's kernel stack */
+  GH_REGISTERS_CONTEXT = 3,  /* of a function of a program: the context */
 };
+/* What is taken from a field of a tracepoint's record. */
+enum gh_take {
+  GH_TAKE_NOTHING = 0,
+  GH_TAKE_NUMBER,   /* the number, or the pointer, that it is */
+  GH_TAKE_ADDRESS,  /* its address: of an array of characters */
+  GH_TAKE_DATA_LOC, /* the address of the text that it tells the place of (__data_loc) */
+};
+/* The field of `bytes` bytes at `offset` of the record. */
+#define GH_PLACE(take, bytes, offset) ((gh_u32)(take) << 24 | (gh_u32)(bytes) << 16 | (offset))
+#define GH_PLACE_TAKE(place) ((place) >> 24)
+#define GH_PLACE_BYTES(place) ((place) >> 16 & 0xff)
+#define GH_PLACE_OFFSET(place) ((place) & 0xffff)
 enum gh_context { GH_PARAMETERS_MAX = 12 }; /* of a function with a trampoline, on any kernel */
 
 /* How a filter's set is searched. */
@@ -285,17 +304,18 @@ struct gh_rule {
   gh_u64 hits;    /* operations that it decided; added to atomically by all CPUs */
   gh_u32 policy;  /* the agent's number for the policy, given back in events */
   gh_u32 filters; /* address of n_filters struct gh_filter, all of which must hold */
-  gh_u16 index;   /* position of the selector on the policy's hook, as written */
-  gh_u16 actions; /* gh_action bits */
+  gh_u32 shows;   /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
   gh_s16 error;   /* with GH_ACTION_OVERRIDE: the negative errno */
-  gh_u16 n_filters;
+  gh_u8 index;    /* position of the selector on the policy's hook, as written */
+  gh_u8 actions;  /* gh_action bits */
+  gh_u8 n_filters;
   gh_u8 signal;      /* with GH_ACTION_SIGNAL */
   gh_u8 flags;       /* gh_rule_flags */
   gh_u8 hook_index;  /* position of the hook in the policy, as written */
-  gh_u8 shows;       /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
   gh_u32 interval_s; /* in which events with the same values are posted once; 0: always */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");
+GH_STATIC_ASSERT(GH_SUBJECT_TOLD <= 32, "gh_rule.shows has a bit for each");
 
 struct gh_filter {
   gh_u8 subject; /* enum gh_subject */

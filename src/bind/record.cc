@@ -15,7 +15,7 @@ Error Prefixed(const policy::Key& key, Error error) {
 }
 
 Result<Record> Make(const policy::TracingPolicy& policy, compile::ValueSets& sets,
-                    const compile::HookInfos& like) {
+                    const policy::HookInfos& like) {
   Record record;
   record.kind = Kind::kPolicy;
   record.selector = policy.selector;
@@ -24,7 +24,7 @@ Result<Record> Make(const policy::TracingPolicy& policy, compile::ValueSets& set
 }
 
 Result<Record> Make(const policy::Template& tmpl, compile::ValueSets& sets,
-                    const compile::HookInfos& like) {
+                    const policy::HookInfos& like) {
   Record record;
   record.kind = Kind::kTemplate;
   GH_ASSIGN(record.spec, compile::Lower(tmpl.spec, tmpl.variables, sets, like));
@@ -32,7 +32,7 @@ Result<Record> Make(const policy::Template& tmpl, compile::ValueSets& sets,
 }
 
 Result<Record> Make(const policy::Binding& binding, compile::ValueSets& sets,
-                    const compile::HookInfos& /*like*/) {
+                    const policy::HookInfos& /*like*/) {
   Record record;
   record.kind = Kind::kBinding;
   record.selector = binding.selector;
@@ -74,7 +74,7 @@ std::string Record::LabelSuffix() const {
 }
 
 Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& sets,
-                          const compile::HookInfos& like) {
+                          const policy::HookInfos& like) {
   auto record =
       std::visit([&](const auto& object) { return Make(object, sets, like); }, document.object);
   if (!record) return tl::unexpected(Prefixed(document.key(), std::move(record).error()));

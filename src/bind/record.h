@@ -51,7 +51,7 @@ using RecordPtr = std::shared_ptr<const Record>;
 /// Lowers a document. `like`: as in compile::Lower. Errors: those of compile::Lower, the object
 /// prefixed with the key.
 [[nodiscard]] Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& sets,
-                                        const compile::HookInfos& like = nullptr);
+                                        const policy::HookInfos& like = nullptr);
 
 /// True if a policy or binding is about `workload` (null: the host): its selector matches
 /// (bind/selector.h), or the workload carries the label of the binding. A binding with an

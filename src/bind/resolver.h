@@ -39,7 +39,7 @@ struct PolicyStatus {
   std::string error;  ///< with kPending, kRefused, kConflict: the reason, with names
   policy::Mode mode = policy::Mode::kEnforce;  ///< in force: as written, or as set at run time
   std::string template_name;                   ///< of a binding
-  compile::HookInfos hooks;                    ///< null for a binding
+  policy::HookInfos hooks;                    ///< null for a binding
   std::vector<InstanceId> instances;           ///< ascending; of a template: of all its bindings
   uint32_t workloads = 0;                      ///< it is applied to; the host counts as one
   uint32_t conflicts = 0;                      ///< workloads where a conflict keeps it out
@@ -164,7 +164,7 @@ class Resolver {
   InstanceId next_instance_ = 1;
 
   std::set<RecordPtr, ByKey> records_;
-  compile::HookInfos last_infos_;  // of the policy or template that came last
+  policy::HookInfos last_infos_;  // of the policy or template that came last
   std::map<std::string, std::set<policy::Key>, std::less<>> bindings_of_;  // by template name
   std::unordered_map<WorkloadId, workload::WorkloadPtr> workloads_;
   RecordIndex record_index_;

@@ -6,13 +6,17 @@
  *   gate_fmod_ret   security_* functions         returns an errno
  *   gate_fentry     other functions              can send signals, and tell
  *   gate_fexit      functions, at their return   can send signals, and tell
+ *   gate_raw        tracepoints, by arguments    can send signals, and tell
+ *   gate_record     tracepoints, by fields       can send signals, and tell
+ *   gate_uprobe     functions of programs        can send signals, and tell
  *   gate_prepare    sched_prepare_exec,          backend signal: kills
  *   gate_exec       or sched_process_exec
  *   gate_enter      system calls, and            backend signal: can send signals, and tell
  *   gate_leave      at their return
  *
- * The first four are loaded for each hook once more, with the hook's number and what its function
- * looks like written into their instructions (see enum gh_constant); all share the maps.
+ * All but those of backend signal are loaded for each hook once more, with the hook's number and
+ * what its function looks like written into their instructions (see enum gh_constant); all share
+ * the maps.
  *
  * Backend signal has one place for both hooks of executions: just before the old program is given
  * up (6.10 and later, kernel commit 5c5fad46e48c), else just before the first instruction of the
@@ -47,13 +51,26 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
     word;                                                                             \
   })
 
-/* Keeps the arguments of a system call: the first five, as the process gave them. */
+/* Keeps the arguments of a system call, as the process gave them. */
 static __always_inline void take_registers(struct scratch* scratch, struct pt_regs* registers) {
   scratch->arguments[0] = BPF_CORE_READ(registers, di);
   scratch->arguments[1] = BPF_CORE_READ(registers, si);
   scratch->arguments[2] = BPF_CORE_READ(registers, dx);
   scratch->arguments[3] = BPF_CORE_READ(registers, r10);
   scratch->arguments[4] = BPF_CORE_READ(registers, r8);
+  scratch->arguments[5] = BPF_CORE_READ(registers, r9);
+}
+
+/* Keeps the arguments of a function of a program, which the System V ABI has in these registers;
+ * their places in the context: arch/x86/include/uapi/asm/ptrace.h. */
+static __always_inline void take_parameters(struct scratch* scratch, void* context) {
+  enum { R9 = 8, R8 = 9, RCX = 11, RDX = 12, RSI = 13, RDI = 14 };
+  scratch->arguments[0] = CONTEXT(context, RDI);
+  scratch->arguments[1] = CONTEXT(context, RSI);
+  scratch->arguments[2] = CONTEXT(context, RDX);
+  scratch->arguments[3] = CONTEXT(context, RCX);
+  scratch->arguments[4] = CONTEXT(context, R8);
+  scratch->arguments[5] = CONTEXT(context, R9);
 }
 
 /* THREAD_SIZE of x86-64 without KASAN, arch/x86/include/asm/page_64_types.h. */
@@ -78,6 +95,10 @@ static __always_inline void take_arguments(__u32 index, void* context) {
     take_registers(scratch, registers_on_stack());
     return;
   }
+  if (registers == GH_REGISTERS_CONTEXT) {
+    take_parameters(scratch, context);
+    return;
+  }
 #define TAKE(n) \
   if (readable & 1 << (n)) scratch->arguments[n] = CONTEXT(context, n)
   TAKE(0);
@@ -85,8 +106,56 @@ static __always_inline void take_arguments(__u32 index, void* context) {
   TAKE(2);
   TAKE(3);
   TAKE(4);
+  TAKE(5);
+  TAKE(6);
+  TAKE(7);
+  TAKE(8);
+  TAKE(9);
+  TAKE(10);
+  TAKE(11);
 #undef TAKE
-  GH_STATIC_ASSERT(GH_ARGUMENTS_MAX == 5, "each is taken");
+  GH_STATIC_ASSERT(GH_PARAMETERS_MAX == 12, "each is taken");
+}
+
+/* Keeps field `n` of the record of a tracepoint. */
+static __always_inline void take_field(struct scratch* scratch, void* context, __u32 n,
+                                       __u64 place) {
+  void* field = context + GH_PLACE_OFFSET(place);
+  if (GH_PLACE_TAKE(place) == GH_TAKE_NUMBER) {
+    scratch->arguments[n] = 0;
+    bpf_probe_read_kernel(&scratch->arguments[n], GH_PLACE_BYTES(place), field);
+  } else if (GH_PLACE_TAKE(place) == GH_TAKE_ADDRESS) {
+    scratch->arguments[n] = (__u64)field;
+  } else if (GH_PLACE_TAKE(place) == GH_TAKE_DATA_LOC) {
+    __u32 data_loc = 0; /* the length of the text above its offset in the record */
+    bpf_probe_read_kernel(&data_loc, sizeof(data_loc), field);
+    scratch->arguments[n] = (__u64)context + (data_loc & 0xffff);
+  }
+}
+
+/* Keeps those fields of the tracepoint's record that can be read. */
+static __always_inline void take_record(__u32 index, void* context) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return;
+#define TAKE(n) take_field(scratch, context, n, CONSTANT(GH_CONSTANT_PLACE_0 + n))
+  TAKE(0);
+  TAKE(1);
+  TAKE(2);
+  TAKE(3);
+  TAKE(4);
+  TAKE(5);
+  TAKE(6);
+  TAKE(7);
+  TAKE(8);
+  TAKE(9);
+  TAKE(10);
+  TAKE(11);
+  TAKE(12);
+  TAKE(13);
+  TAKE(14);
+  TAKE(15);
+#undef TAKE
+  GH_STATIC_ASSERT(GH_ARGUMENTS_MAX == 16, "each is taken");
 }
 
 /* What the function returned; before it has begun: what programs before us on the same hook did. */
@@ -117,13 +186,19 @@ static __always_inline void take_return(__u32 index, __u64 value) {
   if (scratch) scratch->arguments[GH_SUBJECT_RETURN] = value;
 }
 
-static __always_inline int gate(void* context, bool at_return) {
+/* What the context of a gate is. */
+enum context { OF_CALL, OF_RETURN, OF_RECORD };
+
+static __always_inline int gate(void* context, enum context kind) {
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
   if (!gate_address) return 0;
   __u32 index = scratch_claim();
-  take_arguments(index, context);
-  if (at_return) take_return(index, returned(context));
+  if (kind == OF_RECORD)
+    take_record(index, context);
+  else
+    take_arguments(index, context);
+  if (kind == OF_RETURN) take_return(index, returned(context));
   int verdict = pass_gate(index, hook, root, gate_address);
   scratch_release(index);
   return verdict;
@@ -139,22 +214,37 @@ static __always_inline int answer(int ret, int verdict) {
 }
 
 SEC("lsm") int gate_lsm(void* context) {
-  int verdict = gate(context, false);
+  int verdict = gate(context, OF_CALL);
   return answer(returned(context), verdict);
 }
 
 SEC("fmod_ret") int gate_fmod_ret(void* context) {
-  int verdict = gate(context, false);
+  int verdict = gate(context, OF_CALL);
   return answer(returned(context), verdict);
 }
 
 SEC("fentry") int gate_fentry(void* context) {
-  gate(context, false);
+  gate(context, OF_CALL);
   return 0;
 }
 
 SEC("fexit") int gate_fexit(void* context) {
-  gate(context, true);
+  gate(context, OF_RETURN);
+  return 0;
+}
+
+SEC("tp_btf") int gate_raw(void* context) {
+  gate(context, OF_CALL);
+  return 0;
+}
+
+SEC("tp") int gate_record(void* context) {
+  gate(context, OF_RECORD);
+  return 0;
+}
+
+SEC("uprobe") int gate_uprobe(void* context) {
+  gate(context, OF_CALL);
   return 0;
 }
 

@@ -64,6 +64,8 @@ static __always_inline struct file* file_of(__u32 read, __u64 raw) {
   if (read == GH_READ_FD) return file_of_descriptor(raw);
   if (read == GH_READ_BINPRM) return BPF_CORE_READ((struct linux_binprm*)raw, file);
   if (read == GH_READ_BINARY) return BPF_CORE_READ(task, mm, exe_file);
+  if (read == GH_READ_PARENT_BINARY)
+    return BPF_CORE_READ(task, group_leader, real_parent, group_leader, mm, exe_file);
   return 0;
 }
 
@@ -78,7 +80,7 @@ static __always_inline void read_path(__u32 index, struct subject* subject, stru
     subject->file_mode = BPF_CORE_READ((struct dentry*)dentry, d_inode, i_mode);
   } else {
     struct file* file = file_of(read, raw);
-    if (!file && read == GH_READ_BINARY)
+    if (!file && (read == GH_READ_BINARY || read == GH_READ_PARENT_BINARY))
       return unreadable(value, GH_UNREADABLE_NO_BINARY, GH_STAT_NO_BINARY);
     mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
     dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
@@ -95,7 +97,10 @@ __noinline int read_input(__u32 index, __u32 address) {
   __u32 read = input->read, number = input->subject & (SUBJECTS - 1);
   struct subject* subject = &scratch->subjects[number];
   if (read == GH_READ_PROCESS) {
-    subject->number = number_of_process(number);
+    if (number == GH_SUBJECT_ANCESTORS || number == GH_SUBJECT_NAMESPACE_ANCESTORS)
+      read_ancestors(index, number);
+    else
+      subject->number = number_of_process(number);
     return 0;
   }
   __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];

@@ -129,6 +129,15 @@ static __always_inline bool field_holds(struct scratch* scratch, struct gh_filte
   return found != negated;
 }
 
+/* Whether a set of ranges has the id of the process or of one of its ancestors. */
+static __always_inline bool ancestors_match(struct ancestors* ancestors, __u32 set, __u32 count) {
+  for (__u32 i = 0; i < GH_ANCESTORS_MAX; i++) {
+    if (i >= ancestors->n) break;
+    if (ranges_have(set, count, ancestors->pids[i])) return true;
+  }
+  return false;
+}
+
 /* Whether one filter holds, negation included. An unreadable value is in no set. */
 __noinline int filter_holds(__u32 index, __u32 address) {
   struct gh_filter* filter = record_at(struct gh_filter, address);
@@ -139,7 +148,11 @@ __noinline int filter_holds(__u32 index, __u32 address) {
   if (!scratch) return negated;
   if (field != GH_FIELD_WHOLE) return field_holds(scratch, filter, field);
   struct subject* subject = &scratch->subjects[filter->subject & (SUBJECTS - 1)];
-  if (match == GH_MATCH_RANGE)
+  if (filter->subject == GH_SUBJECT_ANCESTORS)
+    found = ancestors_match(&scratch->ancestors[0], set, n);
+  else if (filter->subject == GH_SUBJECT_NAMESPACE_ANCESTORS)
+    found = ancestors_match(&scratch->ancestors[1], set, n);
+  else if (match == GH_MATCH_RANGE)
     found = ranges_have(set, n, subject->number);
   else if (match == GH_MATCH_MASK)
     found = mask_has(set, subject->number);

@@ -94,6 +94,24 @@ __noinline __u64 number_of_process(__u32 subject) {
   return namespace_of(task, subject - GH_SUBJECT_NAMESPACE_0);
 }
 
+/* Reads the ids of the current process and of its ancestors. */
+__noinline int read_ancestors(__u32 index, __u32 subject) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return 0;
+  bool of_namespace = subject == GH_SUBJECT_NAMESPACE_ANCESTORS;
+  struct ancestors* ancestors = &scratch->ancestors[of_namespace];
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  __u32 n = 0;
+  for (; n < GH_ANCESTORS_MAX; n++) {
+    __u32 pid = BPF_CORE_READ(task, tgid);
+    if (!pid) break; /* the idle task, parent of all */
+    ancestors->pids[n] = of_namespace ? innermost_pid(task).nr : pid;
+    task = BPF_CORE_READ(task, group_leader, real_parent);
+  }
+  ancestors->n = n;
+  return 0;
+}
+
 static __always_inline void fill_process(struct gh_process* process) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   struct task_struct* leader = BPF_CORE_READ(task, group_leader);

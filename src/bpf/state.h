@@ -94,7 +94,7 @@ struct value {
 };
 
 /* Of an event, all but its texts. */
-#define EVENT_HEADERS 1280
+#define EVENT_HEADERS 2816
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_policy) +
                                       GH_SUBJECT_TOLD * (sizeof(struct gh_event_value) +
                                                          sizeof(struct gh_socket)),
@@ -113,9 +113,15 @@ struct subject {
 };
 
 /* At least GH_SUBJECT_COUNT, so that a mask bounds an index. */
-#define SUBJECTS 32
+#define SUBJECTS 64
 /* Arguments and what is returned. */
-#define WORDS_TAKEN 8
+#define WORDS_TAKEN 32
+
+/* The ids of a process and of its ancestors, the nearest first. */
+struct ancestors {
+  __u32 n;
+  __u32 pids[GH_ANCESTORS_MAX];
+};
 
 struct scratch {
   __u32 claims; /* 1: taken by whoever saw its own addition make it 1 */
@@ -132,6 +138,7 @@ struct scratch {
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
   struct gh_socket sockets[WORDS_TAKEN]; /* by subject */
+  struct ancestors ancestors[2];         /* their ids, and those in their namespaces */
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };

@@ -27,7 +27,9 @@ const std::map<std::string, tetragon::EventType>& EventTypes() {
       {"process_exec", tetragon::PROCESS_EXEC},
       {"process_exit", tetragon::PROCESS_EXIT},
       {"process_kprobe", tetragon::PROCESS_KPROBE},
-      {"process_lsm", tetragon::PROCESS_LSM}};
+      {"process_lsm", tetragon::PROCESS_LSM},
+      {"process_tracepoint", tetragon::PROCESS_TRACEPOINT},
+      {"process_uprobe", tetragon::PROCESS_UPROBE}};
   return kTypes;
 }
 

@@ -68,15 +68,15 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .hits = 0,
           .policy = id,
           .filters = filters,
-          .index = rule.index,
-          .actions = rule.actions,
+          .shows = hook.shows,
           .error = rule.error,
-          .n_filters = static_cast<uint16_t>(rule.filters.size()),
+          .index = static_cast<uint8_t>(rule.index),
+          .actions = static_cast<uint8_t>(rule.actions),
+          .n_filters = static_cast<uint8_t>(rule.filters.size()),
           .signal = rule.signal,
           .flags = static_cast<uint8_t>((program->monitor ? GH_RULE_MONITOR : 0) |
                                         (rule.counted ? 0 : GH_RULE_UNCOUNTED) | rule.scope),
           .hook_index = hook.hook_index,
-          .shows = hook.shows,
           .interval_s = rule.interval_s,
       });
     }

@@ -117,7 +117,7 @@ class ImageTest : public ::testing::Test {
     HookProgram hook;
     hook.site = std::make_shared<const policy::Site>(site);
     hook.inputs = {input};
-    hook.shows = static_cast<uint8_t>(1U << input.subject);
+    hook.shows = 1U << input.subject;
     hook.rules.emplace_back().actions = GH_ACTION_POST;
     return hook;
   }

@@ -114,9 +114,10 @@ class Lowering {
   /// How the value of an argument is read where it stands.
   static Input InputOf(uint8_t subject, policy::ArgumentType type, const policy::Site& site) {
     const policy::ArgumentTypeTraits traits = policy::TraitsOf(type);
-    const bool of_process = site.kind == policy::Site::Kind::kSystemCall;
+    const bool of_process = policy::HasArgumentsOfProcess(site);
     gh_read read = traits.read;
     if (subject == GH_SUBJECT_BINARY) read = GH_READ_BINARY;
+    if (subject == GH_SUBJECT_PARENT_BINARY) read = GH_READ_PARENT_BINARY;
     if (of_process && read == GH_READ_STRING) read = GH_READ_USER_STRING;
     if (of_process && read == GH_READ_SOCKADDR) read = GH_READ_USER_SOCKADDR;
     return {.subject = subject, .read = read, .bytes = traits.bytes, .is_signed = traits.is_signed};
@@ -131,7 +132,7 @@ class Lowering {
     const auto show = [&](const policy::Argument& argument) {
       if (argument.type == policy::ArgumentType::kNop) return;
       add(static_cast<uint8_t>(argument.index), argument.type);
-      lowered.shows |= static_cast<uint8_t>(1U << argument.index);
+      lowered.shows |= 1U << argument.index;
     };
     for (const policy::Argument& argument : hook.arguments) show(argument);
     if (lowered.site->at_return) show(*hook.returned);
@@ -262,15 +263,16 @@ class Lowering {
   LoweredSpec& spec_;
 };
 
-bool SameInfo(const HookInfo& a, const HookInfo& b) {
+bool SameInfo(const policy::HookInfo& a, const policy::HookInfo& b) {
   const auto same_argument = [](const policy::Argument& x, const policy::Argument& y) {
     return x.index == y.index && x.type == y.type && x.label == y.label;
   };
   const bool same_return = a.returned && b.returned
                                ? same_argument(*a.returned, *b.returned)
                                : a.returned.has_value() == b.returned.has_value();
-  return a.kind == b.kind && a.call == b.call && a.message == b.message && a.tags == b.tags &&
-         std::ranges::equal(a.arguments, b.arguments, same_argument) && same_return;
+  return a.kind == b.kind && a.call == b.call && a.source == b.source && a.message == b.message &&
+         a.tags == b.tags && std::ranges::equal(a.arguments, b.arguments, same_argument) &&
+         same_return;
 }
 
 }  // namespace
@@ -284,7 +286,7 @@ bool LoweredSpec::Enforces() const {
 }
 
 Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::Variable> variables,
-                             ValueSets& sets, const HookInfos& like) {
+                             ValueSets& sets, const policy::HookInfos& like) {
   if (spec.hooks.size() > UINT8_MAX) {
     return Fail(ErrorCode::kInvalid, "",
                 std::to_string(spec.hooks.size()) + " hooks, and at most " +
@@ -296,22 +298,23 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
   for (const policy::Variable& variable : variables) lowered->variables.push_back(variable.name);
   lowered->hooks.reserve(spec.hooks.size());
   Lowering lowering(variables, sets, *lowered);
-  std::vector<HookInfo> infos;
+  std::vector<policy::HookInfo> infos;
   infos.reserve(spec.hooks.size());
   for (const policy::Hook& hook : spec.hooks) {
     GH_TRY(lowering.AddHook(hook, static_cast<uint8_t>(infos.size())));
-    HookInfo& info = infos.emplace_back(HookInfo{.kind = hook.kind,
-                                                 .call = policy::FunctionName(hook),
-                                                 .message = hook.message,
-                                                 .tags = hook.tags,
-                                                 .arguments = hook.arguments,
-                                                 .returned = hook.returned});
+    policy::HookInfo& info = infos.emplace_back(policy::HookInfo{.kind = hook.kind,
+                                                                 .call = policy::FunctionName(hook),
+                                                                 .source = hook.source,
+                                                                 .message = hook.message,
+                                                                 .tags = hook.tags,
+                                                                 .arguments = hook.arguments,
+                                                                 .returned = hook.returned});
     for (policy::Argument& argument : info.arguments) argument.position = {};
     if (info.returned) info.returned->position = {};
   }
   lowered->infos = like && std::ranges::equal(*like, infos, SameInfo)
                        ? like
-                       : std::make_shared<const std::vector<HookInfo>>(std::move(infos));
+                       : std::make_shared<const std::vector<policy::HookInfo>>(std::move(infos));
   return lowered;
 }
 

@@ -18,19 +18,6 @@
 /// their values are ids in the string pool, so the parsed documents need not be kept.
 namespace gatehouse::compile {
 
-/// What events say about one hook of a policy. The arguments have no positions.
-struct HookInfo {
-  policy::HookKind kind = policy::HookKind::kKprobe;
-  std::string call;  ///< policy::FunctionName
-  std::string message;
-  std::vector<std::string> tags;
-  std::vector<policy::Argument> arguments;
-  std::optional<policy::Argument> returned;
-};
-
-/// By hook_index. Shared by all instances of a spec.
-using HookInfos = std::shared_ptr<const std::vector<HookInfo>>;
-
 /// A filter of a template that has no set yet: where it is, and which variable stands for its
 /// values.
 struct Blank {
@@ -47,7 +34,7 @@ struct Blank {
 struct LoweredSpec : Program {
   std::vector<std::string> variables;  ///< in the order of their declaration; a policy has none
   std::vector<Blank> blanks;
-  HookInfos infos;
+  policy::HookInfos infos;
 
   /// As written.
   [[nodiscard]] policy::Mode mode() const {
@@ -69,7 +56,8 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 /// differ in their values alone.
 [[nodiscard]] Result<LoweredSpecPtr> Lower(const policy::Spec& spec,
                                            std::span<const policy::Variable> variables,
-                                           ValueSets& sets, const HookInfos& like = nullptr);
+                                           ValueSets& sets,
+                                           const policy::HookInfos& like = nullptr);
 
 /// The exact set of literal values, as Instantiate takes it.
 [[nodiscard]] ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets);

@@ -50,7 +50,7 @@ using SitePtr = std::shared_ptr<const policy::Site>;
 struct HookProgram {
   SitePtr site;               ///< never null
   uint8_t hook_index = 0;     ///< position of the hook in the policy, as written
-  uint8_t shows = 0;          ///< bit per subject that events tell
+  uint32_t shows = 0;         ///< bit per subject that events tell
   std::vector<Input> inputs;  ///< ascending by subject
   std::vector<Rule> rules;
 

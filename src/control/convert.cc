@@ -4,6 +4,8 @@
 #include <csignal>
 #include <utility>
 
+#include "policy/format.h"
+
 namespace gatehouse::control {
 namespace {
 
@@ -163,9 +165,9 @@ void Fill(const daemon::PolicyView& view, tetragon::TracingPolicyStatus* out) {
   }
   if (!status.hooks) return;
   uint32_t index = 0;
-  for (const compile::HookInfo& hook : *status.hooks) {
+  for (const policy::HookInfo& hook : *status.hooks) {
     auto* hook_status = out->add_hook_statuses();
-    hook_status->set_section(hook.kind == policy::HookKind::kLsm ? "lsmhooks" : "kprobes");
+    hook_status->set_section(std::string(policy::NameOf(hook.kind)));
     hook_status->set_state(tetragon::STATUS_LOADED);
     hook_status->set_hook_description(hook.call);
     hook_status->set_hook_idx(index++);
@@ -207,7 +209,7 @@ void Fill(const daemon::PolicyView& view, v1::PolicyStatus* out) {
   out->set_source(view.origin.empty() ? kApiSource : view.origin);
   SetTime(view.changed, out->mutable_changed());
   if (status.hooks) {
-    for (const compile::HookInfo& hook : *status.hooks) out->add_hooks(hook.call);
+    for (const policy::HookInfo& hook : *status.hooks) out->add_hooks(hook.call);
   }
   if (!status.template_name.empty()) {
     out->mutable_template_()->set_kind(v1::POLICY_KIND_TEMPLATE);

@@ -40,16 +40,7 @@ std::shared_ptr<const event::InstanceInfo> DirectoryLookup::Find(bind::InstanceI
   if (!instance) return nullptr;
   auto info = std::make_shared<event::InstanceInfo>();
   info->policy_name = instance->key.name;
-  if (instance->hooks) {
-    for (const compile::HookInfo& hook : *instance->hooks) {
-      info->hooks.push_back({.kind = hook.kind,
-                             .call = hook.call,
-                             .message = hook.message,
-                             .tags = hook.tags,
-                             .arguments = hook.arguments,
-                             .returned = hook.returned});
-    }
-  }
+  info->hooks = instance->hooks;
   return info;
 }
 

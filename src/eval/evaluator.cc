@@ -93,15 +93,19 @@ FilterVerdict Judge(const policy::Filter& filter, const policy::Hook& hook,
   const Operand operand = OperandOf(filter, hook, operation);
   if (operand.absent) return {.filter = &filter, .readable = true, .holds = false};
   const bool of_numbers = policy::IsNumber(policy::TraitsOf(operand.type).values);
-  const auto* number = of_numbers ? std::get_if<uint64_t>(&operand.value) : nullptr;
+  Numbers numbers;
+  if (const auto* one = std::get_if<uint64_t>(&operand.value)) numbers = {*one};
+  if (const auto* several = std::get_if<Numbers>(&operand.value)) numbers = *several;
   const auto* text = of_numbers ? nullptr : std::get_if<std::string>(&operand.value);
   bool in_set = false;
   for (const std::string& value : ValuesOf(filter, variables)) {
-    if (number != nullptr) in_set |= NumberCompares(operand.type, filter.op, *number, value);
+    for (const uint64_t number : of_numbers ? numbers : Numbers()) {
+      in_set |= NumberCompares(operand.type, filter.op, number, value);
+    }
     if (text != nullptr) in_set |= TextCompares(operand.type, filter.op, *text, value);
   }
   return {.filter = &filter,
-          .readable = number != nullptr || text != nullptr,
+          .readable = (of_numbers && !numbers.empty()) || text != nullptr,
           .holds = in_set != IsNegated(filter.op)};
 }
 

@@ -28,9 +28,12 @@ struct Policy {
 /// text. What is not there, it has not, and no filter on it holds.
 using Socket = std::map<uint32_t, std::variant<std::string, uint64_t>>;
 
-/// A value of an operation: a text, a number (64 bits, extended by its sign), a socket, or nothing
-/// if it cannot be read.
-using Value = std::variant<std::monostate, std::string, uint64_t, Socket>;
+/// Several numbers, of which one in a set is enough: ids of a process and of its ancestors.
+using Numbers = std::vector<uint64_t>;
+
+/// A value of an operation: a text, a number (64 bits, extended by its sign), numbers, a socket, or
+/// nothing if it cannot be read.
+using Value = std::variant<std::monostate, std::string, uint64_t, Numbers, Socket>;
 
 /// An operation to be judged. What is absent cannot be read.
 struct Operation {

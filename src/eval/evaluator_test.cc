@@ -431,7 +431,7 @@ TEST_F(EvaluatorTest, AHookWithReturnIsJudgedTwice) {
 
 TEST_F(EvaluatorTest, FiltersOnTheProcess) {
   const auto judges = [&](policy::Subject subject, uint32_t which, Operator op,
-                          const std::string& value, uint32_t of, uint64_t is) {
+                          const std::string& value, uint32_t of, Value is) {
     documents_.clear();
     policies_.clear();
     policy::Filter filter = ObjectFilter(op, {value});
@@ -443,8 +443,21 @@ TEST_F(EvaluatorTest, FiltersOnTheProcess) {
                .error != 0;
   };
   using policy::Subject;
-  EXPECT_TRUE(judges(Subject::kPid, 0, Operator::kIn, "7", GH_SUBJECT_PID, 7));
-  EXPECT_FALSE(judges(Subject::kNamespacePid, 0, Operator::kIn, "7", GH_SUBJECT_PID, 7));
+  EXPECT_TRUE(judges(Subject::kPid, 0, Operator::kIn, "7", GH_SUBJECT_PID, uint64_t{7}));
+  EXPECT_FALSE(judges(Subject::kNamespacePid, 0, Operator::kIn, "7", GH_SUBJECT_PID, uint64_t{7}));
+  const auto ancestors = [&](Operator op, const Numbers& pids) {
+    return judges(Subject::kAncestors, 0, op, "7", GH_SUBJECT_ANCESTORS, pids);
+  };
+  EXPECT_TRUE(ancestors(Operator::kIn, {9, 7, 1}));
+  EXPECT_FALSE(ancestors(Operator::kIn, {9, 1}));
+  EXPECT_FALSE(ancestors(Operator::kNotIn, {9, 7, 1}));
+  EXPECT_TRUE(ancestors(Operator::kNotIn, {9, 1}));
+  const auto parent = [&](Operator op, const Value& path) {
+    return judges(Subject::kParentBinary, 0, op, "/bin/sh", GH_SUBJECT_PARENT_BINARY, path);
+  };
+  EXPECT_TRUE(parent(Operator::kIn, "/bin/sh"));
+  EXPECT_FALSE(parent(Operator::kIn, Value()));
+  EXPECT_TRUE(parent(Operator::kNotIn, Value()));
   const auto net = [&](Operator op, const std::string& value, uint64_t is) {
     return judges(Subject::kNamespace, GH_NAMESPACE_NET, op, value,
                   int{GH_SUBJECT_NAMESPACE_0} + int{GH_NAMESPACE_NET}, is);

@@ -29,6 +29,7 @@ policy::ArgumentType TypeOf(gh_read read) {
     case GH_READ_USER_STRING:
     case GH_READ_FILENAME:
     case GH_READ_BINARY:
+    case GH_READ_PARENT_BINARY:
       return policy::ArgumentType::kString;
     case GH_READ_SOCK:
       return policy::ArgumentType::kSock;

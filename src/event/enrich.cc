@@ -66,6 +66,29 @@ const char* HookName(uint16_t hook) {
   }
 }
 
+// What the event is about, in the words of its section.
+void FillPlace(const policy::HookInfo& hook, tetragon::ProcessKprobe* out) {
+  out->set_function_name(hook.call);
+}
+
+void FillPlace(const policy::HookInfo& hook, tetragon::ProcessLsm* out) {
+  out->set_function_name(hook.call);
+}
+
+void FillPlace(const policy::HookInfo& hook, tetragon::ProcessTracepoint* out) {
+  out->set_subsys(hook.source);
+  out->set_event(hook.call);
+}
+
+void FillPlace(const policy::HookInfo& hook, tetragon::ProcessUprobe* out) {
+  out->set_path(ToUtf8(hook.source));
+  if (hook.call.front() == '+') {
+    out->set_offset(std::stoull(hook.call.substr(1), nullptr, 0));
+  } else {
+    out->set_symbol(ToUtf8(hook.call));
+  }
+}
+
 template <typename Event>
 void FillTags(const PolicyRecord& record, std::span<const policy::Argument> arguments,
               bool policy_gone, Event* out) {
@@ -128,21 +151,27 @@ void Enricher::Fill(const ExitRecord& record, tetragon::GetEventsResponse* out) 
 
 void Enricher::Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out) {
   const auto instance = instances_.Find(record.instance);
-  const HookInfo* hook = instance != nullptr && record.hook_index < instance->hooks.size()
-                             ? &instance->hooks[record.hook_index]
-                             : nullptr;
+  const bool is_known = instance != nullptr && instance->hooks != nullptr &&
+                        record.hook_index < instance->hooks->size();
+  const policy::HookInfo* hook = is_known ? &(*instance->hooks)[record.hook_index] : nullptr;
   const std::string_view policy_name =
       instance == nullptr ? std::string_view() : std::string_view(instance->policy_name);
-  if (hook != nullptr && hook->kind == policy::HookKind::kLsm) {
-    FillPolicyEvent(record, policy_name, hook, out->mutable_process_lsm());
-  } else {
-    FillPolicyEvent(record, policy_name, hook, out->mutable_process_kprobe());
+  const auto fill = [&](auto* event) { FillPolicyEvent(record, policy_name, hook, event); };
+  switch (hook == nullptr ? policy::HookKind::kKprobe : hook->kind) {
+    case policy::HookKind::kKprobe:
+      return fill(out->mutable_process_kprobe());
+    case policy::HookKind::kLsm:
+      return fill(out->mutable_process_lsm());
+    case policy::HookKind::kTracepoint:
+      return fill(out->mutable_process_tracepoint());
+    case policy::HookKind::kUprobe:
+      return fill(out->mutable_process_uprobe());
   }
 }
 
 template <typename Event>
 void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
-                               const HookInfo* hook, Event* out) {
+                               const policy::HookInfo* hook, Event* out) {
   const Process& process = cache_.Resolve(record.process);
   FillProcess(process, out->mutable_process());
   out->mutable_process()->mutable_tid()->set_value(record.process.tid);
@@ -159,9 +188,9 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
     }
   }
   if (hook == nullptr) {
-    out->set_function_name(HookName(record.hook));
+    FillPlace({.call = HookName(record.hook)}, out);
   } else {
-    out->set_function_name(hook->call);
+    FillPlace(*hook, out);
     out->set_message(hook->message);
     for (const auto& tag : hook->tags) out->add_tags(tag);
   }

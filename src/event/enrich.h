@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,20 +39,10 @@ class WorkloadLookup {
   [[nodiscard]] virtual std::shared_ptr<const WorkloadInfo> Find(bind::WorkloadId id) const = 0;
 };
 
-/// What events say about one hook of a policy.
-struct HookInfo {
-  policy::HookKind kind = policy::HookKind::kKprobe;  ///< process_kprobe or process_lsm
-  std::string call = {};                              ///< name of the function or LSM hook
-  std::string message = {};
-  std::vector<std::string> tags = {};
-  std::vector<policy::Argument> arguments = {};
-  std::optional<policy::Argument> returned = {};
-};
-
 /// What events say about an effective policy.
 struct InstanceInfo {
   std::string policy_name = {};
-  std::vector<HookInfo> hooks = {};  ///< by hook_index
+  policy::HookInfos hooks = {};  ///< by hook_index; null: none are known
 };
 
 /// Implemented by the registry of policies. Find is called by the thread that reads events.
@@ -104,7 +93,7 @@ class Enricher {
   /// `hook` is null if the policy is not known any more.
   template <typename Event>
   void FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
-                       const HookInfo* hook, Event* out);
+                       const policy::HookInfo* hook, Event* out);
   [[nodiscard]] int64_t WallNs(uint64_t boot_ns);
 
   const EnricherOptions options_;

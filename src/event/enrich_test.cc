@@ -20,6 +20,7 @@ using testing::WithValues;
 constexpr bind::WorkloadId kWorkload = 5;
 constexpr bind::InstanceId kKprobePolicy = 11;
 constexpr bind::InstanceId kLsmPolicy = 12;
+constexpr bind::InstanceId kPlacesPolicy = 13;
 constexpr ProcessKey kShell{100, 50 * kSecondNs, 4};
 constexpr ProcessKey kChild{101, 60 * kSecondNs, 4};
 
@@ -34,16 +35,33 @@ class EnrichTest : public ::testing::Test {
                      .container_id = "containerd://0123456789abcdef0123456789abcdef0123",
                      .image = "docker.io/library/app:1",
                      .labels = {{"app", "web"}}});
-    const HookInfo kprobe{.kind = policy::HookKind::kKprobe,
-                          .call = "security_bprm_check",
-                          .message = "shell in a container",
-                          .tags = {"exec", "gate"},
-                          .arguments = {{0, policy::ArgumentType::kLinuxBinprm, "program", {}}}};
-    const HookInfo lsm{.kind = policy::HookKind::kLsm, .call = "bprm_creds_for_exec"};
-    instances_.instances[kKprobePolicy] = std::make_shared<InstanceInfo>(
-        InstanceInfo{.policy_name = "web-gate", .hooks = {lsm, kprobe}});
-    instances_.instances[kLsmPolicy] =
-        std::make_shared<InstanceInfo>(InstanceInfo{.policy_name = "web-lsm", .hooks = {lsm}});
+    const policy::HookInfo kprobe{
+        .kind = policy::HookKind::kKprobe,
+        .call = "security_bprm_check",
+        .message = "shell in a container",
+        .tags = {"exec", "gate"},
+        .arguments = {{0, policy::ArgumentType::kLinuxBinprm, "program", {}}}};
+    const policy::HookInfo lsm{.kind = policy::HookKind::kLsm, .call = "bprm_creds_for_exec"};
+    AddInstance(kKprobePolicy, "web-gate", {lsm, kprobe});
+    AddInstance(kLsmPolicy, "web-lsm", {lsm});
+    const policy::Argument number{4, policy::ArgumentType::kInt32, "pid", {}};
+    AddInstance(kPlacesPolicy, "web-places",
+                {{.kind = policy::HookKind::kTracepoint,
+                  .call = "sched_process_exec",
+                  .source = "sched",
+                  .message = "runs",
+                  .tags = {"t"},
+                  .arguments = {number}},
+                 {.kind = policy::HookKind::kUprobe,
+                  .call = "readline",
+                  .source = "/bin/bash",
+                  .arguments = {number}},
+                 {.kind = policy::HookKind::kUprobe, .call = "+0x1000", .source = "/bin/bash"}});
+  }
+
+  void AddInstance(bind::InstanceId id, std::string name, std::vector<policy::HookInfo> hooks) {
+    instances_.instances[id] = std::make_shared<InstanceInfo>(InstanceInfo{
+        std::move(name), std::make_shared<const std::vector<policy::HookInfo>>(std::move(hooks))});
   }
 
   EventPtr StartShell(bind::WorkloadId workload = kWorkload) {
@@ -165,6 +183,32 @@ TEST_F(EnrichTest, LsmHasEveryField) {
              "process_lsm { process {" + ForkText(105) + "} parent {" + ShellText(2) + R"(}
     function_name: "bprm_creds_for_exec" action: KPROBE_ACTION_POST policy_name: "web-lsm" }
     node_name: "n1" cluster_name: "c1" time { seconds: 1767323106 })");
+}
+
+TEST_F(EnrichTest, TracepointsAndUprobesHaveEveryField) {
+  StartShell();
+  const auto enriched = [&](uint8_t hook_index) {
+    PolicyRecord record = Denial();
+    record.instance = kPlacesPolicy;
+    record.hook_index = hook_index;
+    record.actions = GH_ACTION_POST;
+    return enricher_.Enrich(
+        WithValues(record, {{.subject = static_cast<gh_subject>(4), .number = 7}}));
+  };
+  const std::string processes = "process {" + ForkText(105) + "} parent {" + ShellText(2) + "}";
+  const std::string envelope = R"(node_name: "n1" cluster_name: "c1" time { seconds: 1767323106 })";
+  ExpectText(*enriched(0), "process_tracepoint {" + processes + R"(
+    subsys: "sched" event: "sched_process_exec" args { int_arg: 7 label: "pid" }
+    policy_name: "web-places" action: KPROBE_ACTION_POST message: "runs" tags: "t" })" +
+                               envelope);
+  const EventPtr uprobe = enriched(1);
+  EXPECT_EQ(uprobe->process_uprobe().path(), "/bin/bash");
+  EXPECT_EQ(uprobe->process_uprobe().symbol(), "readline");
+  EXPECT_EQ(uprobe->process_uprobe().args(0).int_arg(), 7);
+  EXPECT_EQ(uprobe->process_uprobe().action(), tetragon::KPROBE_ACTION_POST);
+  const EventPtr at_offset = enriched(2);
+  EXPECT_EQ(at_offset->process_uprobe().offset(), 0x1000U);
+  EXPECT_EQ(at_offset->process_uprobe().symbol(), "");
 }
 
 TEST_F(EnrichTest, OneActionStandsForAll) {

@@ -168,6 +168,16 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
   }
 }
 
+std::string PlaceOf(const tetragon::ProcessKprobe& event) { return event.function_name(); }
+std::string PlaceOf(const tetragon::ProcessLsm& event) { return event.function_name(); }
+std::string PlaceOf(const tetragon::ProcessTracepoint& event) {
+  return fmt::format("{}/{}", event.subsys(), event.event());
+}
+std::string PlaceOf(const tetragon::ProcessUprobe& event) {
+  return event.symbol().empty() ? fmt::format("{}+{:#x}", event.path(), event.offset())
+                                : fmt::format("{}:{}", event.path(), event.symbol());
+}
+
 template <typename Event>
 std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event& event) {
   std::string rest = Command(event.process());
@@ -177,7 +187,7 @@ std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event&
   }
   rest += fmt::format("  policy {} on {}",
                       event.policy_name().empty() ? "?" : Printable(event.policy_name()),
-                      Printable(event.function_name()));
+                      Printable(PlaceOf(event)));
   if (!event.message().empty()) rest += ": " + Printable(event.message());
   return Line(response, Outcome(event), event.process(), rest);
 }
@@ -202,6 +212,10 @@ std::string CompactLine(const tetragon::GetEventsResponse& event) {
       return PolicyLine(event, event.process_kprobe());
     case tetragon::GetEventsResponse::kProcessLsm:
       return PolicyLine(event, event.process_lsm());
+    case tetragon::GetEventsResponse::kProcessTracepoint:
+      return PolicyLine(event, event.process_tracepoint());
+    case tetragon::GetEventsResponse::kProcessUprobe:
+      return PolicyLine(event, event.process_uprobe());
     default:
       return fmt::format("{} other     event of type {}", TimeOfDay(event.time()),
                          static_cast<int>(event.event_case()));

@@ -144,6 +144,18 @@ TEST(CompactTest, TerminalSequencesAreShown) {
       "22:03:57.700 exec      - 7 /tmp/\\x1b[2J\\x0a\\x7f");
 }
 
+TEST(CompactTest, PlacesThatAreNoFunctionsOfTheKernel) {
+  const auto place = [](const std::string& event) {
+    const std::string line = Compact(event);
+    return line.substr(line.find(" on ") + 4);
+  };
+  EXPECT_EQ(place(R"(process_tracepoint { subsys: "sched" event: "sched_switch" })"),
+            "sched/sched_switch");
+  EXPECT_EQ(place(R"(process_uprobe { path: "/bin/bash" symbol: "readline" })"),
+            "/bin/bash:readline");
+  EXPECT_EQ(place(R"(process_uprobe { path: "/bin/\033" offset: 4096 })"), "/bin/\\x1b+0x1000");
+}
+
 TEST(CompactTest, OtherEvents) {
   EXPECT_EQ(Compact("test { arg0: 1 }"), "22:03:57.700 other     event of type 40000");
 }

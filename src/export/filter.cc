@@ -50,6 +50,14 @@ Subject SubjectOf(const tetragon::GetEventsResponse& event) {
       SetProcesses(event.process_lsm(), &subject);
       subject.policy_name = event.process_lsm().policy_name();
       break;
+    case tetragon::GetEventsResponse::kProcessTracepoint:
+      SetProcesses(event.process_tracepoint(), &subject);
+      subject.policy_name = event.process_tracepoint().policy_name();
+      break;
+    case tetragon::GetEventsResponse::kProcessUprobe:
+      SetProcesses(event.process_uprobe(), &subject);
+      subject.policy_name = event.process_uprobe().policy_name();
+      break;
     default:
       break;
   }
@@ -170,10 +178,11 @@ Condition InInitTree(bool wanted) {
 // ---- field filters
 // ---------------------------------------------------------------------------------
 
-const std::array<const google::protobuf::Descriptor*, 4>& EventDescriptors() {
-  static const std::array<const google::protobuf::Descriptor*, 4> kDescriptors = {
-      tetragon::ProcessExec::descriptor(), tetragon::ProcessExit::descriptor(),
-      tetragon::ProcessKprobe::descriptor(), tetragon::ProcessLsm::descriptor()};
+const std::array<const google::protobuf::Descriptor*, 6>& EventDescriptors() {
+  static const std::array<const google::protobuf::Descriptor*, 6> kDescriptors = {
+      tetragon::ProcessExec::descriptor(),       tetragon::ProcessExit::descriptor(),
+      tetragon::ProcessKprobe::descriptor(),     tetragon::ProcessLsm::descriptor(),
+      tetragon::ProcessTracepoint::descriptor(), tetragon::ProcessUprobe::descriptor()};
   return kDescriptors;
 }
 

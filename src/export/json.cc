@@ -164,6 +164,31 @@ void Append(const tetragon::ProcessLsm& event, std::string* out) {
   object.String("ima_hash", event.ima_hash());
 }
 
+void Append(const tetragon::ProcessTracepoint& event, std::string* out) {
+  JsonObject object(out);
+  AppendProcesses(event, &object);
+  object.String("subsys", event.subsys());
+  object.String("event", event.event());
+  AppendArguments(event.args(), &object);
+  object.String("policy_name", event.policy_name());
+  AppendAction("action", event.action(), &object);
+  object.String("message", event.message());
+  object.List("tags", event.tags());
+}
+
+void Append(const tetragon::ProcessUprobe& event, std::string* out) {
+  JsonObject object(out);
+  AppendProcesses(event, &object);
+  object.String("path", event.path());
+  object.String("symbol", event.symbol());
+  object.String("policy_name", event.policy_name());
+  object.String("message", event.message());
+  AppendArguments(event.args(), &object);
+  object.List("tags", event.tags());
+  object.Present("offset", event.offset() != 0, event.offset());
+  AppendAction("action", event.action(), &object);
+}
+
 // ---- what the direct writer knows: the fields above and no others
 
 bool Knows(const tetragon::Process& process) {
@@ -212,6 +237,16 @@ bool Knows(const tetragon::ProcessLsm& event) {
          tetragon::KprobeAction_IsValid(event.action());
 }
 
+bool Knows(const tetragon::ProcessTracepoint& event) {
+  return KnowsProcesses(event) && KnowsArguments(event.args()) &&
+         tetragon::KprobeAction_IsValid(event.action());
+}
+
+bool Knows(const tetragon::ProcessUprobe& event) {
+  return KnowsProcesses(event) && KnowsArguments(event.args()) && event.data().empty() &&
+         event.ref_ctr_offset() == 0 && tetragon::KprobeAction_IsValid(event.action());
+}
+
 // Appends the event's own member; false, with nothing appended, if it has parts that are not known.
 bool AppendEvent(const tetragon::GetEventsResponse& event, JsonObject* object) {
   switch (event.event_case()) {
@@ -230,6 +265,14 @@ bool AppendEvent(const tetragon::GetEventsResponse& event, JsonObject* object) {
     case tetragon::GetEventsResponse::kProcessLsm:
       if (!Knows(event.process_lsm())) return false;
       Append(event.process_lsm(), object->Key("process_lsm"));
+      return true;
+    case tetragon::GetEventsResponse::kProcessTracepoint:
+      if (!Knows(event.process_tracepoint())) return false;
+      Append(event.process_tracepoint(), object->Key("process_tracepoint"));
+      return true;
+    case tetragon::GetEventsResponse::kProcessUprobe:
+      if (!Knows(event.process_uprobe())) return false;
+      Append(event.process_uprobe(), object->Key("process_uprobe"));
       return true;
     default:
       return false;

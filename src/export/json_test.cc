@@ -102,6 +102,28 @@ TEST(JsonTest, GoldenLsm) {
             "\n");
 }
 
+TEST(JsonTest, GoldenTracepoint) {
+  const auto event = FromText(R"(process_tracepoint { process { pid { value: 7 } } subsys: "sched"
+    event: "sched_process_exec" args { string_arg: "/x" } policy_name: "web"
+    action: KPROBE_ACTION_POST message: "m" tags: "t" } node_name: "n")");
+  EXPECT_EQ(Line(event),
+            R"({"process_tracepoint":{"process":{"pid":7},"subsys":"sched",)"
+            R"("event":"sched_process_exec","args":[{"string_arg":"/x"}],"policy_name":"web",)"
+            R"("action":"KPROBE_ACTION_POST","message":"m","tags":["t"]},"node_name":"n"})"
+            "\n");
+}
+
+TEST(JsonTest, GoldenUprobe) {
+  const auto event = FromText(R"(process_uprobe { process { pid { value: 7 } } path: "/bin/bash"
+    symbol: "readline" policy_name: "web" message: "m" args { int_arg: 1 } tags: "t"
+    offset: 18446744073709551615 action: KPROBE_ACTION_SIGKILL } node_name: "n")");
+  EXPECT_EQ(Line(event),
+            R"({"process_uprobe":{"process":{"pid":7},"path":"/bin/bash","symbol":"readline",)"
+            R"("policy_name":"web","message":"m","args":[{"int_arg":1}],"tags":["t"],)"
+            R"("offset":"18446744073709551615","action":"KPROBE_ACTION_SIGKILL"},"node_name":"n"})"
+            "\n");
+}
+
 // The printer of protobuf says what is right; the text is for people who read this.
 TEST(JsonTest, GoldenArguments) {
   const std::vector<std::pair<std::string, std::string>> arguments = {
@@ -219,7 +241,7 @@ TEST(JsonTest, BothWritersGiveTheSameBytes) {
   for (int round = 0; round < 3'000; ++round) {
     tetragon::GetEventsResponse event;
     Randomize(random, 2, event.mutable_time());
-    switch (round % 4) {
+    switch (round % 6) {
       case 0:
         Randomize(random, round % 5, event.mutable_process_exec());
         break;
@@ -229,8 +251,14 @@ TEST(JsonTest, BothWritersGiveTheSameBytes) {
       case 2:
         Randomize(random, round % 5, event.mutable_process_kprobe());
         break;
-      default:
+      case 3:
         Randomize(random, round % 5, event.mutable_process_lsm());
+        break;
+      case 4:
+        Randomize(random, round % 5, event.mutable_process_tracepoint());
+        break;
+      default:
+        Randomize(random, round % 5, event.mutable_process_uprobe());
         break;
     }
     ASSERT_EQ(Line(event), LineByReflection(event)) << event.ShortDebugString();

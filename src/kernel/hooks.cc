@@ -32,14 +32,16 @@ Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
 }
 
 Constants ConstantsOf(const Plan& plan, uint16_t number) {
-  const size_t parameters = plan.registers != GH_REGISTERS_NONE ? 1 : plan.parameters.size();
+  const size_t words = plan.registers != GH_REGISTERS_NONE ? 1 : plan.parameters.size();
   const bool returns = plan.overrides || plan.way == Way::kFexit;
   Constants constants{};
   constants[GH_CONSTANT_HOOK] = number;
   constants[GH_CONSTANT_ARGUMENTS] = static_cast<int32_t>(plan.readable());
-  constants[GH_CONSTANT_RETURN] =
-      static_cast<int32_t>(returns ? parameters : GH_PARAMETERS_MAX + 1);
+  constants[GH_CONSTANT_RETURN] = static_cast<int32_t>(returns ? words : GH_PARAMETERS_MAX + 1);
   constants[GH_CONSTANT_REGISTERS] = plan.registers;
+  for (size_t i = 0; i < std::min<size_t>(plan.parameters.size(), GH_ARGUMENTS_MAX); ++i) {
+    constants.at(GH_CONSTANT_PLACE_0 + i) = static_cast<int32_t>(plan.parameters[i].place);
+  }
   return constants;
 }
 
@@ -47,6 +49,22 @@ void LoadOnly(gatehouse_bpf& skeleton, bpf_program* program) {
   bpf_program* each = nullptr;
   bpf_object__for_each_program(each, skeleton.obj) {
     bpf_program__set_autoload(each, each == program);
+  }
+}
+
+/// Whether a program is loaded for one place; else it is attached anywhere.
+bool NeedsTarget(Way way) { return way != Way::kRecord && way != Way::kUprobe; }
+
+bpf_link* AttachProgram(const bpf_program* program, const policy::Site& site, const Plan& plan) {
+  constexpr pid_t kAnyProcess = -1;
+  switch (plan.way) {
+    case Way::kRecord:
+      return bpf_program__attach_tracepoint(program, site.source.c_str(), site.name.c_str());
+    case Way::kUprobe:
+      return bpf_program__attach_uprobe(program, false, kAnyProcess, plan.target.c_str(),
+                                        plan.offset);
+    default:
+      return bpf_program__attach(program);
   }
 }
 
@@ -82,6 +100,12 @@ bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
       return skeleton.progs.gate_fentry;
     case Way::kFexit:
       return skeleton.progs.gate_fexit;
+    case Way::kRaw:
+      return skeleton.progs.gate_raw;
+    case Way::kRecord:
+      return skeleton.progs.gate_record;
+    case Way::kUprobe:
+      return skeleton.progs.gate_uprobe;
     case Way::kEnter:
       return skeleton.progs.gate_enter;
     case Way::kLeave:
@@ -102,7 +126,9 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   GH_TRY(ShareMaps(*gate->skeleton));
   if (!IsShared(plan.way)) {
     GH_TRY(WriteConstants(gate->program, ConstantsOf(plan, number)));
-    const int error = bpf_program__set_attach_target(gate->program, 0, plan.target.c_str());
+    const int error = NeedsTarget(plan.way)
+                          ? bpf_program__set_attach_target(gate->program, 0, plan.target.c_str())
+                          : 0;
     if (error != 0) {
       return FailErrno("hook/" + plan.target, "the kernel has no place to attach to", -error,
                        log.Tail());
@@ -136,10 +162,13 @@ Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
   GH_TRY(Load(site, number));
   Gate& gate = *hooks_.at(number).gate;
   if (gate.link) return {};
-  gate.link.reset(bpf_program__attach(gate.program));
+  GH_ASSIGN(const Plan* const plan, sites_.Find(site));
+  const LibbpfLog log;
+  gate.link.reset(AttachProgram(gate.program, site, *plan));
   if (gate.link) return {};
-  return FailErrno("hook/" + site.name,
-                   std::string("cannot attach ") + bpf_program__name(gate.program), errno);
+  return FailErrno("hook/" + policy::NameOf(site),
+                   std::string("cannot attach ") + bpf_program__name(gate.program), errno,
+                   log.Tail());
 }
 
 void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {

@@ -129,8 +129,9 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   bpf_map__set_max_entries(maps.events, options.ring_bytes);
   auto& programs = skeleton_->progs;
   std::vector<bpf_program*> unused{
-      programs.gate_lsm,     programs.gate_fmod_ret, programs.gate_fentry, programs.gate_fexit,
-      programs.gate_prepare, programs.gate_exec,     programs.gate_enter,  programs.gate_leave};
+      programs.gate_lsm,  programs.gate_fmod_ret, programs.gate_fentry, programs.gate_fexit,
+      programs.gate_raw,  programs.gate_record,   programs.gate_uprobe, programs.gate_prepare,
+      programs.gate_exec, programs.gate_enter,    programs.gate_leave};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }

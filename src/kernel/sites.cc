@@ -2,7 +2,6 @@
 #include "kernel/sites.h"
 
 #include <bpf/bpf.h>
-#include <bpf/btf.h>
 #include <linux/bpf.h>
 #include <seccomp.h>
 
@@ -13,7 +12,10 @@
 #include <optional>
 #include <string_view>
 
+#include "kernel/elf_file.h"
 #include "kernel/fd.h"
+#include "kernel/kernel_types.h"
+#include "kernel/tracepoint_format.h"
 #include "policy/catalog.h"
 
 namespace gatehouse::kernel {
@@ -29,78 +31,6 @@ std::string CallerOf(const policy::Site& site) {
 }
 
 std::string ObjectOf(const policy::Site& site) { return "hook/" + policy::NameOf(site); }
-
-struct Prototype {
-  std::vector<Parameter> parameters;
-  std::optional<Parameter> returned = {};  ///< void: none
-
-  [[nodiscard]] bool returns() const { return returned.has_value(); }
-};
-
-/// What the kernel's BTF says of functions.
-class KernelTypes {
- public:
-  KernelTypes() : types_(btf__load_vmlinux_btf(), &btf__free) {}
-
-  [[nodiscard]] bool loaded() const { return types_ != nullptr; }
-
-  /// Its number, negative if there is none.
-  [[nodiscard]] int FindFunction(const std::string& name) const {
-    return btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
-  }
-  [[nodiscard]] std::optional<Prototype> Function(const std::string& name) const {
-    const int id = FindFunction(name);
-    if (id < 0) return std::nullopt;
-    const btf_type* const type = btf__type_by_id(
-        types_.get(), btf__type_by_id(types_.get(), static_cast<uint32_t>(id))->type);
-    Prototype prototype;
-    if (const btf_type* const returned = Resolve(type->type)) {
-      prototype.returned = Describe(returned);
-    }
-    const btf_param* const parameters = btf_params(type);
-    for (uint32_t i = 0; i < btf_vlen(type); ++i) {
-      prototype.parameters.push_back(Describe(Resolve(parameters[i].type)));
-    }
-    return prototype;
-  }
-
- private:
-  /// The type without typedefs, const and the like; null: void.
-  [[nodiscard]] const btf_type* Resolve(uint32_t id) const {
-    while (id != 0) {
-      const btf_type* const type = btf__type_by_id(types_.get(), id);
-      if (!btf_is_mod(type) && !btf_is_typedef(type)) return type;
-      id = type->type;
-    }
-    return nullptr;
-  }
-
-  /// Readable is what every kernel from 5.10 on lets a program read of its context: numbers, and
-  /// pointers to void, structs and characters (btf_ctx_access() in kernel/bpf/btf.c).
-  [[nodiscard]] Parameter Describe(const btf_type* type) const {
-    Parameter parameter;
-    if (type == nullptr) return parameter;
-    if (btf_is_int(type) || btf_is_any_enum(type)) {
-      parameter.readable = true;
-      parameter.bytes = type->size;
-      return parameter;
-    }
-    if (!btf_is_ptr(type)) return parameter;
-    parameter.pointer = true;
-    const btf_type* const pointee = Resolve(type->type);
-    if (pointee == nullptr) {
-      parameter.pointee = "void";
-    } else if (btf_is_int(pointee) && pointee->size == 1) {
-      parameter.pointee = "char";
-    } else if (btf_is_composite(pointee)) {
-      parameter.pointee = btf__name_by_offset(types_.get(), pointee->name_off);
-    }
-    parameter.readable = !parameter.pointee.empty();
-    return parameter;
-  }
-
-  std::unique_ptr<btf, decltype(&btf__free)> types_;
-};
 
 /// Whether the kernel lets a program answer in the place of a function that may be told to fail
 /// (ALLOW_ERROR_INJECTION; check_attach_modify_return() in kernel/bpf/verifier.c): it says so when
@@ -183,9 +113,11 @@ Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site) {
   return MakePlan(Way::kFexit, site.name, std::move(*prototype));
 }
 
-/// The parameters of a system call, of which the kernel's BTF says nothing: whatever a policy says.
-std::vector<Parameter> ParametersOfSystemCall() {
-  return {GH_ARGUMENTS_MAX, Parameter{.readable = true, .pointer = true, .pointee = "void"}};
+/// The parameters of a system call or of a function of a program, of which the kernel's BTF says
+/// nothing: whatever a policy says.
+std::vector<Parameter> ParametersInRegisters() {
+  constexpr size_t kRegisters = 6;  // that pass arguments
+  return {kRegisters, Parameter{.readable = true, .pointer = true, .pointee = "void"}};
 }
 
 /// The function's argument, if the kernel's BTF has its type. Until about 5.15 a file of the kernel
@@ -225,9 +157,48 @@ Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bo
                                                                      : Way::kFentry;
   return Plan{.way = way,
               .target = function,
-              .parameters = ParametersOfSystemCall(),
+              .parameters = ParametersInRegisters(),
               .overrides = way == Way::kFmodRet,
               .registers = registers};
+}
+
+Result<Plan> OnRawTracepoint(const KernelTypes& types, const policy::Site& site) {
+  std::optional<Prototype> prototype = types.Tracepoint(site.name);
+  if (prototype) return MakePlan(Way::kRaw, site.name, std::move(*prototype));
+  return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+              "this kernel has no tracepoint of that name whose arguments are known",
+              "`bpftool btf dump file /sys/kernel/btf/vmlinux` lists them as btf_trace_*; without "
+              "`raw: true`, tracepoints of modules can be had, too");
+}
+
+/// The path of a tracepoint in tracefs is what it is attached to by.
+Result<Plan> OnTracepoint(const policy::Site& site) {
+  GH_ASSIGN(const std::string format, ReadTracepointFormat(site.source, site.name, ObjectOf(site)));
+  return Plan{.way = Way::kRecord,
+              .target = site.source + "/" + site.name,
+              .parameters = ParseTracepointFormat(format)};
+}
+
+/// The call says in which of three ways where it is: see policy::Hook::call.
+Result<uint64_t> OffsetOf(const policy::Site& site) {
+  const std::string object = ObjectOf(site);
+  const bool is_offset = site.name.starts_with('+');
+  if (!is_offset && !site.name.starts_with('@')) {
+    return OffsetOfSymbol(site.source, site.name, object);
+  }
+  const uint64_t number = std::stoull(site.name.substr(1), nullptr, 16);
+  if (!is_offset) return OffsetOfAddress(site.source, number, object);
+  GH_TRY(CheckOffset(site.source, number, object));
+  return number;
+}
+
+Result<Plan> OnUprobe(const policy::Site& site) {
+  GH_ASSIGN(const uint64_t offset, OffsetOf(site));
+  return Plan{.way = Way::kUprobe,
+              .target = site.source,
+              .parameters = ParametersInRegisters(),
+              .registers = GH_REGISTERS_CONTEXT,
+              .offset = offset};
 }
 
 /// The struct that an input's argument points to.
@@ -298,10 +269,14 @@ Result<void> CheckArgument(const std::string& object, const Plan& plan,
   return Fail(ErrorCode::kUnsupported, object,
               plan.target + " has " + std::to_string(plan.parameters.size()) +
                   " arguments, no argument " + std::to_string(input.subject),
-              "arguments are counted from 0");
+              plan.way == Way::kRecord
+                  ? "the fields of its format count from 0, the common ones too"
+                  : "arguments are counted from 0");
 }
 
 std::string WhyNoOverride(const policy::Site& site, const Plan& plan, bool fmod_ret) {
+  if (plan.way == Way::kRaw || plan.way == Way::kRecord) return "a tracepoint only tells";
+  if (plan.way == Way::kUprobe) return "a uprobe only tells";
   if (plan.system_call) return "backend signal cannot deny a system call";
   if (site.kind == policy::Site::Kind::kSystemCall && !fmod_ret) {
     return "system calls are denied by fmod_ret programs, which do not work here (`gatehouse "
@@ -319,7 +294,7 @@ std::string WhyNoOverride(const policy::Site& site, const Plan& plan, bool fmod_
 
 uint32_t Plan::readable() const {
   uint32_t bits = 0;
-  for (size_t i = 0; i < std::min<size_t>(parameters.size(), GH_ARGUMENTS_MAX); ++i) {
+  for (size_t i = 0; i < std::min<size_t>(parameters.size(), GH_PARAMETERS_MAX); ++i) {
     if (parameters[i].readable) bits |= 1U << i;
   }
   return bits;
@@ -339,7 +314,7 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
   if (site.kind != policy::Site::Kind::kSystemCall) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "backend signal serves executions, on bprm_creds_for_exec and bprm_check_security, "
-                "and system calls",
+                "system calls, tracepoints and uprobes",
                 kRemedy);
   }
   const int number = seccomp_syscall_resolve_name(site.name.c_str());
@@ -350,30 +325,54 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
   }
   return Plan{.way = site.at_return ? Way::kLeave : Way::kEnter,
               .target = site.at_return ? "sys_exit" : "sys_enter",
-              .parameters = ParametersOfSystemCall(),
+              .parameters = ParametersInRegisters(),
               .system_call = static_cast<uint32_t>(number)};
 }
 
+/// Before BPF had an allocator of its own (6.1, commit 7c8199e24fa0), the kernel warned of programs
+/// of these types with our map of cgroups, which takes memory as it grows; with panic_on_warn the
+/// machine would stop (is_tracing_prog_type() in kernel/bpf/verifier.c).
+Result<Plan> Sites::MakeOnPerfEvent(const policy::Site& site) const {
+  if (!on_perf_events_) {
+    const KernelTypes types;
+    on_perf_events_ = types.loaded() && types.FindFunction("bpf_mem_alloc_init") >= 0;
+  }
+  if (!*on_perf_events_) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                "this kernel allows no such program a map that grows",
+                site.kind == policy::Site::Kind::kUprobe
+                    ? "use kernel 6.1 or later"
+                    : "use kernel 6.1 or later, or write `raw: true` and the arguments of the "
+                      "tracepoint's call");
+  }
+  return site.kind == policy::Site::Kind::kUprobe ? OnUprobe(site) : OnTracepoint(site);
+}
+
 Result<Plan> Sites::Make(const policy::Site& site) const {
-  if (backend_ == Backend::kSignal) return MakeForSignal(site);
+  using Kind = policy::Site::Kind;
+  if (site.kind == Kind::kUprobe || site.kind == Kind::kTracepoint) return MakeOnPerfEvent(site);
+  if (backend_ == Backend::kSignal && site.kind != Kind::kRawTracepoint) {
+    return MakeForSignal(site);
+  }
   const KernelTypes types;
   if (!types.loaded()) {
     return FailErrno(ObjectOf(site), "the kernel's BTF cannot be read", errno,
                      "use a kernel with CONFIG_DEBUG_INFO_BTF");
   }
-  if (site.kind == policy::Site::Kind::kLsm) return OnLsmHook(types, site, backend_);
-  if (site.kind == policy::Site::Kind::kSystemCall) return OnSystemCall(types, site, fmod_ret_);
+  if (site.kind == Kind::kRawTracepoint) return OnRawTracepoint(types, site);
+  if (site.kind == Kind::kLsm) return OnLsmHook(types, site, backend_);
+  if (site.kind == Kind::kSystemCall) return OnSystemCall(types, site, fmod_ret_);
   if (site.at_return) return AtReturn(types, site);
   return OnFunction(types, site, backend_, fmod_ret_);
 }
 
 Result<const Plan*> Sites::Find(const policy::Site& site) const {
-  auto known = known_.find(site);
-  if (known == known_.end()) {
-    GH_ASSIGN(Plan plan, Make(site));
-    known = known_.emplace(site, std::move(plan)).first;
-  }
-  return &known->second;
+  const auto known = known_.find(site);
+  // A file can be another one by now, in which an old offset is the middle of an instruction.
+  const bool may_change = site.kind == policy::Site::Kind::kUprobe;
+  if (known != known_.end() && !may_change) return &known->second;
+  GH_ASSIGN(Plan plan, Make(site));
+  return &known_.insert_or_assign(site, std::move(plan)).first->second;
 }
 
 /// A namespace can be compared if it is known which one is the host's.

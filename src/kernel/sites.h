@@ -5,53 +5,15 @@
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
 #include "compile/program.h"
 #include "kernel/host_namespaces.h"
 #include "kernel/kernel.h"
+#include "kernel/plan.h"
 #include "policy/model.h"
 
 namespace gatehouse::kernel {
-
-/// How a program gets to a place in the kernel.
-enum class Way {
-  kLsm,      ///< BPF LSM: returns an errno
-  kFmodRet,  ///< in front of a security_* function: returns an errno
-  kFentry,   ///< in front of any function that has a trampoline: returns nothing
-  kFexit,    ///< at the return of any function that has a trampoline
-  kSignal,   ///< backend signal: the tracepoint of executions
-  kEnter,    ///< backend signal: the tracepoint of system calls
-  kLeave,    ///< backend signal: the tracepoint of system calls that return
-};
-/// Whether one program serves all places of that way.
-[[nodiscard]] constexpr bool IsShared(Way way) {
-  return way == Way::kSignal || way == Way::kEnter || way == Way::kLeave;
-}
-
-/// An argument of a kernel function.
-struct Parameter {
-  bool readable = false;  ///< by a program, on every kernel from 5.10 on
-  bool pointer = false;
-  uint32_t bytes = 0;   ///< of a number
-  std::string pointee;  ///< name of the struct; "char", "void"; empty: something else
-  auto operator<=>(const Parameter&) const = default;
-};
-
-/// A place in the running kernel, and how it is served.
-struct Plan {
-  Way way = Way::kLsm;
-  std::string target;  ///< what a program is attached to: LSM hook, function
-  std::vector<Parameter> parameters;
-  Parameter returned = {};                     ///< with kFexit: what the function returns
-  bool overrides = false;                      ///< an errno can be returned
-  gh_registers registers = GH_REGISTERS_NONE;  ///< of a system call: where its parameters are
-  std::optional<uint32_t> system_call = {};    ///< of kEnter and kLeave: its number
-
-  /// Bit per argument that a program may read and a policy can name.
-  [[nodiscard]] uint32_t readable() const;
-};
 
 /// Which places the running kernel has, as its BTF tells, and how `backend` serves them. What was
 /// found is kept, the BTF is not: it takes some megabytes. Not thread-safe.
@@ -75,11 +37,13 @@ class Sites {
   [[nodiscard]] Result<Plan> Make(const policy::Site& site) const;
   [[nodiscard]] Result<void> CheckNamespace(const std::string& object, uint32_t kind) const;
   [[nodiscard]] Result<Plan> MakeForSignal(const policy::Site& site) const;
+  [[nodiscard]] Result<Plan> MakeOnPerfEvent(const policy::Site& site) const;
 
   Backend backend_;
   bool fmod_ret_;
   bool binary_is_known_;
   NamespaceNumbers host_;
+  mutable std::optional<bool> on_perf_events_;  // programs work there; nullopt: not known yet
   mutable std::map<policy::Site, Plan> known_;
 };
 

@@ -137,7 +137,7 @@ constexpr std::array kArgumentTypes{
     TypeName{"linux_binprm", "", ArgumentType::kLinuxBinprm},
     TypeName{"file", "", ArgumentType::kFile},
     TypeName{"path", "", ArgumentType::kPath},
-    TypeName{"string", "", ArgumentType::kString},
+    TypeName{"string", "data_loc", ArgumentType::kString},
     TypeName{"int8", "sint8", ArgumentType::kInt8},
     TypeName{"uint8", "", ArgumentType::kUint8},
     TypeName{"int16", "sint16", ArgumentType::kInt16},
@@ -153,7 +153,6 @@ constexpr std::array kArgumentTypes{
     TypeName{"auto", "", {}},
     TypeName{"char_buf", "", {}},
     TypeName{"char_iovec", "", {}},
-    TypeName{"data_loc", "", {}},
     TypeName{"filename", "", ArgumentType::kFilename},
     TypeName{"fd", "", ArgumentType::kFd},
     TypeName{"dentry", "", {}},
@@ -264,8 +263,20 @@ Site SiteOf(HookKind kind, std::string_view call) {
 }
 
 Site SiteBefore(const Hook& hook) {
-  if (hook.system_call) return {Site::Kind::kSystemCall, hook.call};
-  return SiteOf(hook.kind, hook.call);
+  switch (hook.kind) {
+    case HookKind::kKprobe:
+      if (hook.system_call) return {Site::Kind::kSystemCall, hook.call};
+      return SiteOf(hook.kind, hook.call);
+    case HookKind::kLsm:
+      return SiteOf(hook.kind, hook.call);
+    case HookKind::kTracepoint:
+      // Of the tracepoints with arguments, none has the name of another one.
+      if (hook.raw) return {Site::Kind::kRawTracepoint, hook.call};
+      return {Site::Kind::kTracepoint, hook.call, false, hook.source};
+    case HookKind::kUprobe:
+      return {Site::Kind::kUprobe, hook.call, false, hook.source};
+  }
+  __builtin_unreachable();
 }
 
 Site SiteOf(const Hook& hook) {
@@ -288,6 +299,12 @@ bool ActsBefore(const Selector& selector) {
   return std::ranges::any_of(selector.actions, enforces) && !LooksAtReturn(selector);
 }
 
+bool HasArgumentsOfProcess(const Site& site) {
+  constexpr std::string_view kOfSystemCalls = "syscalls";  // sys_enter_openat, sys_exit_openat
+  return site.kind == Site::Kind::kSystemCall || site.kind == Site::Kind::kUprobe ||
+         (site.kind == Site::Kind::kTracepoint && site.source == kOfSystemCalls);
+}
+
 std::string FunctionName(const Site& site) {
   const bool system_call = site.kind == Site::Kind::kSystemCall;
   return system_call ? std::string(kSystemCallPrefix).append(site.name) : site.name;
@@ -298,6 +315,18 @@ std::string FunctionName(const Hook& hook) {
 }
 
 std::string NameOf(const Site& site) {
+  switch (site.kind) {
+    case Site::Kind::kTracepoint:
+      return "tracepoint " + site.source + "/" + site.name;
+    case Site::Kind::kRawTracepoint:
+      return "raw tracepoint " + site.name;
+    case Site::Kind::kUprobe:
+      return site.source + ":" + site.name;
+    case Site::Kind::kLsm:
+    case Site::Kind::kFunction:
+    case Site::Kind::kSystemCall:
+      break;
+  }
   std::string name = site.kind == Site::Kind::kSystemCall ? "sys_" + site.name : site.name;
   if (site.at_return) name += " at its return";
   return name;
@@ -319,10 +348,16 @@ SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
       return whole(GH_SUBJECT_RETURN, hook.returned->type);
     case Subject::kBinary:
       return whole(GH_SUBJECT_BINARY, kBinaryType);
+    case Subject::kParentBinary:
+      return whole(GH_SUBJECT_PARENT_BINARY, kBinaryType);
     case Subject::kPid:
       return whole(GH_SUBJECT_PID, ArgumentType::kPid);
     case Subject::kNamespacePid:
       return whole(GH_SUBJECT_NAMESPACE_PID, ArgumentType::kPid);
+    case Subject::kAncestors:
+      return whole(GH_SUBJECT_ANCESTORS, ArgumentType::kPid);
+    case Subject::kNamespaceAncestors:
+      return whole(GH_SUBJECT_NAMESPACE_ANCESTORS, ArgumentType::kPid);
     case Subject::kNamespace:
       return whole(GH_SUBJECT_NAMESPACE_0 + filter.which, ArgumentType::kNamespace);
     case Subject::kCapabilities:

@@ -61,7 +61,7 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
   return site == kCredsForExec || site == kBprmCheck;
 }
 
-/// The place that a hook of these sections names, before the function.
+/// The place that a hook of kprobes or lsmhooks names, before the function.
 [[nodiscard]] Site SiteOf(HookKind kind, std::string_view call);
 /// The place where a hook is judged: with `return: true`, when the function returns.
 [[nodiscard]] Site SiteOf(const Hook& hook);
@@ -73,11 +73,15 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 [[nodiscard]] bool ActsBefore(const Selector& selector);
 [[nodiscard]] bool LooksAtReturn(const Selector& selector);
 
+/// Whether the arguments are a process's: numbers, and addresses in its memory.
+[[nodiscard]] bool HasArgumentsOfProcess(const Site& site);
+
 /// The function that is at the place, or the LSM hook: `__x64_sys_openat`, `security_file_open`.
 [[nodiscard]] std::string FunctionName(const Site& site);
 /// As events name it: FunctionName of a system call, else the hook's `call`.
 [[nodiscard]] std::string FunctionName(const Hook& hook);
-/// For messages and status: `security_file_open`, `sys_openat`, `sys_openat at its return`.
+/// For messages and status: `security_file_open`, `sys_openat`, `sys_openat at its return`,
+/// `tracepoint sched/sched_switch`, `raw tracepoint sched_switch`, `/bin/bash:readline`.
 [[nodiscard]] std::string NameOf(const Site& site);
 
 /// What a filter of `hook` looks at.

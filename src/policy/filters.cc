@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "policy/catalog.h"
 #include "policy/format.h"
@@ -24,6 +25,7 @@ struct FilterDraft {
   std::optional<YamlNode> args = {};
   std::optional<uint32_t> which = {};  // namespace, set of capabilities
   bool of_namespace = false;           // process id, capabilities
+  bool of_ancestors = false;           // process id
   std::optional<Operator> op = {};
   std::optional<YamlNode> values = {};
   std::optional<YamlNode> variable = {};
@@ -69,7 +71,10 @@ constexpr std::array kPidFilterFields{
     kValuesField,
     kVariableField,
     Field<FilterDraft>{{"isNamespacePID"}, ReadOfNamespace},
-    Field<FilterDraft>{{"followForks", Need::kOnlyFalse}},
+    Field<FilterDraft>{{"followForks"},
+                       [](Reader& reader, YamlNode node, FilterDraft& draft) {
+                         draft.of_ancestors = reader.Bool(node).value_or(false);
+                       }},
 };
 
 constexpr std::array kNamespaceFilterFields{
@@ -93,13 +98,17 @@ constexpr std::array kCapabilityFilterFields{
     Field<FilterDraft>{{"isNamespaceCapability"}, ReadOfNamespace},
 };
 
-/// `index: N`: the argument declared with the kernel's index N.
+/// `index: N`: the argument declared with the kernel's index N; of a tracepoint, whose fields begin
+/// with four that no policy declares, else the N-th declared one.
 std::optional<uint32_t> FindByIndex(Reader& reader, YamlNode node, const Hook& hook) {
   const Reader::Scope scope(reader, "index");
   const std::optional<int64_t> index = reader.Integer(node, 0, kPositionMax);
   if (!index) return std::nullopt;
   for (uint32_t i = 0; i < hook.arguments.size(); ++i) {
     if (hook.arguments[i].index == *index) return i;
+  }
+  if (hook.kind == HookKind::kTracepoint && std::cmp_less(*index, hook.arguments.size())) {
+    return static_cast<uint32_t>(*index);
   }
   reader.Report(node.position(), fmt::format("args declares no argument with index {}", *index),
                 "declare it in args of this hook, with its type");
@@ -203,9 +212,12 @@ std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
     case Subject::kReturn:
       return kReturnFilterFields;
     case Subject::kBinary:
+    case Subject::kParentBinary:
       return kBinaryFilterFields;
     case Subject::kPid:
     case Subject::kNamespacePid:
+    case Subject::kAncestors:
+    case Subject::kNamespaceAncestors:
       return kPidFilterFields;
     case Subject::kNamespace:
       return kNamespaceFilterFields;
@@ -224,12 +236,20 @@ std::optional<uint32_t> FindWhich(Reader& reader, YamlNode node, Subject subject
   return draft.which.value_or(0);
 }
 
+/// Whose process ids a filter is about, and which.
+Subject PidOf(const FilterDraft& draft) {
+  if (draft.of_ancestors) {
+    return draft.of_namespace ? Subject::kNamespaceAncestors : Subject::kAncestors;
+  }
+  return draft.of_namespace ? Subject::kNamespacePid : Subject::kPid;
+}
+
 std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
                                  FilterDraft& draft) {
   const size_t reports = reader.reports();
   if (!reader.Fields<FilterDraft>(node, FieldsOf(subject), draft)) return std::nullopt;
   const bool complete = reader.reports() == reports;
-  if (subject == Subject::kPid && draft.of_namespace) subject = Subject::kNamespacePid;
+  if (subject == Subject::kPid) subject = PidOf(draft);
   const std::optional<uint32_t> which = FindWhich(reader, node, subject, draft, complete);
   if (!which) return std::nullopt;
   if (subject == Subject::kArgument &&
@@ -285,6 +305,7 @@ constexpr std::array kSelectorFields{
     Field<SelectorDraft>{{"matchArgs"}, ReadFilters<Subject::kArgument>},
     Field<SelectorDraft>{{"matchReturnArgs"}, ReadFilters<Subject::kReturn>},
     Field<SelectorDraft>{{"matchBinaries"}, ReadFilters<Subject::kBinary>},
+    Field<SelectorDraft>{{"matchParentBinaries"}, ReadFilters<Subject::kParentBinary>},
     Field<SelectorDraft>{{"matchPIDs"}, ReadFilters<Subject::kPid>},
     Field<SelectorDraft>{{"matchNamespaces"}, ReadFilters<Subject::kNamespace>},
     Field<SelectorDraft>{{"matchCapabilities"}, ReadFilters<Subject::kCapabilities>},
@@ -294,7 +315,6 @@ constexpr std::array kSelectorFields{
                          }},
     Field<SelectorDraft>{{"matchData", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchReturnActions", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchParentBinaries", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchNamespaceChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchCapabilityChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchWorkloads", Need::kUnsupported}},

@@ -47,7 +47,17 @@ std::string_view NameOf(Mode mode) { return Find(Modes(), mode); }
 std::string_view NameOf(OnOverlap on_overlap) { return Find(OnOverlaps(), on_overlap); }
 
 std::string_view NameOf(HookKind kind) {
-  return kind == HookKind::kKprobe ? "kprobes" : "lsmhooks";
+  switch (kind) {
+    case HookKind::kKprobe:
+      return "kprobes";
+    case HookKind::kLsm:
+      return "lsmhooks";
+    case HookKind::kTracepoint:
+      return "tracepoints";
+    case HookKind::kUprobe:
+      return "uprobes";
+  }
+  __builtin_unreachable();
 }
 
 std::string_view NameOf(Subject subject) {
@@ -58,8 +68,12 @@ std::string_view NameOf(Subject subject) {
       return "matchReturnArgs";
     case Subject::kBinary:
       return "matchBinaries";
+    case Subject::kParentBinary:
+      return "matchParentBinaries";
     case Subject::kPid:
     case Subject::kNamespacePid:
+    case Subject::kAncestors:
+    case Subject::kNamespaceAncestors:
       return "matchPIDs";
     case Subject::kNamespace:
       return "matchNamespaces";

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "policy/arguments.h"
 #include "policy/calls.h"
 #include "policy/catalog.h"
 #include "policy/filters.h"
@@ -20,7 +21,8 @@ constexpr size_t kHooksInAllMax = 255;  // gh_rule.hook_index
 constexpr size_t kMessageBytesMax = 256;
 constexpr size_t kTagsMax = 16;
 constexpr size_t kTagBytesMax = 256;
-constexpr size_t kLabelBytesMax = 256;
+constexpr size_t kPlacesMax = 255;        // each becomes a hook
+constexpr size_t kSymbolBytesMax = 1024;  // C++ and Rust have long ones
 
 struct HookDraft {
   Hook hook;
@@ -28,6 +30,10 @@ struct HookDraft {
   std::optional<YamlNode> syscall;
   std::optional<YamlNode> returns;
   std::optional<YamlNode> returned;
+  std::optional<YamlNode> raw;
+  std::optional<YamlNode> symbols;
+  std::optional<YamlNode> offsets;
+  std::optional<YamlNode> addresses;
   std::optional<YamlNode> args;
   std::optional<YamlNode> selectors;
 };
@@ -74,94 +80,48 @@ constexpr std::array kLsmHookFields{
     Field<HookDraft>{{"tags"}, ReadTags},
 };
 
-struct ArgumentDraft {
-  std::optional<int64_t> index;
-  std::optional<ArgumentType> type;
-  Argument argument;
+constexpr std::array kTracepointFields{
+    Field<HookDraft>{{"subsystem", Need::kRequired, "sched"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       draft.hook.source = ReadKernelName(reader, node).value_or("");
+                     }},
+    Field<HookDraft>{{"event", Need::kRequired, "sched_process_exec"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       draft.hook.call = ReadKernelName(reader, node).value_or("");
+                     }},
+    Field<HookDraft>{{"raw"}, Keep<HookDraft, &HookDraft::raw>},
+    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
+    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
+    Field<HookDraft>{{"message"}, ReadMessage},
+    Field<HookDraft>{{"tags"}, ReadTags},
 };
 
-constexpr std::array kArgumentFields{
-    Field<ArgumentDraft>{{"index", Need::kRequired, "0"},
-                         [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
-                           draft.index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
-                         }},
-    Field<ArgumentDraft>{{"type", Need::kRequired, "int"},
-                         [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
-                           draft.type = reader.Name(node, "argument type", ArgumentTypes());
-                         }},
-    Field<ArgumentDraft>{{"label"},
-                         [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
-                           draft.argument.label =
-                               ReadText(reader, node, kLabelBytesMax).value_or("");
-                         }},
-    Field<ArgumentDraft>{{"returnCopy", Need::kOnlyFalse}},
-    Field<ArgumentDraft>{{"maxData", Need::kOnlyFalse}},
-    Field<ArgumentDraft>{{"resolve", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"source", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"btfType", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"btfTypeModule", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"sizeArgIndex", Need::kUnsupported}},
-};
-
-/// The arguments of system calls are what a process writes: numbers, and addresses in its memory.
-void CheckArgumentOfSystemCall(Reader& reader, const Argument& argument) {
-  const bool possible =
-      argument.type == ArgumentType::kString || argument.type == ArgumentType::kFd ||
-      argument.type == ArgumentType::kSockaddr || IsNumber(TraitsOf(argument.type).values);
-  if (possible) return;
-  reader.ReportField("type", argument.position,
-                     fmt::format("a system call has no argument of type {}", NameOf(argument.type)),
-                     "use string, fd, sockaddr or a type of numbers");
-}
-
-/// Reports an argument that the hook surely does not have. What others have, the kernel knows.
-void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
-  if (argument.type == ArgumentType::kNop) return;
-  if (hook.system_call) return CheckArgumentOfSystemCall(reader, argument);
-  const bool of_exec = IsOfExec(SiteBefore(hook));
-  const bool is_program = argument.type == ArgumentType::kLinuxBinprm;
-  if (of_exec && argument.index != 0) {
-    reader.ReportField("index", argument.position,
-                       fmt::format("{} has no argument {}", hook.call, argument.index),
-                       "write `index: 0`");
-  } else if (of_exec && !is_program) {
-    reader.ReportField("type", argument.position,
-                       fmt::format("argument {} of {} is not of type {}", argument.index, hook.call,
-                                   NameOf(argument.type)),
-                       fmt::format("write `type: {}`", NameOf(ArgumentType::kLinuxBinprm)));
-  } else if (is_program && hook.call.find("bprm") == std::string::npos) {
-    reader.ReportField(
-        "type", argument.position,
-        fmt::format("{} has no argument of type {}", hook.call, NameOf(ArgumentType::kLinuxBinprm)),
-        "write the type that the argument has, such as file");
+/// The path of the file of a uprobe.
+void ReadFile(Reader& reader, YamlNode node, HookDraft& draft) {
+  std::optional<std::string> path = ReadText(reader, node, GH_PATH_MAX - 1);
+  if (path && !path->starts_with('/')) {
+    reader.Report(node.position(), fmt::format("{} is no absolute path", Quote(*path)),
+                  "write the whole path, as the agent sees it");
   }
+  draft.hook.source = std::move(path).value_or("");
 }
 
-/// Returns which of the arguments have a type that is reported as wrong.
-std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
-  std::vector<uint32_t> unknown;
-  const Reader::Scope scope(reader, "args");
-  reader.Entries(node, GH_ARGUMENTS_MAX, [&](YamlNode entry) {
-    ArgumentDraft draft;
-    if (!reader.Fields<ArgumentDraft>(entry, kArgumentFields, draft)) return;
-    if (!draft.index) return;
-    Argument& argument = draft.argument;
-    argument.index = static_cast<uint32_t>(*draft.index);
-    argument.type = draft.type.value_or(ArgumentType::kNop);
-    if (!draft.type) unknown.push_back(static_cast<uint32_t>(hook.arguments.size()));
-    argument.position = entry.position();
-    for (const Argument& other : hook.arguments) {
-      if (other.index != argument.index) continue;
-      reader.ReportField("index", argument.position,
-                         fmt::format("argument {} is there twice, first on line {}", argument.index,
-                                     other.position.line),
-                         "remove one of the two");
-    }
-    if (!hook.call.empty() && draft.type) CheckArgument(reader, argument, hook);
-    hook.arguments.push_back(std::move(argument));
-  });
-  return unknown;
-}
+constexpr std::array kUprobeFields{
+    Field<HookDraft>{{"path", Need::kRequired, "/bin/bash"}, ReadFile},
+    Field<HookDraft>{{"symbols"}, Keep<HookDraft, &HookDraft::symbols>},
+    Field<HookDraft>{{"offsets"}, Keep<HookDraft, &HookDraft::offsets>},
+    Field<HookDraft>{{"addrs"}, Keep<HookDraft, &HookDraft::addresses>},
+    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
+    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
+    Field<HookDraft>{{"message"}, ReadMessage},
+    Field<HookDraft>{{"tags"}, ReadTags},
+    Field<HookDraft>{{"return", Need::kOnlyFalse}},
+    Field<HookDraft>{{"returnArg", Need::kUnsupported}},
+    Field<HookDraft>{{"data", Need::kUnsupported}},
+    Field<HookDraft>{{"refCtrOffsets", Need::kUnsupported}},
+    Field<HookDraft>{{"binaryDigests", Need::kUnsupported}},
+    Field<HookDraft>{{"ignore", Need::kUnsupported}},
+};
 
 /// The switch `field` of a hook, if it is there and can be read.
 bool ReadSwitch(Reader& reader, const std::optional<YamlNode>& node, std::string_view field,
@@ -174,46 +134,87 @@ bool ReadSwitch(Reader& reader, const std::optional<YamlNode>& node, std::string
 /// What the function returns, with `return: true`; returnArg alone is without effect.
 void ReadReturned(Reader& reader, const HookDraft& draft, Hook& hook) {
   if (!ReadSwitch(reader, draft.returns, "return", false)) return;
-  const Reader::Scope scope(reader, "returnArg");
-  if (!draft.returned) {
-    return reader.Report(draft.returns->position(), "returnArg is missing: return needs it",
-                         "add `returnArg: {index: 0, type: int}`");
-  }
-  ArgumentDraft returned;
-  if (!reader.Fields<ArgumentDraft>(*draft.returned, kArgumentFields, returned)) return;
-  returned.argument.position = draft.returned->position();
-  if (returned.index.value_or(0) != 0) {
-    reader.ReportField("index", returned.argument.position, "one value is returned, number 0",
-                       "write `index: 0`");
-  }
-  returned.argument.index = GH_SUBJECT_RETURN;
-  if (!returned.type) return;
-  returned.argument.type = *returned.type;
-  hook.returned = returned.argument;
-  const ValueKind values = TraitsOf(*returned.type).values;
-  const bool is_pointer = values == ValueKind::kSocket && *returned.type != ArgumentType::kSockaddr;
-  if (IsNumber(values) || (is_pointer && !hook.system_call)) return;
-  reader.ReportField("type", returned.argument.position,
-                     fmt::format("what is returned cannot be a {}", NameOf(*returned.type)),
-                     "use a type of numbers, such as int");
+  if (draft.returned) return ReadReturnArgument(reader, *draft.returned, hook);
+  reader.Report(draft.returns->position(), "returnArg is missing: return needs it",
+                "add `returnArg: {index: 0, type: int}`");
 }
 
-/// Reports more texts than the kernel side reads for one operation.
-void CheckTexts(Reader& reader, const Hook& hook) {
-  const auto is_text = [](const Argument& argument) {
-    return argument.type != ArgumentType::kNop && IsText(TraitsOf(argument.type).values);
-  };
-  const auto asks_for_binary = [](const Selector& selector) {
-    return std::ranges::find(selector.filters, Subject::kBinary, &Filter::subject) !=
-           selector.filters.end();
-  };
-  const auto texts = std::ranges::count_if(hook.arguments, is_text) +
-                     (std::ranges::any_of(hook.selectors, asks_for_binary) ? 1 : 0);
-  if (texts <= GH_TEXTS_MAX) return;
-  reader.Report(hook.position,
-                fmt::format("{} paths and strings, more than {}; matchBinaries counts as one",
-                            texts, int{GH_TEXTS_MAX}),
-                "remove arguments, or split the policy into two");
+/// Of a hook of kprobes or lsmhooks: the places that it names.
+std::vector<std::string> ReadNamedCalls(Reader& reader, const HookDraft& draft, const Hook& hook,
+                                        const HookScope& scope) {
+  std::vector<std::string> calls;
+  if (!draft.call) return calls;
+  const Reader::Scope field(reader, hook.kind == HookKind::kKprobe ? "call" : "hook");
+  for (ListedName& name :
+       ReadCalls(reader, *draft.call, hook.kind, hook.system_call, scope.lists)) {
+    calls.push_back(std::move(name.name));
+  }
+  return calls;
+}
+
+std::vector<std::string> ReadEvent(Reader& reader, const HookDraft& draft, Hook& hook) {
+  hook.raw = ReadSwitch(reader, draft.raw, "raw", false);
+  return hook.call.empty() ? std::vector<std::string>() : std::vector{hook.call};
+}
+
+/// The entries of one list of a uprobe's places.
+void ReadPlaces(Reader& reader, const std::optional<YamlNode>& node, std::string_view field,
+                std::string_view prefix, std::vector<std::string>& calls) {
+  if (!node) return;
+  const Reader::Scope scope(reader, field);
+  reader.Entries(*node, kPlacesMax, [&](YamlNode entry) {
+    if (prefix.empty()) {
+      if (auto symbol = ReadText(reader, entry, kSymbolBytesMax)) calls.push_back(*symbol);
+    } else if (const auto number = reader.Integer(entry, 1, INT64_MAX)) {
+      calls.push_back(fmt::format("{}{:#x}", prefix, *number));
+    }
+  });
+}
+
+std::vector<std::string> ReadPlaces(Reader& reader, const HookDraft& draft, const Hook& hook) {
+  std::vector<std::string> calls;
+  const int lists = (draft.symbols ? 1 : 0) + (draft.offsets ? 1 : 0) + (draft.addresses ? 1 : 0);
+  if (lists != 1) {
+    reader.Report(hook.position,
+                  lists == 0 ? "the hook does not say where in the file it is"
+                             : "the hook says in two ways where in the file it is",
+                  "write one of: symbols, offsets, addrs");
+  }
+  ReadPlaces(reader, draft.symbols, "symbols", "", calls);
+  ReadPlaces(reader, draft.offsets, "offsets", "+", calls);
+  ReadPlaces(reader, draft.addresses, "addrs", "@", calls);
+  return calls;
+}
+
+std::span<const Field<HookDraft>> FieldsOf(HookKind kind) {
+  switch (kind) {
+    case HookKind::kKprobe:
+      return kKprobeFields;
+    case HookKind::kLsm:
+      return kLsmHookFields;
+    case HookKind::kTracepoint:
+      return kTracepointFields;
+    case HookKind::kUprobe:
+      return kUprobeFields;
+  }
+  __builtin_unreachable();
+}
+
+/// The places that a hook names, and what else of it depends on its section.
+std::vector<std::string> ReadCallsOf(Reader& reader, const HookDraft& draft, Hook& hook,
+                                     const HookScope& scope) {
+  switch (hook.kind) {
+    case HookKind::kKprobe:
+      hook.system_call = ReadSwitch(reader, draft.syscall, "syscall", true);
+      return ReadNamedCalls(reader, draft, hook, scope);
+    case HookKind::kLsm:
+      return ReadNamedCalls(reader, draft, hook, scope);
+    case HookKind::kTracepoint:
+      return ReadEvent(reader, draft, hook);
+    case HookKind::kUprobe:
+      return ReadPlaces(reader, draft, hook);
+  }
+  __builtin_unreachable();
 }
 
 /// A hook, or one for each name of a list, which differ by that alone.
@@ -222,18 +223,10 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
   Hook& hook = draft.hook;
   hook.kind = kind;
   hook.position = node.position();
-  const bool kprobe = kind == HookKind::kKprobe;
-  const bool mapping = kprobe ? reader.Fields<HookDraft>(node, kKprobeFields, draft)
-                              : reader.Fields<HookDraft>(node, kLsmHookFields, draft);
-  if (!mapping) return {};
-  hook.system_call = kprobe && ReadSwitch(reader, draft.syscall, "syscall", true);
-  std::vector<ListedName> calls;
-  if (draft.call) {
-    const Reader::Scope field(reader, kprobe ? "call" : "hook");
-    calls = ReadCalls(reader, *draft.call, kind, hook.system_call, scope.lists);
-  }
-  if (!calls.empty()) hook.call = calls.front().name;
-  if (kprobe) ReadReturned(reader, draft, hook);
+  if (!reader.Fields<HookDraft>(node, FieldsOf(kind), draft)) return {};
+  std::vector<std::string> calls = ReadCallsOf(reader, draft, hook, scope);
+  if (!calls.empty()) hook.call = calls.front();
+  ReadReturned(reader, draft, hook);
   std::vector<uint32_t> unknown;
   if (draft.args) unknown = ReadArguments(reader, *draft.args, hook);
   if (draft.selectors) {
@@ -242,7 +235,7 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
   }
   CheckTexts(reader, hook);
   std::vector<Hook> hooks(std::max<size_t>(calls.size(), 1), hook);
-  for (size_t i = 0; i < calls.size(); ++i) hooks[i].call = std::move(calls[i].name);
+  for (size_t i = 0; i < calls.size(); ++i) hooks[i].call = std::move(calls[i]);
   return hooks;
 }
 

@@ -7,7 +7,7 @@
 #include "policy/model.h"
 #include "policy/reader.h"
 
-/// The sections kprobes, fentries and lsmhooks.
+/// The sections of hooks: kprobes, fentries, lsmhooks, tracepoints, uprobes.
 namespace gatehouse::policy {
 
 /// The variables that filters may name, and which of them do.

@@ -91,6 +91,8 @@ struct SpecDraft {
   std::optional<YamlNode> kprobes;
   std::optional<YamlNode> lsmhooks;
   std::optional<YamlNode> fentries;
+  std::optional<YamlNode> tracepoints;
+  std::optional<YamlNode> uprobes;
   std::optional<YamlNode> lists;
   std::optional<YamlNode> variables;
   Mode mode = Mode::kEnforce;
@@ -138,11 +140,10 @@ constexpr std::array kSectionFields{
     Field<SpecDraft>{{"kprobes"}, Keep<SpecDraft, &SpecDraft::kprobes>},
     Field<SpecDraft>{{"lsmhooks"}, Keep<SpecDraft, &SpecDraft::lsmhooks>},
     Field<SpecDraft>{{"fentries"}, Keep<SpecDraft, &SpecDraft::fentries>},
+    Field<SpecDraft>{{"tracepoints"}, Keep<SpecDraft, &SpecDraft::tracepoints>},
     Field<SpecDraft>{{"lists"}, Keep<SpecDraft, &SpecDraft::lists>},
     Field<SpecDraft>{{"options"}, ReadOptions},
     Field<SpecDraft>{{"loader", Need::kOnlyFalse}},
-    Field<SpecDraft>{{"tracepoints", Need::kUnsupported}},
-    Field<SpecDraft>{{"uprobes", Need::kUnsupported}},
     Field<SpecDraft>{{"usdts", Need::kUnsupported}},
     Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
     Field<SpecDraft>{{"selectorsMacros", Need::kUnsupported}},
@@ -162,7 +163,9 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
     HookKind kind;
   } sections[] = {{"kprobes", draft.kprobes, HookKind::kKprobe},
                   {"fentries", draft.fentries, HookKind::kKprobe},
-                  {"lsmhooks", draft.lsmhooks, HookKind::kLsm}};
+                  {"lsmhooks", draft.lsmhooks, HookKind::kLsm},
+                  {"tracepoints", draft.tracepoints, HookKind::kTracepoint},
+                  {"uprobes", draft.uprobes, HookKind::kUprobe}};
   std::vector<NameList> lists;
   if (draft.lists) {
     const Reader::Scope scope(reader, "lists");
@@ -182,7 +185,7 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
   }
   if (first.empty() && reader.reports() == reports) {
     reader.Report(node.position(), "there is no section with hooks",
-                  "add one of: kprobes, fentries, lsmhooks");
+                  "add one of: kprobes, fentries, lsmhooks, tracepoints, uprobes");
   }
   return spec;
 }
@@ -214,8 +217,11 @@ constexpr std::array<Field<Draft>, M + N> Join(const std::array<Field<Draft>, M>
 constexpr FieldName kMisplacedVariables{"variables", Need::kMisplaced,
                                         "use kind TracingPolicyTemplate, or remove it"};
 
+constexpr Field<SpecDraft> kUprobesField{{"uprobes"}, Keep<SpecDraft, &SpecDraft::uprobes>};
+
 constexpr auto kPolicyFields =
     Join(kSectionFields, std::array{
+                             kUprobesField,
                              Field<SpecDraft>{{"podSelector"}, ReadPod},
                              Field<SpecDraft>{{"containerSelector"}, ReadContainer},
                              Field<SpecDraft>{{"hostSelector"}, ReadHost},
@@ -224,6 +230,8 @@ constexpr auto kPolicyFields =
 
 constexpr auto kNamespacedPolicyFields = Join(
     kSectionFields, std::array{
+                        Field<SpecDraft>{{"uprobes", Need::kMisplaced,
+                                          "use kind TracingPolicy: the file is the host's"}},
                         Field<SpecDraft>{{"podSelector"}, ReadPod},
                         Field<SpecDraft>{{"containerSelector"}, ReadContainer},
                         Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
@@ -252,6 +260,7 @@ constexpr std::string_view kSelectsNothing =
 
 constexpr auto kTemplateFields = Join(
     kSectionFields, std::array{
+                        kUprobesField,
                         Field<SpecDraft>{{"variables"}, Keep<SpecDraft, &SpecDraft::variables>},
                         Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
                         Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},

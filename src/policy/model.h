@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -88,13 +89,16 @@ enum class Operator {
 
 /// What a filter looks at; the name of the filter.
 enum class Subject {
-  kArgument,      ///< matchArgs
-  kReturn,        ///< matchReturnArgs
-  kBinary,        ///< matchBinaries
-  kPid,           ///< matchPIDs
-  kNamespacePid,  ///< matchPIDs with isNamespacePID
-  kNamespace,     ///< matchNamespaces
-  kCapabilities,  ///< matchCapabilities
+  kArgument,            ///< matchArgs
+  kReturn,              ///< matchReturnArgs
+  kBinary,              ///< matchBinaries
+  kParentBinary,        ///< matchParentBinaries
+  kPid,                 ///< matchPIDs
+  kNamespacePid,        ///< matchPIDs with isNamespacePID
+  kAncestors,           ///< matchPIDs with followForks
+  kNamespaceAncestors,  ///< matchPIDs with both
+  kNamespace,           ///< matchNamespaces
+  kCapabilities,        ///< matchCapabilities
 };
 
 /// Literal values, or the name of a template's variable that stands for them.
@@ -136,7 +140,7 @@ struct Selector {
 };
 
 /// The section that a hook was written in; decides the event type.
-enum class HookKind { kKprobe, kLsm };
+enum class HookKind { kKprobe, kLsm, kTracepoint, kUprobe };
 
 enum class ArgumentType {
   kLinuxBinprm,
@@ -174,15 +178,19 @@ enum class ArgumentType {
 /// A place in the kernel that a program can be attached to. Hooks of several spellings are one
 /// site: kprobes `security_bprm_check` and lsmhooks `bprm_check_security`.
 struct Site {
-  enum class Kind { kLsm, kFunction, kSystemCall };
+  enum class Kind { kLsm, kFunction, kSystemCall, kTracepoint, kRawTracepoint, kUprobe };
   Kind kind = Kind::kLsm;
-  std::string name;        ///< of the LSM hook, the function, the system call; without prefix
-  bool at_return = false;  ///< when the function returns, else before it begins
+  /// Of the LSM hook, the function, the system call (without prefix), the tracepoint; kUprobe: as
+  /// Hook::call.
+  std::string name;
+  bool at_return = false;   ///< when the function returns, else before it begins
+  std::string source = {};  ///< kTracepoint: the subsystem; kUprobe: path of the file
   auto operator<=>(const Site&) const = default;
 };
 
 struct Argument {
-  uint32_t index = 0;  ///< position among the kernel function's parameters, from 0
+  /// Position among the function's parameters, or the fields of the tracepoint, from 0.
+  uint32_t index = 0;
   ArgumentType type = ArgumentType::kLinuxBinprm;
   std::string label = {};
   Position position = {};
@@ -191,8 +199,12 @@ struct Argument {
 /// No selector means: Post always.
 struct Hook {
   HookKind kind = HookKind::kKprobe;
-  std::string call;  ///< `security_bprm_check`, `bprm_check_security`, `openat`; never empty
+  /// `security_bprm_check`, `bprm_check_security`, `openat`, `sched_switch`; never empty. Of a
+  /// uprobe: a symbol, or `+` and an offset in the file, or `@` and an address, in hexadecimal.
+  std::string call;
+  std::string source = {};  ///< of a tracepoint: the subsystem; of a uprobe: path of the file
   bool system_call = false;
+  bool raw = false;  ///< a tracepoint by the arguments of its call, not by the fields of its record
   std::vector<Argument> arguments;
   std::optional<Argument> returned;  ///< with `return: true`: what the function returns
   std::vector<Selector> selectors;
@@ -200,6 +212,20 @@ struct Hook {
   std::vector<std::string> tags;
   Position position;
 };
+
+/// What events say about one hook of a policy. The arguments have no positions.
+struct HookInfo {
+  HookKind kind = HookKind::kKprobe;
+  std::string call = {};    ///< FunctionName
+  std::string source = {};  ///< as of the hook
+  std::string message = {};
+  std::vector<std::string> tags = {};
+  std::vector<Argument> arguments = {};
+  std::optional<Argument> returned = {};
+};
+
+/// By their order in the policy. Shared by all that come from one spec; immutable.
+using HookInfos = std::shared_ptr<const std::vector<HookInfo>>;
 
 enum class Mode { kEnforce, kMonitor };
 

@@ -84,11 +84,17 @@ std::optional<int64_t> ReadInteger(std::string_view text) {
     if (text.starts_with('-')) return std::nullopt;
   }
   const std::string_view digits = text.substr(text.starts_with('-') ? 1 : 0);
-  if (digits.size() > 1 && digits.front() == '0') return std::nullopt;
+  if (digits.size() > 1 && digits.front() == '0' && !text.starts_with("0x")) return std::nullopt;
+  constexpr int kDecimal = 10;
+  constexpr int kHexadecimal = 16;
+  const bool hexadecimal = text.starts_with("0x");
+  if (hexadecimal) text.remove_prefix(2);
   int64_t value = 0;
   const char* end = std::to_address(text.end());
-  const auto [parsed, error] = std::from_chars(std::to_address(text.begin()), end, value);
-  if (text.empty() || parsed != end || error != std::errc()) return std::nullopt;
+  const auto [parsed, error] = std::from_chars(std::to_address(text.begin()), end, value,
+                                               hexadecimal ? kHexadecimal : kDecimal);
+  if (text.empty() || (hexadecimal && text.front() == '-') || parsed != end || error != std::errc())
+    return std::nullopt;
   return value;
 }
 

@@ -17,7 +17,8 @@ enum class ScalarType { kNull, kBool, kInteger, kFloat, kString };
 /// true or false in their YAML 1.2 spellings; nullopt for anything else.
 [[nodiscard]] std::optional<bool> ReadBool(std::string_view text);
 
-/// A decimal integer without superfluous zeros; nullopt for anything else, and if it does not fit.
+/// A decimal integer without superfluous zeros, or a hexadecimal one with `0x` in front: what
+/// YAML 1.1 and 1.2 read alike. nullopt for anything else, and if it does not fit.
 [[nodiscard]] std::optional<int64_t> ReadInteger(std::string_view text);
 
 }  // namespace gatehouse::policy

@@ -34,13 +34,18 @@ TEST(ReadBool, TakesTheSpellingsOfYaml12) {
   EXPECT_EQ(ReadBool(""), std::nullopt);
 }
 
-TEST(ReadInteger, TakesDecimalsThatMeanTheSameEverywhere) {
+TEST(ReadInteger, TakesWhatMeansTheSameEverywhere) {
   EXPECT_EQ(ReadInteger("0"), 0);
   EXPECT_EQ(ReadInteger("-4095"), -4095);
   EXPECT_EQ(ReadInteger("+7"), 7);
   EXPECT_EQ(ReadInteger("9223372036854775807"), INT64_MAX);
-  for (const char* text : {"", "-", "+", "+-1", "--1", "010", "-01", "1.0", "1e3", "0x10", " 1",
-                           "9223372036854775808", "one"}) {
+  EXPECT_EQ(ReadInteger("0x10"), 16);
+  EXPECT_EQ(ReadInteger("0xFf"), 255);
+  EXPECT_EQ(ReadInteger("0x0010"), 16);
+  EXPECT_EQ(ReadInteger("0x7fffffffffffffff"), INT64_MAX);
+  for (const char* text :
+       {"", "-", "+", "+-1", "--1", "010", "-01", "1.0", "1e3", "0x", "0xg", "-0x1", "0x-1", "0X10",
+        "0x8000000000000000", " 1", "9223372036854775808", "one"}) {
     EXPECT_EQ(ReadInteger(text), std::nullopt) << text;
   }
 }

@@ -22,6 +22,7 @@ names, all benchmarks; each where it tells most (docs/benchmarks.md says why the
   updates   a policy added, replaced, deleted                   here
   exec      an exec by number of policies                       here, in a virtual machine, and in instructions
   hooks     policies on opened files; on 64 hooks               here, in a virtual machine, and in instructions
+  events    events decoded and written by one core              here
   daemon    gatehoused: RPC to enforced, start, memory          here
 
   --quick   fewer policies and rounds: whether all of it works, not what it costs
@@ -32,7 +33,7 @@ The other work of the machine disturbs what runs here; instructions are the same
 TEXT
 }
 
-readonly all=(maps memory decision values updates exec hooks daemon)
+readonly all=(maps memory decision values updates exec hooks events daemon)
 readonly mark='---- the report follows ----'
 readonly vm_timeout_s=5400
 

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/kernel_types.h"
+
+#include <bpf/btf.h>
+
+namespace gatehouse::kernel {
+
+KernelTypes::KernelTypes() : types_(btf__load_vmlinux_btf(), &btf__free) {}
+
+int KernelTypes::FindFunction(const std::string& name) const {
+  return btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
+}
+
+std::optional<Prototype> KernelTypes::Function(const std::string& name) const {
+  const int id = FindFunction(name);
+  if (id < 0) return std::nullopt;
+  const uint32_t prototype = btf__type_by_id(types_.get(), static_cast<uint32_t>(id))->type;
+  return Describe(btf__type_by_id(types_.get(), prototype), 0);
+}
+
+/// The kernel has a type for each, a pointer to the function that a tracepoint calls: first with
+/// what was registered, then with the arguments (__DEFINE_TRACE_BPF in include/trace/bpf_probe.h).
+std::optional<Prototype> KernelTypes::Tracepoint(const std::string& name) const {
+  const int id =
+      btf__find_by_name_kind(types_.get(), ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF);
+  if (id < 0) return std::nullopt;
+  const btf_type* const pointer = Resolve(static_cast<uint32_t>(id));
+  const btf_type* const prototype = pointer == nullptr ? nullptr : Resolve(pointer->type);
+  if (prototype == nullptr || !btf_is_func_proto(prototype)) return std::nullopt;
+  return Describe(prototype, 1);
+}
+
+/// The type without typedefs, const and the like; null: void.
+const btf_type* KernelTypes::Resolve(uint32_t id) const {
+  while (id != 0) {
+    const btf_type* const type = btf__type_by_id(types_.get(), id);
+    if (!btf_is_mod(type) && !btf_is_typedef(type)) return type;
+    id = type->type;
+  }
+  return nullptr;
+}
+
+Prototype KernelTypes::Describe(const btf_type* prototype, size_t first_parameter) const {
+  Prototype described;
+  if (const btf_type* const returned = Resolve(prototype->type)) {
+    described.returned = Describe(returned);
+  }
+  const btf_param* const parameters = btf_params(prototype);
+  for (size_t i = first_parameter; i < btf_vlen(prototype); ++i) {
+    described.parameters.push_back(Describe(Resolve(parameters[i].type)));
+  }
+  return described;
+}
+
+/// Readable is what every kernel from 5.10 on lets a program read of its context: numbers, and
+/// pointers to void, structs and characters (btf_ctx_access() in kernel/bpf/btf.c).
+Parameter KernelTypes::Describe(const btf_type* type) const {
+  Parameter parameter;
+  if (type == nullptr) return parameter;
+  if (btf_is_int(type) || btf_is_any_enum(type)) {
+    parameter.readable = true;
+    parameter.bytes = type->size;
+    return parameter;
+  }
+  if (!btf_is_ptr(type)) return parameter;
+  parameter.pointer = true;
+  const btf_type* const pointee = Resolve(type->type);
+  if (pointee == nullptr) {
+    parameter.pointee = "void";
+  } else if (btf_is_int(pointee) && pointee->size == 1) {
+    parameter.pointee = "char";
+  } else if (btf_is_composite(pointee)) {
+    parameter.pointee = btf__name_by_offset(types_.get(), pointee->name_off);
+  }
+  parameter.readable = !parameter.pointee.empty();
+  return parameter;
+}
+
+}  // namespace gatehouse::kernel

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernel/plan.h"
+
+struct btf;
+struct btf_type;
+
+namespace gatehouse::kernel {
+
+struct Prototype {
+  std::vector<Parameter> parameters;
+  std::optional<Parameter> returned = {};  ///< void: none
+
+  [[nodiscard]] bool returns() const { return returned.has_value(); }
+};
+
+/// What the kernel's BTF says of functions and tracepoints. It takes some megabytes. Not
+/// thread-safe.
+class KernelTypes {
+ public:
+  KernelTypes();
+
+  [[nodiscard]] bool loaded() const { return types_ != nullptr; }
+
+  /// Its number, negative if there is none.
+  [[nodiscard]] int FindFunction(const std::string& name) const;
+  [[nodiscard]] std::optional<Prototype> Function(const std::string& name) const;
+  /// The arguments of the call that a tracepoint is.
+  [[nodiscard]] std::optional<Prototype> Tracepoint(const std::string& name) const;
+
+ private:
+  [[nodiscard]] const btf_type* Resolve(uint32_t id) const;
+  [[nodiscard]] Parameter Describe(const btf_type* type) const;
+  [[nodiscard]] Prototype Describe(const btf_type* prototype, size_t first_parameter) const;
+
+  std::unique_ptr<btf, void (*)(btf*)> types_;
+};
+
+}  // namespace gatehouse::kernel
