@@ -39,7 +39,7 @@ struct PolicyStatus {
   std::string error;  ///< with kPending, kRefused, kConflict: the reason, with names
   policy::Mode mode = policy::Mode::kEnforce;  ///< in force: as written, or as set at run time
   std::string template_name;                   ///< of a binding
-  policy::HookInfos hooks;                    ///< null for a binding
+  policy::HookInfos hooks;                     ///< null for a binding
   std::vector<InstanceId> instances;           ///< ascending; of a template: of all its bindings
   uint32_t workloads = 0;                      ///< it is applied to; the host counts as one
   uint32_t conflicts = 0;                      ///< workloads where a conflict keeps it out

@@ -23,25 +23,27 @@ uint64_t BootNs() {
 std::shared_ptr<const event::WorkloadInfo> RegistryLookup::Find(bind::WorkloadId id) const {
   const workload::WorkloadPtr workload = registry_.FindRecent(id);
   if (!workload) return nullptr;
-  auto info = std::make_shared<event::WorkloadInfo>();
-  info->ns = workload->ns;
-  info->pod = workload->pod;
-  info->pod_uid = workload->pod_uid;
-  info->container = workload->container;
-  info->container_id = workload->container_id;
-  info->image = workload->image;
-  info->labels.insert(workload->labels.begin(), workload->labels.end());
-  if (!workload->IsPod()) info->cgroup = workload->cgroup;
-  return info;
+  return translated_.Get(id, workload, [](const workload::Workload& from) {
+    return std::make_shared<const event::WorkloadInfo>(event::WorkloadInfo{
+        .ns = from.ns,
+        .pod = from.pod,
+        .pod_uid = from.pod_uid,
+        .container = from.container,
+        .container_id = from.container_id,
+        .image = from.image,
+        .labels = {from.labels.begin(), from.labels.end()},
+        .cgroup = from.IsPod() ? std::string() : from.cgroup,
+    });
+  });
 }
 
 std::shared_ptr<const event::InstanceInfo> DirectoryLookup::Find(bind::InstanceId id) const {
   const bind::InstanceInfoPtr instance = directory_.Find(id);
   if (!instance) return nullptr;
-  auto info = std::make_shared<event::InstanceInfo>();
-  info->policy_name = instance->key.name;
-  info->hooks = instance->hooks;
-  return info;
+  return translated_.Get(id, instance, [](const bind::InstanceInfo& from) {
+    return std::make_shared<const event::InstanceInfo>(
+        event::InstanceInfo{.policy_name = from.key.name, .hooks = from.hooks});
+  });
 }
 
 EventPipeline::EventPipeline(kernel::Kernel& kernel, const workload::Registry& workloads,

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <thread>
+#include <unordered_map>
 
 #include "base/result.h"
 #include "bind/instances.h"
@@ -22,6 +23,31 @@
 
 namespace gatehouse::daemon {
 
+/// What was made of snapshots, for as long as the same snapshot is found: most events are of few
+/// workloads and policies. One thread.
+template <typename Snapshot, typename Translated>
+class TranslatedCache {
+ public:
+  using Pointer = std::shared_ptr<const Translated>;
+
+  template <typename Translate>
+  Pointer Get(uint32_t id, const Snapshot& snapshot, Translate translate) {
+    if (entries_.size() >= kEntriesMax) entries_.clear();
+    Entry& entry = entries_[id];
+    if (entry.snapshot != snapshot) entry = {snapshot, translate(*snapshot)};
+    return entry.translated;
+  }
+
+ private:
+  struct Entry {
+    Snapshot snapshot;
+    Pointer translated;
+  };
+  static constexpr size_t kEntriesMax = 1024;
+
+  std::unordered_map<uint32_t, Entry> entries_;
+};
+
 /// Identity of workloads for events, from the registry.
 class RegistryLookup final : public event::WorkloadLookup {
  public:
@@ -30,6 +56,7 @@ class RegistryLookup final : public event::WorkloadLookup {
 
  private:
   const workload::Registry& registry_;
+  mutable TranslatedCache<workload::WorkloadPtr, event::WorkloadInfo> translated_;
 };
 
 /// Names of policies for events, from the resolver's directory.
@@ -40,6 +67,7 @@ class DirectoryLookup final : public event::InstanceLookup {
 
  private:
   const bind::InstanceDirectory& directory_;
+  mutable TranslatedCache<bind::InstanceInfoPtr, event::InstanceInfo> translated_;
 };
 
 struct EventPipelineOptions {
