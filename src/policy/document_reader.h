@@ -40,6 +40,10 @@ class DocumentReader {
   /// Whether documents have used up what the text may have of nodes: what follows is not to be
   /// read.
   [[nodiscard]] bool exhausted() const { return nodes_left_ == 0; }
+  /// What the text may still have of nodes.
+  [[nodiscard]] size_t nodes_left() const { return nodes_left_; }
+  /// For what is read again: `nodes_left` is what is left after it.
+  void set_nodes_left(size_t nodes_left) { nodes_left_ = nodes_left; }
 
  private:
   /// A document that is being read, or waits to be taken.

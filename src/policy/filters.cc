@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include "policy/catalog.h"
 #include "policy/format.h"
+#include "policy/names.h"
 #include "policy/values.h"
 
 namespace gatehouse::policy {
@@ -16,6 +18,9 @@ namespace {
 
 constexpr size_t kArgumentsOfFilter = 1;  // operators on two arguments are not supported yet
 constexpr int64_t kPositionMax = UINT32_MAX;
+constexpr size_t kMacrosMax = 64;
+constexpr size_t kMacrosOfSelectorMax = 16;  // no more than there are fields
+constexpr size_t kMacroNameBytesMax = 63;
 
 struct FilterDraft {
   const Hook& hook;
@@ -277,16 +282,26 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
 }
 
 struct SelectorDraft {
-  const Hook& hook;
+  const Hook* hook;  // null: no selector, but a macro without a hook
   std::span<const uint32_t> unknown;
   VariableScope& variables;
-  Selector selector;
+  std::optional<YamlNode> macros = {};
+  Selector selector = {};
 };
+
+/// What can be told of a filter without a hook.
+void CheckForm(Reader& reader, YamlNode node, Subject subject) {
+  const Hook no_hook;
+  VariableScope no_variables;
+  FilterDraft draft{no_hook, {}, no_variables};
+  reader.Fields<FilterDraft>(node, FieldsOf(subject), draft);
+}
 
 template <Subject FilterSubject>
 void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
   reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
-    FilterDraft filter_draft{draft.hook, draft.unknown, draft.variables};
+    if (draft.hook == nullptr) return CheckForm(reader, entry, FilterSubject);
+    FilterDraft filter_draft{*draft.hook, draft.unknown, draft.variables};
     std::optional<Filter> filter = ReadFilter(reader, entry, FilterSubject, filter_draft);
     if (!filter) return;
     std::vector<Filter>& filters = draft.selector.filters;
@@ -301,7 +316,7 @@ void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
   });
 }
 
-constexpr std::array kSelectorFields{
+constexpr std::array kFragmentFields{
     Field<SelectorDraft>{{"matchArgs"}, ReadFilters<Subject::kArgument>},
     Field<SelectorDraft>{{"matchReturnArgs"}, ReadFilters<Subject::kReturn>},
     Field<SelectorDraft>{{"matchBinaries"}, ReadFilters<Subject::kBinary>},
@@ -318,8 +333,75 @@ constexpr std::array kSelectorFields{
     Field<SelectorDraft>{{"matchNamespaceChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchCapabilityChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchWorkloads", Need::kUnsupported}},
-    Field<SelectorDraft>{{"macros", Need::kUnsupported}},
 };
+
+constexpr auto kSelectorFields =
+    Join(kFragmentFields,
+         std::array{Field<SelectorDraft>{{"macros"}, Keep<SelectorDraft, &SelectorDraft::macros>}});
+
+constexpr auto kMacroFields = Join(
+    kFragmentFields, std::array{Field<SelectorDraft>{{"macros", Need::kMisplaced,
+                                                      "write out what it stands for: a macro uses "
+                                                      "no other"}}});
+
+size_t CountNodes(YamlNode node) {
+  size_t count = 1;
+  node.EachEntry([&](YamlNode entry) { count += CountNodes(entry); });
+  node.EachPair(
+      [&](YamlNode key, YamlNode value) { count += CountNodes(key) + CountNodes(value); });
+  return count;
+}
+
+/// The macro that `node` names; null, reported, if there is none.
+const Macro* FindMacro(Reader& reader, YamlNode node, const std::vector<Macro>& macros) {
+  const std::optional<std::string> name = reader.String(node);
+  if (!name) return nullptr;
+  const auto found = std::ranges::find(macros, *name, &Macro::name);
+  if (found != macros.end()) return &*found;
+  std::vector<std::string_view> known;
+  for (const Macro& macro : macros) known.push_back(macro.name);
+  reader.Report(node.position(), fmt::format("there is no macro {}", Quote(*name)),
+                known.empty() ? fmt::format("declare it in spec.{}", kMacrosField)
+                              : NameRemedy(*name, known, known));
+  return nullptr;
+}
+
+/// Adds to a selector what the macros say that it names. Each field is from one place: filters of
+/// two would look like one list and be in no order that can be seen.
+void MergeMacros(Reader& reader, YamlNode selector, const std::vector<Macro>& macros,
+                 SelectorDraft& draft) {
+  if (!draft.macros) return;
+  std::map<std::string_view, std::string> places;  // of fields
+  selector.EachPair([&](YamlNode key, YamlNode) {
+    places.emplace(key.text(), fmt::format("the selector itself on line {}", key.position().line));
+  });
+  std::vector<const Macro*> named;
+  const Reader::Scope scope(reader, "macros");
+  reader.Entries(*draft.macros, kMacrosOfSelectorMax, [&](YamlNode entry) {
+    const Macro* const macro = FindMacro(reader, entry, macros);
+    if (macro == nullptr || !macro->sound) return;
+    if (std::ranges::find(named, macro) != named.end()) {
+      return reader.Report(entry.position(),
+                           fmt::format("macro {} is there twice", Quote(macro->name)),
+                           "remove one of the two");
+    }
+    named.push_back(macro);
+    bool alone = true;
+    macro->node.EachPair([&](YamlNode key, YamlNode) {
+      const std::string place =
+          fmt::format("macro {} on line {}", Quote(macro->name), key.position().line);
+      const auto [other, added] = places.emplace(key.text(), place);
+      if (added) return;
+      alone = false;
+      reader.Report(entry.position(),
+                    fmt::format("{} is in {} and in {}", key.text(), place, other->second),
+                    "have it in one of the two");
+    });
+    if (!alone || !reader.Expand(macro->nodes, entry.position())) return;
+    const Reader::Detour detour(reader, {"spec", kMacrosField, macro->name}, entry.position());
+    reader.Fields<SelectorDraft>(macro->node, kMacroFields, draft);
+  });
+}
 
 /// Before the function, a selector that looks at what is returned cannot be told to match or not:
 /// one that acts before it must not stand behind.
@@ -344,13 +426,36 @@ void CheckOrder(Reader& reader, const Hook& hook, const std::vector<Selector>& s
 
 }  // namespace
 
+std::vector<Macro> ReadMacros(Reader& reader, YamlNode node) {
+  std::vector<Macro> macros;
+  if (!reader.ExpectMapping(node)) return macros;
+  if (node.size() > kMacrosMax) {
+    reader.Report(node.position(), fmt::format("{} macros, more than {}", node.size(), kMacrosMax),
+                  "split the policy");
+    return macros;
+  }
+  node.EachPair([&](YamlNode key, YamlNode value) {
+    Macro macro{ReadText(reader, key, kMacroNameBytesMax).value_or(""), value};
+    const Reader::Scope scope(reader, key.text());
+    const size_t reports = reader.reports();
+    VariableScope no_variables;
+    SelectorDraft draft{.hook = nullptr, .unknown = {}, .variables = no_variables};
+    reader.Fields<SelectorDraft>(value, kMacroFields, draft);
+    macro.sound = reader.reports() == reports;
+    macro.nodes = CountNodes(value);
+    macros.push_back(std::move(macro));
+  });
+  return macros;
+}
+
 std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
-                                    std::span<const uint32_t> unknown, VariableScope& variables) {
+                                    std::span<const uint32_t> unknown, const HookScope& scope) {
   std::vector<Selector> selectors;
   reader.Entries(node, GH_RULES_PER_POLICY_MAX, [&](YamlNode entry) {
-    SelectorDraft draft{hook, unknown, variables, {}};
+    SelectorDraft draft{.hook = &hook, .unknown = unknown, .variables = scope.variables};
     draft.selector.position = entry.position();
     if (!reader.Fields<SelectorDraft>(entry, kSelectorFields, draft)) return;
+    MergeMacros(reader, entry, scope.macros, draft);
     if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       reader.Report(entry.position(),
                     fmt::format("{} filters in one selector, more than {}",

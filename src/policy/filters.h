@@ -12,11 +12,19 @@
 /// The selectors of a hook: filters and actions.
 namespace gatehouse::policy {
 
-/// Reads the list `selectors` of `hook`, whose arguments are read already. `unknown`: indices into
-/// them, of those whose type is reported as wrong; what filters compare them with is not checked.
+/// The field of a spec that holds the macros.
+inline constexpr std::string_view kMacrosField = "selectorsMacros";
+
+/// Reads the mapping of kMacrosField, as far as that can be done without a hook: names of fields,
+/// operators and actions.
+[[nodiscard]] std::vector<Macro> ReadMacros(Reader& reader, YamlNode node);
+
+/// Reads the list `selectors` of `hook`, whose arguments are read already, with the macros that
+/// they name. `unknown`: indices into the arguments, of those whose type is reported as wrong; what
+/// filters compare them with is not checked.
 [[nodiscard]] std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
                                                   std::span<const uint32_t> unknown,
-                                                  VariableScope& variables);
+                                                  const HookScope& scope);
 
 /// Reads the list `matchActions`.
 [[nodiscard]] std::vector<Action> ReadActions(Reader& reader, YamlNode node);

@@ -231,7 +231,7 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
   if (draft.args) unknown = ReadArguments(reader, *draft.args, hook);
   if (draft.selectors) {
     const Reader::Scope field(reader, "selectors");
-    hook.selectors = ReadSelectors(reader, *draft.selectors, hook, unknown, scope.variables);
+    hook.selectors = ReadSelectors(reader, *draft.selectors, hook, unknown, scope);
   }
   CheckTexts(reader, hook);
   std::vector<Hook> hooks(std::max<size_t>(calls.size(), 1), hook);

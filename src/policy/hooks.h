@@ -29,10 +29,20 @@ class VariableScope {
   std::vector<bool> used_;
 };
 
+/// A named fragment of selectors: only with a hook can be told what its filters are about, so it is
+/// read again for each selector that names it.
+struct Macro {
+  std::string name;
+  YamlNode node;
+  size_t nodes = 0;    ///< in it, after expansion of aliases
+  bool sound = false;  ///< nothing is reported of it yet
+};
+
 /// What hooks may name.
 struct HookScope {
   VariableScope& variables;
   const std::vector<NameList>& lists;
+  const std::vector<Macro>& macros;
 };
 
 /// Reads the list of a section. What is wrong is reported and may be missing from the result.

@@ -7,6 +7,7 @@
 #include <array>
 #include <limits>
 
+#include "policy/filters.h"
 #include "policy/hooks.h"
 #include "policy/names.h"
 #include "policy/selectors.h"
@@ -94,6 +95,7 @@ struct SpecDraft {
   std::optional<YamlNode> tracepoints;
   std::optional<YamlNode> uprobes;
   std::optional<YamlNode> lists;
+  std::optional<YamlNode> macros;
   std::optional<YamlNode> variables;
   Mode mode = Mode::kEnforce;
   WorkloadSelector selector;
@@ -146,7 +148,7 @@ constexpr std::array kSectionFields{
     Field<SpecDraft>{{"loader", Need::kOnlyFalse}},
     Field<SpecDraft>{{"usdts", Need::kUnsupported}},
     Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
-    Field<SpecDraft>{{"selectorsMacros", Need::kUnsupported}},
+    Field<SpecDraft>{{"selectorsMacros"}, Keep<SpecDraft, &SpecDraft::macros>},
     Field<SpecDraft>{{"nodeSelector", Need::kUnsupported}},
 };
 
@@ -171,6 +173,11 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
     const Reader::Scope scope(reader, "lists");
     lists = ReadLists(reader, *draft.lists);
   }
+  std::vector<Macro> macros;
+  if (draft.macros) {
+    const Reader::Scope scope(reader, kMacrosField);
+    macros = ReadMacros(reader, *draft.macros);
+  }
   std::string_view first;
   for (const auto& section : sections) {
     if (!section.node) continue;
@@ -180,7 +187,8 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
     }
     first = section.name;
     const Reader::Scope scope(reader, section.name);
-    std::vector<Hook> hooks = ReadHooks(reader, *section.node, section.kind, {variables, lists});
+    std::vector<Hook> hooks =
+        ReadHooks(reader, *section.node, section.kind, {variables, lists, macros});
     std::ranges::move(hooks, std::back_inserter(spec.hooks));
   }
   if (first.empty() && reader.reports() == reports) {
@@ -202,16 +210,6 @@ void ReadContainer(Reader& reader, YamlNode node, SpecDraft& draft) {
 
 void ReadHost(Reader& reader, YamlNode node, SpecDraft& draft) {
   draft.selector.host = ReadHostSelector(reader, node);
-}
-
-/// The rows of two tables.
-template <typename Draft, size_t M, size_t N>
-constexpr std::array<Field<Draft>, M + N> Join(const std::array<Field<Draft>, M>& a,
-                                               const std::array<Field<Draft>, N>& b) {
-  std::array<Field<Draft>, M + N> joined{};
-  std::copy(a.begin(), a.end(), joined.begin());
-  std::copy(b.begin(), b.end(), joined.begin() + M);
-  return joined;
 }
 
 constexpr FieldName kMisplacedVariables{"variables", Need::kMisplaced,

@@ -41,25 +41,28 @@ class TextParser {
                          "split the text into several files");
         break;
       }
-      if (document->outcome == YamlOutcome::kTree) Hand(*document);
-      const bool too_many_nodes =
-          document->outcome == YamlOutcome::kFailed && documents.exhausted();
+      if (document->outcome == YamlOutcome::kTree) {
+        documents.set_nodes_left(Hand(*document, documents.nodes_left()));
+      }
+      const bool too_many_nodes = documents.exhausted() && diagnostics_.size() != 0;
       if (too_many_nodes || diagnostics_.full()) break;
     }
     return diagnostics_.Take();
   }
 
  private:
-  /// Makes a document of a tree, for the sink.
-  void Hand(const ReadDocument& read) {
-    Reader reader(limits_, diagnostics_);
+  /// Makes a document of a tree, for the sink. Returns what is left of `nodes_left`.
+  size_t Hand(const ReadDocument& read, size_t nodes_left) {
+    Reader reader(limits_, diagnostics_, nodes_left);
     std::optional<Object> object = ReadObject(reader, read.tree.root());
-    if (!object) return;
+    if (!object) return reader.nodes_left();
     Document document{std::move(*object), {}, file_, read.tree.root().position()};
     CheckUnique(document);
-    if (diagnostics_.size() != 0) return;
-    document.text = WithoutMarkers(read.raw.text);
-    sink_(std::move(document));
+    if (diagnostics_.size() == 0) {
+      document.text = WithoutMarkers(read.raw.text);
+      sink_(std::move(document));
+    }
+    return reader.nodes_left();
   }
 
   /// Policies, templates and bindings share their names: commands and events name them by these

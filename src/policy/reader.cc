@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "policy/scalar.h"
 
 namespace gatehouse::policy {
@@ -53,7 +55,31 @@ std::string Reader::Path() const {
 }
 
 void Reader::Report(Position position, std::string cause, std::string remedy) {
-  diagnostics_.Add(position, Path(), std::move(cause), std::move(remedy));
+  diagnostics_.Add(position, Path(), std::move(cause) + use_, std::move(remedy));
+}
+
+Reader::Detour::Detour(Reader& reader, std::initializer_list<std::string_view> path, Position use)
+    : reader_(reader) {
+  reader_.use_ = fmt::format(" (used on line {}, by {})", use.line, reader_.Path());
+  for (const std::string_view field : path) path_.push_back({field, 0});
+  reader_.path_.swap(path_);
+}
+
+Reader::Detour::~Detour() {
+  reader_.path_.swap(path_);
+  reader_.use_.clear();
+}
+
+bool Reader::Expand(size_t nodes, Position position) {
+  if (nodes <= nodes_left_) {
+    nodes_left_ -= nodes;
+    return true;
+  }
+  nodes_left_ = 0;
+  if (std::exchange(expanded_enough_, true)) return false;
+  Report(position, fmt::format("the text has more than {} nodes", limits_.nodes),
+         "split it into several files; a macro counts for each selector that uses it");
+  return false;
 }
 
 void Reader::ReportField(std::string_view field, Position position, std::string cause,

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <span>
 #include <string>
@@ -37,7 +40,7 @@ struct FieldName {
 class Reader;
 
 /// Reads a field into `Member` of a draft as it is, for what can be read only when others are.
-template <typename Draft, std::optional<YamlNode> Draft::* Member>
+template <typename Draft, std::optional<YamlNode> Draft::*Member>
 void Keep(Reader&, YamlNode node, Draft& draft) {
   draft.*Member = node;
 }
@@ -50,17 +53,41 @@ struct Field {
   void (*read)(Reader&, YamlNode, Draft&) = nullptr;
 };
 
+/// The rows of two tables.
+template <typename Draft, size_t M, size_t N>
+constexpr std::array<Field<Draft>, M + N> Join(const std::array<Field<Draft>, M>& a,
+                                               const std::array<Field<Draft>, N>& b) {
+  std::array<Field<Draft>, M + N> joined{};
+  std::copy(a.begin(), a.end(), joined.begin());
+  std::copy(b.begin(), b.end(), joined.begin() + M);
+  return joined;
+}
+
 /// Where in a document we are, and what is wrong there. Not thread-safe.
 class Reader {
+  struct Step {
+    std::string_view field;  // empty: an entry
+    size_t entry = 0;
+  };
+
  public:
   Reader(const ParseLimits& limits, Diagnostics& diagnostics)
-      : limits_(limits), diagnostics_(diagnostics) {}
+      : Reader(limits, diagnostics, limits.nodes) {}
+  /// `nodes_left`: how many nodes of the document may be read again, where something is used that
+  /// is written elsewhere.
+  Reader(const ParseLimits& limits, Diagnostics& diagnostics, size_t nodes_left)
+      : limits_(limits), diagnostics_(diagnostics), nodes_left_(nodes_left) {}
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
   [[nodiscard]] const ParseLimits& limits() const { return limits_; }
   /// How many reports there are on the whole text.
   [[nodiscard]] size_t reports() const { return diagnostics_.size(); }
+
+  /// Counts nodes that are to be read again for a use at `position`. False, reported
+  /// once, if the text may not have that many more.
+  [[nodiscard]] bool Expand(size_t nodes, Position position);
+  [[nodiscard]] size_t nodes_left() const { return nodes_left_; }
 
   /// While it lives, reports are about a field or an entry of where we are. The name must outlive
   /// it.
@@ -76,6 +103,20 @@ class Reader {
 
    private:
     Reader& reader_;
+  };
+
+  /// While it lives, reports are about what is written at `path` and used at `use`, which is where
+  /// we are: they name both. The names must outlive it.
+  class Detour {
+   public:
+    Detour(Reader& reader, std::initializer_list<std::string_view> path, Position use);
+    ~Detour();
+    Detour(const Detour&) = delete;
+    Detour& operator=(const Detour&) = delete;
+
+   private:
+    Reader& reader_;
+    std::vector<Step> path_;  // that of the use
   };
 
   void Report(Position position, std::string cause, std::string remedy = {});
@@ -159,11 +200,6 @@ class Reader {
   [[nodiscard]] bool ExpectMapping(YamlNode node);
 
  private:
-  struct Step {
-    std::string_view field;  // empty: an entry
-    size_t entry = 0;
-  };
-
   [[nodiscard]] std::string Path() const;
   template <typename Draft>
   static std::vector<FieldName> NamesOf(std::span<const Field<Draft>> table) {
@@ -180,7 +216,10 @@ class Reader {
 
   const ParseLimits& limits_;
   Diagnostics& diagnostics_;
+  size_t nodes_left_;
+  bool expanded_enough_ = false;  // it is reported
   std::vector<Step> path_;
+  std::string use_;  // on a detour: what reports end with
 };
 
 }  // namespace gatehouse::policy
