@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -20,36 +21,31 @@
 namespace gatehouse::cli {
 namespace {
 
-struct Finding {
-  policy::Diagnostic diagnostic;
-  bool warning = false;  ///< may be as meant; does not make the files wrong
-};
-
 struct Report {
-  std::vector<Finding> findings;
+  std::vector<policy::Diagnostic> findings;
   size_t documents = 0;
 
   void Add(const policy::Document& document, const Error& error) {
-    policy::Diagnostic diagnostic;
-    diagnostic.file = document.file;
-    diagnostic.position = document.position;
-    diagnostic.cause = error.object.empty() ? error.cause : error.object + ": " + error.cause;
-    diagnostic.remedy = error.remedy;
-    findings.push_back({std::move(diagnostic), false});
+    findings.push_back(
+        {.file = document.file,
+         .position = document.position,
+         .path = {},
+         .cause = error.object.empty() ? error.cause : error.object + ": " + error.cause,
+         .remedy = error.remedy});
   }
+  /// What may be as meant; does not make the files wrong.
   void Warn(const std::string& file, policy::Position position, std::string cause,
             std::string remedy) {
-    policy::Diagnostic diagnostic;
-    diagnostic.file = file;
-    diagnostic.position = position;
-    diagnostic.cause = std::move(cause);
-    diagnostic.remedy = std::move(remedy);
-    findings.push_back({std::move(diagnostic), true});
+    findings.push_back({.file = file,
+                        .position = position,
+                        .path = {},
+                        .cause = std::move(cause),
+                        .remedy = std::move(remedy),
+                        .severity = policy::Severity::kWarning});
   }
   [[nodiscard]] size_t errors() const {
-    size_t count = 0;
-    for (const Finding& finding : findings) count += finding.warning ? 0 : 1;
-    return count;
+    return static_cast<size_t>(
+        std::ranges::count(findings, policy::Severity::kError, &policy::Diagnostic::severity));
   }
 };
 
@@ -78,7 +74,7 @@ class Checker {
     };
     for (const TextFiles::File& file : files.files()) {
       for (policy::Diagnostic& diagnostic : policy::ParseEach(file.text, file.name, {}, take)) {
-        report_.findings.push_back({std::move(diagnostic), false});
+        report_.findings.push_back(std::move(diagnostic));
       }
     }
     // With a document missing, what is said about the others would mislead.
@@ -192,9 +188,8 @@ class Checker {
 };
 
 void PrintReport(const Report& report) {
-  for (const Finding& finding : report.findings) {
-    fmt::print(stderr, "{}{}\n", finding.warning ? "warning: " : "",
-               Printable(finding.diagnostic.ToString()));
+  for (const policy::Diagnostic& finding : report.findings) {
+    fmt::print(stderr, "{}\n", Printable(finding.ToString()));
   }
   const size_t errors = report.errors();
   if (errors == 0) {
@@ -210,15 +205,15 @@ void PrintReportJson(const Report& report) {
   json["good"] = report.errors() == 0;
   json["documents"] = report.documents;
   json["diagnostics"] = nlohmann::ordered_json::array();
-  for (const Finding& finding : report.findings) {
-    const policy::Diagnostic& from = finding.diagnostic;
-    json["diagnostics"].push_back({{"severity", finding.warning ? "warning" : "error"},
-                                   {"file", from.file},
-                                   {"line", from.position.line},
-                                   {"column", from.position.column},
-                                   {"path", from.path},
-                                   {"cause", from.cause},
-                                   {"remedy", from.remedy}});
+  for (const policy::Diagnostic& finding : report.findings) {
+    const bool warning = finding.severity == policy::Severity::kWarning;
+    json["diagnostics"].push_back({{"severity", warning ? "warning" : "error"},
+                                   {"file", finding.file},
+                                   {"line", finding.position.line},
+                                   {"column", finding.position.column},
+                                   {"path", finding.path},
+                                   {"cause", finding.cause},
+                                   {"remedy", finding.remedy}});
   }
   PrintJson(json);
 }

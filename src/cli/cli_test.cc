@@ -318,6 +318,31 @@ TEST_F(CheckTest, EveryErrorHasItsPlaceAcrossFiles) {
   EXPECT_EQ(json["diagnostics"][1]["line"], 11);
 }
 
+TEST_F(CheckTest, WarningsDoNotMakeAFileWrong) {
+  const std::string file =
+      File("w.yaml",
+           PolicyText{.filter = "matchArgs: [{index: 0, operator: Prefix, values: [/usr/, bin/]}]"}
+                   .ToString() +
+               "---\napiVersion: v1\nkind: Pod\n");
+  const Outcome outcome = RunCli({"check", file});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_EQ(outcome.out, "1 document is good\n");
+  EXPECT_EQ(outcome.err,
+            "warning: " + file +
+                ":12:64: spec.kprobes[0].selectors[0].matchArgs[0].values[1]: \"bin/\" is not an "
+                "absolute path, so it never matches; write the whole path, or use Postfix with "
+                "\"/bin/\"\n"
+                "warning: " +
+                file +
+                ":16:7: kind: \"Pod\" of \"v1\" is no policy, so the document is left out; have it "
+                "in a file of its own\n");
+  const auto json = RunCli({"check", file, "-o", "json"}).json();
+  EXPECT_EQ(json["good"], true);
+  EXPECT_EQ(json["documents"], 1);
+  EXPECT_EQ(json["diagnostics"][0]["severity"], "warning");
+  EXPECT_EQ(json["diagnostics"].size(), 2U);
+}
+
 TEST_F(CheckTest, BindingsAreHeldAgainstTheirTemplate) {
   const std::string tmpl = File("t.yaml", TemplateText());
   std::string text = BindingText("b", "/bin/b");

@@ -125,7 +125,10 @@ std::string ToString(const v1::Diagnostic& diagnostic) {
                             .position = {diagnostic.line(), diagnostic.column()},
                             .path = diagnostic.path(),
                             .cause = diagnostic.cause(),
-                            .remedy = diagnostic.remedy()}
+                            .remedy = diagnostic.remedy(),
+                            .severity = diagnostic.severity() == v1::Diagnostic::SEVERITY_WARNING
+                                            ? policy::Severity::kWarning
+                                            : policy::Severity::kError}
       .ToString();
 }
 

@@ -34,7 +34,7 @@ void PrintJson(const nlohmann::ordered_json& json);
 [[nodiscard]] std::string ErrnoName(int error);
 /// 9 -> "SIGKILL".
 [[nodiscard]] std::string SignalName(int signal);
-/// "file:line:column: path: cause; remedy".
+/// "file:line:column: path: cause; remedy", of a warning with "warning: " before it.
 [[nodiscard]] std::string ToString(const v1::Diagnostic& diagnostic);
 
 /// "namespace/name" or "name" as a reference.

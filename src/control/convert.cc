@@ -175,7 +175,9 @@ void Fill(const daemon::PolicyView& view, tetragon::TracingPolicyStatus* out) {
 }
 
 void Fill(const policy::Diagnostic& diagnostic, v1::Diagnostic* out) {
-  out->set_severity(v1::Diagnostic::SEVERITY_ERROR);
+  out->set_severity(diagnostic.severity == policy::Severity::kWarning
+                        ? v1::Diagnostic::SEVERITY_WARNING
+                        : v1::Diagnostic::SEVERITY_ERROR);
   out->set_source(diagnostic.file);
   out->set_line(diagnostic.position.line);
   out->set_column(diagnostic.position.column);

@@ -59,6 +59,9 @@ void LogApplied(const Services& services, const daemon::ApplyResult& result) {
     services.log(false, "policies refused: " + result.Message(kMaxStatusBytes));
     return;
   }
+  if (const std::string warnings = result.Message(kMaxStatusBytes); !warnings.empty()) {
+    services.log(false, "policies taken with warnings:\n" + warnings);
+  }
   size_t logged = 0;
   size_t changed = 0;
   for (const daemon::DocumentResult& document : result.documents) {

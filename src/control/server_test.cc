@@ -71,7 +71,7 @@ class ServerTest : public ::testing::Test {
 };
 
 TEST_F(ServerTest, TheSocketIsForItsOwnerAlone) {
-  struct stat status{};
+  struct stat status {};
   ASSERT_EQ(stat(server_.socket().c_str(), &status), 0);
   EXPECT_TRUE(S_ISSOCK(status.st_mode));
   EXPECT_EQ(status.st_mode & 07777, 0600u);
@@ -248,6 +248,21 @@ TEST_F(ServerTest, AddPoliciesTellsOfEachDocument) {
   EXPECT_EQ(response.documents(1).diagnostics(0).source(), "f.yaml");
   EXPECT_EQ(response.documents(1).diagnostics(0).line(), 15u);
   EXPECT_THAT(List().policies(), IsEmpty());
+}
+
+TEST_F(ServerTest, WarningsComeBackWithWhatWasApplied) {
+  grpc::ClientContext context;
+  v1::AddPoliciesRequest request;
+  v1::AddPoliciesResponse response;
+  request.set_source("f.yaml");
+  request.set_yaml("apiVersion: v1\nkind: Pod\n---\n" + PolicyText{}.ToString());
+  ASSERT_TRUE(gatehouse_->AddPolicies(&context, request, &response).ok());
+  EXPECT_TRUE(response.applied());
+  ASSERT_EQ(response.diagnostics_size(), 1);
+  EXPECT_EQ(response.diagnostics(0).severity(), v1::Diagnostic::SEVERITY_WARNING);
+  EXPECT_EQ(response.diagnostics(0).line(), 2u);
+  EXPECT_EQ(response.documents_size(), 1);
+  EXPECT_EQ(List().policies_size(), 1);
 }
 
 TEST_F(ServerTest, ExplainNamesWhoDecidesAndWhere) {

@@ -87,9 +87,10 @@ std::string ApplyResult::Message(size_t max_bytes) const {
 }
 
 bool ApplyResult::refused() const {
-  return !diagnostics.empty() || std::ranges::any_of(documents, [](const DocumentResult& document) {
-    return document.outcome == Outcome::kRefused;
-  });
+  return policy::HasErrors(diagnostics) ||
+         std::ranges::any_of(documents, [](const DocumentResult& document) {
+           return document.outcome == Outcome::kRefused;
+         });
 }
 
 Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions options)
@@ -179,11 +180,10 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
     candidate.texts.emplace_back(document.text);
   };
   auto diagnostics = policy::ParseEach(candidate.text, candidate.source, {}, take);
-  if (!diagnostics.empty()) {
-    candidate.Reset();
-    candidate.result.diagnostics = std::move(diagnostics);
-    return false;
-  }
+  const bool readable = !policy::HasErrors(diagnostics);
+  if (!readable) candidate.Reset();
+  candidate.result.diagnostics = std::move(diagnostics);
+  if (!readable) return false;
   if (!good) {
     for (DocumentResult& result : candidate.result.documents) {
       if (result.outcome != Outcome::kRefused) result.outcome = Outcome::kNotApplied;

@@ -59,7 +59,7 @@ struct ApplyResult {
   std::vector<DocumentResult>
       documents;                     ///< in the order of the text; empty if it cannot be parsed
   std::vector<policy::Key> removed;  ///< were in the file before, are not in it any more
-  std::vector<policy::Diagnostic> diagnostics;  ///< about the text as a whole
+  std::vector<policy::Diagnostic> diagnostics;  ///< of the text; if applied, warnings
 
   /// Something in it is wrong by itself.
   [[nodiscard]] bool refused() const;

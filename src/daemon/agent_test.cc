@@ -118,6 +118,24 @@ TEST_F(AgentTest, ATextThatDoesNotParseSaysWhereAndChangesNothing) {
   EXPECT_THAT(Names(), IsEmpty());
 }
 
+TEST_F(AgentTest, ATextWithWarningsIsTakenAndTellsThem) {
+  Agent& agent = Make();
+  const std::string warned =
+      PolicyText{.filter = "matchArgs: [{index: 0, operator: Prefix, values: [bin/]}]"}.ToString();
+  const auto result = agent.AddPolicies(warned, "f.yaml", {});
+  ASSERT_TRUE(result.applied) << result.Message(1000);
+  EXPECT_FALSE(result.refused());
+  EXPECT_THAT(Names(), ElementsAre("web"));
+  ASSERT_EQ(result.diagnostics.size(), 1u);
+  EXPECT_EQ(result.diagnostics[0].severity, policy::Severity::kWarning);
+  EXPECT_THAT(result.Message(1000), HasSubstr("warning: f.yaml:12:"));
+
+  const auto refused = agent.AddPolicies(warned, "f.yaml", {});
+  EXPECT_FALSE(refused.applied) << "the name is taken";
+  EXPECT_TRUE(refused.refused());
+  EXPECT_THAT(refused.Message(1000), HasSubstr("exists already"));
+}
+
 TEST_F(AgentTest, ANameTwiceInOneTextIsRefusedAlsoWithReplace) {
   Agent& agent = Make();
   const std::string text = PolicyText{}.ToString() + kSeparator + PolicyText{}.ToString();

@@ -178,6 +178,9 @@ void Sources::Report(const std::string& name, const ApplyResult& result) {
     return;
   }
   file.error.clear();
+  if (const std::string warnings = result.Message(kMaxReportBytes); !warnings.empty()) {
+    log_->warn("policy file taken with warnings:\n{}", warnings);
+  }
   size_t lines = 0;
   size_t more = 0;
   const auto line = [&](const policy::Key& key, const char* what) {

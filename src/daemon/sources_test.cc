@@ -106,6 +106,18 @@ TEST_F(SourcesTest, ABrokenFileLeavesWhatItSaidBefore) {
   ASSERT_TRUE(RunUntilPolicies({"fixed"}));
 }
 
+TEST_F(SourcesTest, WarningsAreLoggedAndTheFileIsTaken) {
+  const std::string pod = "---\napiVersion: v1\nkind: Pod\n";
+  directory_.Write("a.yaml", Policy("a") + pod);
+  directory_.Write("b.yaml", "kind: [");
+  Start();
+  EXPECT_THAT(Names(), ElementsAre("a"));
+  EXPECT_THAT(Log(), HasSubstr("policy file taken with warnings:\nwarning: " + directory_.path() +
+                               "/a.yaml:16:7: kind: \"Pod\""));
+  directory_.Write("a.yaml", pod);
+  ASSERT_TRUE(RunUntilPolicies({}));
+}
+
 TEST_F(SourcesTest, WhatStoodInTheWayIsTriedAgain) {
   ASSERT_TRUE(agent_.AddPolicies(Policy("a"), "", {}).applied);
   directory_.Write("a.yaml", PolicyText{.name = "a", .action = "Post"}.ToString());

@@ -52,7 +52,8 @@ size_t Distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string Diagnostic::ToString() const {
-  std::string text = file.empty() ? "<input>" : file;
+  std::string text = severity == Severity::kWarning ? "warning: " : "";
+  text += file.empty() ? "<input>" : file;
   if (position.line != 0) text += fmt::format(":{}:{}", position.line, position.column);
   text += ": ";
   if (!path.empty()) text += path + ": ";
@@ -61,13 +62,27 @@ std::string Diagnostic::ToString() const {
   return text;
 }
 
-void Diagnostics::Add(Position position, std::string path, std::string cause, std::string remedy) {
-  if (full()) return;
+bool HasErrors(const std::vector<Diagnostic>& diagnostics) {
+  return std::ranges::find(diagnostics, Severity::kError, &Diagnostic::severity) !=
+         diagnostics.end();
+}
+
+void Diagnostics::Add(Position position, std::string path, std::string cause, std::string remedy,
+                      Severity severity) {
+  size_t& count = severity == Severity::kError ? errors_ : warnings_;
+  if (count >= kDiagnosticsMax) return;
+  ++count;
   const auto before = [](const Position& a, const Position& b) {
     return std::tie(a.line, a.column) < std::tie(b.line, b.column);
   };
   list_.insert(std::ranges::upper_bound(list_, position, before, &Diagnostic::position),
-               {file_, position, std::move(path), std::move(cause), std::move(remedy)});
+               {file_, position, std::move(path), std::move(cause), std::move(remedy), severity});
+}
+
+std::vector<Diagnostic> Diagnostics::Take() {
+  errors_ = 0;
+  warnings_ = 0;
+  return std::exchange(list_, {});
 }
 
 std::string Quote(std::string_view text) {

@@ -10,20 +10,27 @@
 
 namespace gatehouse::policy {
 
-/// Collects what is wrong with one text, up to kDiagnosticsMax. Not thread-safe.
+/// Collects what is wrong with one text, up to kDiagnosticsMax errors and as many warnings. Not
+/// thread-safe.
 class Diagnostics {
  public:
   explicit Diagnostics(std::string_view file) : file_(file) {}
 
-  void Add(Position position, std::string path, std::string cause, std::string remedy = {});
-  [[nodiscard]] bool full() const { return list_.size() >= kDiagnosticsMax; }
-  [[nodiscard]] size_t size() const { return list_.size(); }
-  /// All of them, in the order of the text; leaves none.
-  [[nodiscard]] std::vector<Diagnostic> Take() { return std::exchange(list_, {}); }
+  /// An error, unless it is said to be a warning.
+  void Add(Position position, std::string path, std::string cause, std::string remedy = {},
+           Severity severity = Severity::kError);
+  /// No more errors are taken in.
+  [[nodiscard]] bool full() const { return errors_ >= kDiagnosticsMax; }
+  /// How many errors there are.
+  [[nodiscard]] size_t errors() const { return errors_; }
+  /// All of them and the warnings, in the order of the text; leaves none.
+  [[nodiscard]] std::vector<Diagnostic> Take();
 
  private:
   std::string file_;
   std::vector<Diagnostic> list_;  // in the order of the text
+  size_t errors_ = 0;
+  size_t warnings_ = 0;
 };
 
 /// `text` in double quotes for a message: short, in one line, nothing unprintable.

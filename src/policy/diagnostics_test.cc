@@ -16,6 +16,8 @@ TEST(Diagnostic, LeavesOutWhatIsEmpty) {
   EXPECT_EQ(diagnostic.ToString(), "<input>:3:7: call is missing");
   diagnostic.position = {};
   EXPECT_EQ(diagnostic.ToString(), "<input>: call is missing");
+  diagnostic.severity = Severity::kWarning;
+  EXPECT_EQ(diagnostic.ToString(), "warning: <input>: call is missing");
 }
 
 TEST(Diagnostics, AreInTheOrderOfTheTextAndLimited) {
@@ -27,7 +29,26 @@ TEST(Diagnostics, AreInTheOrderOfTheTextAndLimited) {
   for (size_t i = 1; i < list.size(); ++i) {
     EXPECT_LT(list[i - 1].position.line, list[i].position.line);
   }
-  EXPECT_EQ(diagnostics.size(), 0U);
+  EXPECT_EQ(diagnostics.errors(), 0U);
+}
+
+TEST(Diagnostics, WarningsTakeNoErrorsPlace) {
+  Diagnostics diagnostics("f");
+  for (uint32_t i = 1; i <= 2 * kDiagnosticsMax; ++i) {
+    diagnostics.Add({i, 1}, "", "w", "", Severity::kWarning);
+  }
+  EXPECT_FALSE(diagnostics.full());
+  EXPECT_EQ(diagnostics.errors(), 0U);
+  diagnostics.Add({1, 2}, "", "e");
+  EXPECT_EQ(diagnostics.errors(), 1U);
+  const std::vector<Diagnostic> list = diagnostics.Take();
+  ASSERT_EQ(list.size(), kDiagnosticsMax + 1);
+  EXPECT_EQ(list[0].ToString(), "warning: f:1:1: w");
+  EXPECT_EQ(list[1].ToString(), "f:1:2: e");
+  EXPECT_TRUE(HasErrors(list));
+  EXPECT_FALSE(HasErrors({list[0], list[2]}));
+  diagnostics.Add({1, 1}, "", "w", "", Severity::kWarning);
+  EXPECT_EQ(diagnostics.Take().size(), 1U) << "there is room again";
 }
 
 TEST(Quote, ShowsAnyTextShortAndInOneLine) {

@@ -428,6 +428,26 @@ constexpr std::array kDocumentFields{
     Field<DocumentDraft>{{"status", Need::kIgnored}},
 };
 
+/// Whether a document is for somebody else: files for Kubernetes have policies beside Pods. Only
+/// one that both fields say so of, so that a slip in one of them makes no policy vanish; and no
+/// list, in which there may be policies.
+bool LeaveToOthers(Reader& reader, YamlNode root) {
+  std::string_view version;
+  std::optional<YamlNode> kind;
+  root.EachPair([&](YamlNode key, YamlNode value) {
+    if (key.text() == "apiVersion") version = value.text();
+    if (key.text() == "kind") kind = value;
+  });
+  if (version.empty() || version == kApiVersion || !kind || kind->text().empty()) return false;
+  if (kind->text().starts_with("TracingPolic") || kind->text().ends_with("List")) return false;
+  const Reader::Scope scope(reader, "kind");
+  reader.Warn(kind->position(),
+              fmt::format("{} of {} is no policy, so the document is left out", Quote(kind->text()),
+                          Quote(version)),
+              "have it in a file of its own");
+  return true;
+}
+
 Object ReadSpec(Reader& reader, YamlNode node, Kind kind) {
   const Reader::Scope scope(reader, "spec");
   switch (kind) {
@@ -448,6 +468,7 @@ Object ReadSpec(Reader& reader, YamlNode node, Kind kind) {
 }  // namespace
 
 std::optional<Object> ReadObject(Reader& reader, YamlNode root) {
+  if (LeaveToOthers(reader, root)) return std::nullopt;
   DocumentDraft draft;
   if (!reader.Fields<DocumentDraft>(root, kDocumentFields, draft)) return std::nullopt;
   std::optional<Kind> kind;

@@ -12,7 +12,8 @@ namespace gatehouse::policy {
 
 using Object = decltype(Document::object);
 
-/// Reads a document. What is wrong is reported; nullopt if that leaves nothing to go on with.
+/// Reads a document. What is wrong is reported; nullopt if that leaves nothing to go on with, or if
+/// the document is of another API.
 [[nodiscard]] std::optional<Object> ReadObject(Reader& reader, YamlNode root);
 
 }  // namespace gatehouse::policy

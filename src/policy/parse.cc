@@ -44,7 +44,7 @@ class TextParser {
       if (document->outcome == YamlOutcome::kTree) {
         documents.set_nodes_left(Hand(*document, documents.nodes_left()));
       }
-      const bool too_many_nodes = documents.exhausted() && diagnostics_.size() != 0;
+      const bool too_many_nodes = documents.exhausted() && diagnostics_.errors() != 0;
       if (too_many_nodes || diagnostics_.full()) break;
     }
     return diagnostics_.Take();
@@ -58,7 +58,7 @@ class TextParser {
     if (!object) return reader.nodes_left();
     Document document{std::move(*object), {}, file_, read.tree.root().position()};
     CheckUnique(document);
-    if (diagnostics_.size() == 0) {
+    if (diagnostics_.errors() == 0) {
       document.text = WithoutMarkers(read.raw.text);
       sink_(std::move(document));
     }
@@ -98,7 +98,7 @@ tl::expected<std::vector<Document>, std::vector<Diagnostic>> Parse(std::string_v
   std::vector<Document> documents;
   std::vector<Diagnostic> diagnostics = ParseEach(
       text, file, limits, [&](Document document) { documents.push_back(std::move(document)); });
-  if (!diagnostics.empty()) return tl::unexpected(std::move(diagnostics));
+  if (HasErrors(diagnostics)) return tl::unexpected(std::move(diagnostics));
   return documents;
 }
 

@@ -12,6 +12,11 @@
 
 namespace gatehouse::policy {
 
+enum class Severity {
+  kError,    ///< the text is refused
+  kWarning,  ///< it is taken, but part of it surely has no effect
+};
+
 /// One thing that is wrong with a text, for a person to act on.
 struct Diagnostic {
   std::string file;  ///< "" prints as <input>
@@ -20,12 +25,15 @@ struct Diagnostic {
       path;  ///< where in the document: `spec.kprobes[0].selectors[1].matchArgs[0].operator`
   std::string cause;   ///< `unknown operator "Equals"`
   std::string remedy;  ///< `did you mean "Equal"? known here: Equal, NotEqual, …`
+  Severity severity = Severity::kError;
 
-  /// "file:line:column: path: cause; remedy"
+  /// "file:line:column: path: cause; remedy", of a warning with "warning: " before it.
   [[nodiscard]] std::string ToString() const;
 };
 
-/// More are not reported for one text.
+[[nodiscard]] bool HasErrors(const std::vector<Diagnostic>& diagnostics);
+
+/// More errors are not reported for one text, and no more warnings.
 inline constexpr size_t kDiagnosticsMax = 100;
 
 /// Bounds on what a text may make the agent do. A text over a bound is refused by name.
@@ -43,7 +51,8 @@ struct ParseLimits {
 
 /// Parses all documents of a text; strict: an unknown or duplicate key, a wrong type, a value over
 /// a limit, anything that this version does not support is an error. Either every document is good,
-/// or the result is all diagnostics found (at most 100), in the order of the text. Pure; any
+/// or the result is all diagnostics found, in the order of the text. Warnings alone are not handed
+/// out: ParseEach does. A document of another API (a Pod) is left out, with a warning. Pure; any
 /// thread.
 [[nodiscard]] tl::expected<std::vector<Document>, std::vector<Diagnostic>> Parse(
     std::string_view text, std::string_view file, const ParseLimits& limits = {});
@@ -52,9 +61,9 @@ struct ParseLimits {
 using DocumentSink = std::function<void(Document)>;
 
 /// As Parse, but hands each document to `sink` as soon as it is read, so that a large text is never
-/// in memory as documents as a whole. Nothing is handed over after the first diagnostic, but what
-/// was handed over before is: a caller that gets diagnostics back discards it. Returns the
-/// diagnostics.
+/// in memory as documents as a whole. Nothing is handed over after the first error, but what was
+/// handed over before is: a caller that gets errors back discards it. Returns the diagnostics:
+/// errors and warnings, or warnings of a text that is taken.
 [[nodiscard]] std::vector<Diagnostic> ParseEach(std::string_view text, std::string_view file,
                                                 const ParseLimits& limits,
                                                 const DocumentSink& sink);

@@ -58,6 +58,11 @@ void Reader::Report(Position position, std::string cause, std::string remedy) {
   diagnostics_.Add(position, Path(), std::move(cause) + use_, std::move(remedy));
 }
 
+void Reader::Warn(Position position, std::string cause, std::string remedy) {
+  diagnostics_.Add(position, Path(), std::move(cause) + use_, std::move(remedy),
+                   Severity::kWarning);
+}
+
 Reader::Detour::Detour(Reader& reader, std::initializer_list<std::string_view> path, Position use)
     : reader_(reader) {
   reader_.use_ = fmt::format(" (used on line {}, by {})", use.line, reader_.Path());

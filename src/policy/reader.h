@@ -81,8 +81,8 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
 
   [[nodiscard]] const ParseLimits& limits() const { return limits_; }
-  /// How many reports there are on the whole text.
-  [[nodiscard]] size_t reports() const { return diagnostics_.size(); }
+  /// How many reports there are on the whole text; warnings are none.
+  [[nodiscard]] size_t reports() const { return diagnostics_.errors(); }
 
   /// Counts nodes that are to be read again for a use at `position`. False, reported
   /// once, if the text may not have that many more.
@@ -120,6 +120,8 @@ class Reader {
   };
 
   void Report(Position position, std::string cause, std::string remedy = {});
+  /// As Report, of what is taken all the same.
+  void Warn(Position position, std::string cause, std::string remedy = {});
   /// As Report, about a field of where we are.
   void ReportField(std::string_view field, Position position, std::string cause,
                    std::string remedy = {});

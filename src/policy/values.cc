@@ -22,18 +22,30 @@ bool IsResolved(std::string_view path) {
   return true;
 }
 
+std::string NotAbsolute(std::string_view path) {
+  return fmt::format("{} is not an absolute path, so it never matches", Quote(path));
+}
+
+std::string RemedyOfNotAbsolute(std::string_view path) {
+  return fmt::format("write the whole path, or use Postfix with {}",
+                     Quote("/" + std::string(path)));
+}
+
+/// A head that no path has. Beside others it does no harm, and published policies have such values.
+bool IsHeadOfNoPath(std::string_view value, const ValueUse& use) {
+  return TraitsOf(use.type).values == ValueKind::kPath && !value.starts_with('/') &&
+         TraitsOf(use.op, ValueKind::kPath).match == GH_MATCH_PREFIX;
+}
+
 /// The kernel gives the path of the file itself: absolute, links and dots resolved.
 Result<void> CheckPath(std::string_view path, const ValueUse& use) {
   const gh_match match = TraitsOf(use.op, ValueKind::kPath).match;
-  if (match == GH_MATCH_POSTFIX) return {};
+  if (match != GH_MATCH_EXACT) return {};
   if (path == "/" && use.type != ArgumentType::kLinuxBinprm) return {};  // no program, but a file
   if (!path.starts_with('/')) {
-    return Fail(ErrorCode::kInvalid, {},
-                fmt::format("{} is not an absolute path, so it never matches", Quote(path)),
-                fmt::format("write the whole path, or use Postfix with {}",
-                            Quote("/" + std::string(path))));
+    return Fail(ErrorCode::kInvalid, {}, NotAbsolute(path), RemedyOfNotAbsolute(path));
   }
-  if (match == GH_MATCH_EXACT && !IsResolved(path)) {
+  if (!IsResolved(path)) {
     return Fail(ErrorCode::kInvalid, {},
                 fmt::format("{} is not a resolved path, so it never matches", Quote(path)),
                 "remove empty, . and .. components and a / at the end");
@@ -79,6 +91,8 @@ Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>
     if (!value) return;
     if (const Result<void> usable = use ? CheckValue(*value, *use) : Result<void>(); !usable) {
       reader.Report(entry.position(), usable.error().cause, usable.error().remedy);
+    } else if (use && IsHeadOfNoPath(*value, *use)) {
+      reader.Warn(entry.position(), NotAbsolute(*value), RemedyOfNotAbsolute(*value));
     }
     values.literals.push_back(std::move(*value));
   });

@@ -21,7 +21,8 @@ struct ValueUse {
 /// (kInvalid, without an object) says what is wrong with it. Pure; any thread.
 [[nodiscard]] Result<void> CheckValue(std::string_view value, const ValueUse& use);
 
-/// Reads a list of values; reports those that cannot be used so. Without a use (in a binding, where
+/// Reads a list of values; reports those that cannot be used so, and warns of those that match
+/// nothing. Without a use (in a binding, where
 /// the template decides), only their length is checked.
 [[nodiscard]] Values ReadLiterals(Reader& reader, YamlNode node,
                                   const std::optional<ValueUse>& use);

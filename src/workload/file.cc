@@ -113,7 +113,7 @@ tl::expected<std::vector<Workload>, std::vector<policy::Diagnostic>> ParseFile(
     diagnostics.Add({second->first_line, 1}, "", "a second document",
                     "put all workloads into one list");
   }
-  if (diagnostics.size() != 0) return tl::unexpected(diagnostics.Take());
+  if (diagnostics.errors() != 0) return tl::unexpected(diagnostics.Take());
   return parser.Take();
 }
 
