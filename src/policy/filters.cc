@@ -286,6 +286,9 @@ struct SelectorDraft {
   std::span<const uint32_t> unknown;
   VariableScope& variables;
   std::optional<YamlNode> macros = {};
+  bool has_actions = false;                // before the function, if it is about returns
+  std::optional<Position> at_return = {};  // of return_actions
+  std::vector<Action> return_actions = {};
   Selector selector = {};
 };
 
@@ -326,10 +329,15 @@ constexpr std::array kFragmentFields{
     Field<SelectorDraft>{{"matchCapabilities"}, ReadFilters<Subject::kCapabilities>},
     Field<SelectorDraft>{{"matchActions"},
                          [](Reader& reader, YamlNode node, SelectorDraft& draft) {
+                           draft.has_actions = true;
                            draft.selector.actions = ReadActions(reader, node);
                          }},
+    Field<SelectorDraft>{{"matchReturnActions"},
+                         [](Reader& reader, YamlNode node, SelectorDraft& draft) {
+                           draft.at_return = node.position();
+                           draft.return_actions = ReadActions(reader, node);
+                         }},
     Field<SelectorDraft>{{"matchData", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchReturnActions", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchNamespaceChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchCapabilityChanges", Need::kUnsupported}},
     Field<SelectorDraft>{{"matchWorkloads", Need::kUnsupported}},
@@ -403,6 +411,48 @@ void MergeMacros(Reader& reader, YamlNode selector, const std::vector<Macro>& ma
   });
 }
 
+/// A filter that holds for whatever is returned; nullopt if that is no number.
+std::optional<Filter> AnyReturned(ArgumentType type, Position position) {
+  constexpr uint32_t kBitsOfByte = 8;
+  const ArgumentTypeTraits traits = TraitsOf(type);
+  if (traits.values != ValueKind::kNumber) return std::nullopt;
+  const uint64_t all = UINT64_MAX >> (sizeof(uint64_t) - traits.bytes) * kBitsOfByte;
+  const auto most = static_cast<int64_t>(all >> 1u);
+  const std::string range =
+      traits.is_signed ? fmt::format("{}:{}", -most - 1, most) : fmt::format("0:{}", all);
+  return Filter{.subject = Subject::kReturn,
+                .op = Operator::kInRange,
+                .values = {{range}, {}, position},
+                .position = position};
+}
+
+/// Makes matchReturnActions the actions of the selector: it acts when the function has returned,
+/// also if it does not look at what is returned.
+void ActAtReturn(Reader& reader, const Hook& hook, SelectorDraft& draft) {
+  if (!draft.at_return) return;
+  const Reader::Scope scope(reader, "matchReturnActions");
+  if (!hook.returned) {
+    return reader.Report(*draft.at_return, "the hook does not ask for what is returned",
+                         "add `return: true` and returnArg to it");
+  }
+  if (draft.has_actions) {
+    return reader.Report(*draft.at_return, "matchActions is there, too, and a selector acts once",
+                         "remove one of the two, or write the hook twice, once for each");
+  }
+  Selector& selector = draft.selector;
+  selector.actions = std::move(draft.return_actions);
+  if (!ActsBefore(selector)) return;
+  if (auto filter = AnyReturned(hook.returned->type, *draft.at_return)) {
+    selector.filters.push_back(std::move(*filter));
+  } else {
+    reader.Report(*draft.at_return,
+                  fmt::format("a selector without matchReturnArgs does this before the function, "
+                              "which returns a {}",
+                              NameOf(hook.returned->type)),
+                  "add matchReturnArgs, or write matchActions");
+  }
+}
+
 /// Before the function, a selector that looks at what is returned cannot be told to match or not:
 /// one that acts before it must not stand behind.
 void CheckOrder(Reader& reader, const Hook& hook, const std::vector<Selector>& selectors) {
@@ -413,7 +463,8 @@ void CheckOrder(Reader& reader, const Hook& hook, const std::vector<Selector>& s
                                              &Action::kind) != selector.actions.end();
     if (LooksAtReturn(selector) && overrides) {
       reader.Report(selector.position, "Override comes too late once the function has returned",
-                    "use Sigkill, or remove matchReturnArgs");
+                    "use Sigkill, or have it act before the function, by matchActions without "
+                    "matchReturnArgs");
     } else if (ActsBefore(selector)) {
       reader.Report(selector.position,
                     fmt::format("this selector acts before the function, and the one on line {} "
@@ -456,6 +507,7 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
     draft.selector.position = entry.position();
     if (!reader.Fields<SelectorDraft>(entry, kSelectorFields, draft)) return;
     MergeMacros(reader, entry, scope.macros, draft);
+    ActAtReturn(reader, hook, draft);
     if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       reader.Report(entry.position(),
                     fmt::format("{} filters in one selector, more than {}",
