@@ -20,6 +20,12 @@ if(GATEHOUSE_SANITIZE)
   target_compile_options(gatehouse_options INTERFACE -Wno-maybe-uninitialized)
 endif()
 
+# Sixty tests are linked, each with all libraries: gold takes half the time of the default linker.
+find_program(GATEHOUSE_GOLD ld.gold)
+if(GATEHOUSE_GOLD)
+  add_link_options(-fuse-ld=gold)
+endif()
+
 # gatehouse_library(policy SOURCES a.cc b.cc LIBS gatehouse_base yaml-cpp) makes gatehouse_policy.
 function(gatehouse_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})

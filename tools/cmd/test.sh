@@ -52,6 +52,13 @@ done
 wants() { [[ " ${labels[*]} " == *" $1 "* ]]; }
 
 packages_ensure build
+# What the virtual machines are made of is downloaded while the compiler is busy.
+fetching=
+if wants vm; then
+  packages_ensure vm
+  "$tools/cmd/vm.sh" --fetch &
+  fetching=$!
+fi
 note "Building (ten minutes or so the first time)."
 "$tools/cmd/build.sh" "${build_args[@]}" >&2
 
@@ -64,7 +71,7 @@ if wants kernel && ! reason=$("$build_dir/bin/gatehoused" --probe 2>&1); then
   wants unit && kept+=(unit)
   labels=("${kept[@]}")
 fi
-if wants vm; then "$tools/cmd/vm.sh" --fetch; fi
+if [[ -n $fetching ]]; then wait "$fetching"; fi
 note "Testing: ${labels[*]}."
 pattern=$(IFS='|' && echo "^(${labels[*]})\$")
 ctest --test-dir "$build_dir" --output-on-failure --parallel "$(nproc)" --label-regex "$pattern"
