@@ -112,6 +112,28 @@ TEST_F(SocketCalls, EveryFieldOfAnAddressesEvent) {
   ExpectCounter("socket_fault");
 }
 
+// send(2) is sendto(2) without an address: what is not there is neither in a network nor outside.
+TEST_F(SocketCalls, AnAddressThatIsNotGivenMatchesNeither) {
+  const auto policy = [](const std::string& name, const std::string& filter) {
+    return Policy(name, "call: sys_sendto", "{index: 4, type: sockaddr}", Filter(4, filter), kPost);
+  };
+  Apply(policy("a", "SAddr 0.0.0.0/0 ::/0") + policy("b", "NotSAddr 10.0.0.0/8") +
+        policy("c", "SPort 0:65535") + policy("d", "NotSPortPriv"));
+  const auto send_to = [](const Address* to) {
+    return [to] {
+      const int made = socket(AF_INET, SOCK_DGRAM, 0);
+      if (Connect(made, Inet("127.0.0.1", 2000)) != 0) return errno;
+      return Errno(sendto(made, "x", 1, 0, to == nullptr ? nullptr : to->get(),
+                          to == nullptr ? 0 : to->length));
+    };
+  };
+  EXPECT_EQ(Try(send_to(nullptr)).outcome, Allowed());
+  EXPECT_EQ(TellingPolicies(), "");
+  const Address given = Inet("127.0.0.1", 2000);
+  EXPECT_EQ(Try(send_to(&given)).outcome, Allowed());
+  EXPECT_EQ(TellingPolicies(), "a b c d");
+}
+
 TEST_F(SocketCalls, KillByAnAddress) {
   const struct {
     std::string call;

@@ -157,6 +157,31 @@ TEST_P(Sockets, WhatHasNoAddressMatchesNeither) {
   EXPECT_EQ(TellingPolicies(), "e");
 }
 
+TEST_P(Sockets, TheSocketThatAFunctionReturns) {
+  std::string policy = Policy(
+      "p",
+      "call: inet_csk_accept\n    return: true\n    returnArg: {index: 0, type: sock, label: made}",
+      "{index: 0, type: sock}", Filter(0, "DPort 4321"), kPost);
+  const std::string of_arguments = "matchArgs";
+  policy.replace(policy.find(of_arguments), of_arguments.size(), "matchReturnArgs");
+  Apply(policy);
+  const Attempt attempt = Try([] {
+    const int listener = Bound(Inet("127.0.0.1", 80), SOCK_STREAM);
+    if (listen(listener, 2) != 0) return errno;
+    for (const int port : {4321, 4322}) {
+      const int made = Bound(Inet("127.0.0.1", port), SOCK_STREAM);
+      if (Connect(made, Inet("127.0.0.1", 80)) != 0) return errno;
+      if (accept(listener, nullptr, nullptr) < 0) return errno;
+    }
+    return Errno(0);
+  });
+  EXPECT_EQ(attempt.outcome, Allowed());
+  const Told told = TakeOne(attempt, "inet_csk_accept", tetragon::KPROBE_ACTION_POST);
+  EXPECT_EQ(told.args(0).sock_arg().state(), "TCP_LISTEN");
+  EXPECT_EQ(Text(told.return_().sock_arg()), "AF_INET IPPROTO_TCP 127.0.0.1 80 > 127.0.0.1 4321");
+  EXPECT_EQ(told.return_().label(), "made");
+}
+
 TEST_P(Sockets, EveryFieldOfAPacketsEvent) {
   const struct {
     std::string function, loopback, packet;
