@@ -36,6 +36,11 @@ Operand OperandOf(const policy::Filter& filter, const policy::Hook& hook,
                   const Operation& operation) {
   const policy::SubjectTraits traits = policy::TraitsOf(filter, hook);
   Operand operand{.type = traits.operand, .value = SubjectOf(filter, traits.subject, operation)};
+  if (traits.operand == policy::ArgumentType::kFileType) {
+    const auto type = operation.file_types.find(traits.subject);
+    operand.value = type != operation.file_types.end() ? Value(type->second) : Value();
+    return operand;
+  }
   const auto* const socket = std::get_if<Socket>(&operand.value);
   if (socket == nullptr) return operand;
   const auto field = socket->find(traits.field);
@@ -64,6 +69,7 @@ bool IsNegated(policy::Operator op) {
     case policy::Operator::kNotDestinationPort:
     case policy::Operator::kNotSourcePortPrivileged:
     case policy::Operator::kNotDestinationPortPrivileged:
+    case policy::Operator::kNotFileType:
       return true;
     default:
       return false;

@@ -41,6 +41,8 @@ struct Operation {
   /// By gh_subject: arguments (of a file: its path), what is returned, facts about the process.
   std::map<uint32_t, Value> values;
   std::optional<std::string> binary;  ///< the program that acts
+  /// By gh_subject: of files, their types as st_mode has them, without the zeros behind.
+  std::map<uint32_t, uint64_t> file_types = {};
 };
 
 /// Whether a policy has a say about the workload.

@@ -267,6 +267,24 @@ TEST_F(EvaluatorTest, EachOperatorOnSockets) {
   }
 }
 
+TEST_F(EvaluatorTest, AFileHasAType) {
+  const auto judges = [&](Operator op, const std::string& value,
+                          std::map<uint32_t, uint64_t> types) {
+    documents_.clear();
+    policies_.clear();
+    AddPolicy("p", {Selector({ObjectFilter(op, {value})}, {Deny()})});
+    Operation operation{.site = policy::kCredsForExec, .values = {}, .binary = {}};
+    operation.file_types = std::move(types);
+    return Evaluate(policies_, &workload_, operation).error != 0;
+  };
+  EXPECT_TRUE(judges(Operator::kFileType, "reg", {{0, 8}}));
+  EXPECT_FALSE(judges(Operator::kFileType, "reg", {{0, 4}}));
+  EXPECT_FALSE(judges(Operator::kFileType, "reg", {}));
+  EXPECT_FALSE(judges(Operator::kNotFileType, "dir", {{0, 4}}));
+  EXPECT_TRUE(judges(Operator::kNotFileType, "dir", {{0, 8}}));
+  EXPECT_TRUE(judges(Operator::kNotFileType, "dir", {}));
+}
+
 TEST_F(EvaluatorTest, CapabilitiesHaveNames) {
   AddNumberPolicy(policy::ArgumentType::kCapability,
                   ObjectFilter(Operator::kIn, {"CAP_SYS_ADMIN", "12"}));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/catalog.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <array>
 #include <string>
@@ -45,8 +47,8 @@ constexpr std::array kOperators{
     OperatorName{"Protocol", "protocol", Operator::kProtocol},
     OperatorName{"Family", "family", Operator::kFamily},
     OperatorName{"State", "state", Operator::kState},
-    OperatorName{"FileType", "", {}},
-    OperatorName{"NotFileType", "", {}},
+    OperatorName{"FileType", "", Operator::kFileType},
+    OperatorName{"NotFileType", "", Operator::kNotFileType},
     OperatorName{"CapabilitiesGained", "", {}},
     OperatorName{"CelExpr", "", {}},
 };
@@ -54,6 +56,12 @@ constexpr std::array kOperators{
 constexpr std::array kTextOperators{
     Operator::kEqual,  Operator::kNotEqual,  Operator::kIn,      Operator::kNotIn,
     Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix, Operator::kNotPostfix,
+};
+
+constexpr std::array kPathOperators{
+    Operator::kEqual,    Operator::kNotEqual,    Operator::kIn,      Operator::kNotIn,
+    Operator::kPrefix,   Operator::kNotPrefix,   Operator::kPostfix, Operator::kNotPostfix,
+    Operator::kFileType, Operator::kNotFileType,
 };
 
 constexpr std::array kNumberOperators{
@@ -64,7 +72,7 @@ constexpr std::array kNumberOperators{
 
 constexpr std::array kMembershipOperators{Operator::kIn, Operator::kNotIn};
 
-/// An operator on a field of a socket.
+/// An operator on a field of a socket, or on what is known of a file beside its path.
 struct FieldOperator {
   Operator op;
   gh_field field;
@@ -126,9 +134,20 @@ constexpr std::array kSockaddrOperators{
     Operator::kFamily,
 };
 
+/// The type of a file is the number beside its path: see read_path in bpf/inputs.h.
+constexpr std::array kFileOperators{
+    FieldOperator{Operator::kFileType, GH_FIELD_WHOLE, ArgumentType::kFileType, false},
+    FieldOperator{Operator::kNotFileType, GH_FIELD_WHOLE, ArgumentType::kFileType, true},
+};
+
+const FieldOperator* FindIn(std::span<const FieldOperator> operators, Operator op) {
+  const auto found = std::ranges::find(operators, op, &FieldOperator::op);
+  return found == operators.end() ? nullptr : &*found;
+}
+
 const FieldOperator* FindField(Operator op) {
-  const auto found = std::ranges::find(kFieldOperators, op, &FieldOperator::op);
-  return found == kFieldOperators.end() ? nullptr : &*found;
+  const FieldOperator* const of_socket = FindIn(kFieldOperators, op);
+  return of_socket != nullptr ? of_socket : FindIn(kFileOperators, op);
 }
 
 // Of several names of one type, the first is the one that messages use.
@@ -200,6 +219,14 @@ constexpr std::array kCapabilitySets{
     NumberName{"Effective", "", GH_CAPABILITIES_EFFECTIVE},
     NumberName{"Inheritable", "", GH_CAPABILITIES_INHERITABLE},
     NumberName{"Permitted", "", GH_CAPABILITIES_PERMITTED},
+};
+
+/// The types of st_mode (inode(7)), without the zeros behind them.
+constexpr std::array kFileTypes{
+    NameRow<int32_t>{"fifo", "", S_IFIFO >> 12},  NameRow<int32_t>{"chr", "", S_IFCHR >> 12},
+    NameRow<int32_t>{"dir", "", S_IFDIR >> 12},   NameRow<int32_t>{"blk", "", S_IFBLK >> 12},
+    NameRow<int32_t>{"reg", "", S_IFREG >> 12},   NameRow<int32_t>{"lnk", "", S_IFLNK >> 12},
+    NameRow<int32_t>{"sock", "", S_IFSOCK >> 12},
 };
 
 using ActionName = NameRow<ActionKind>;
@@ -370,8 +397,12 @@ SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
 
 SubjectTraits TraitsOf(const Filter& filter, const Hook& hook) {
   SubjectTraits traits = WholeOf(filter, hook);
-  const FieldOperator* const of_field = FindField(filter.op);
-  if (of_field != nullptr && TraitsOf(traits.type).values == ValueKind::kSocket) {
+  const ValueKind values = TraitsOf(traits.type).values;
+  const FieldOperator* const of_field =
+      values == ValueKind::kSocket ? FindIn(kFieldOperators, filter.op)
+      : values == ValueKind::kPath ? FindIn(kFileOperators, filter.op)
+                                   : nullptr;
+  if (of_field != nullptr) {
     traits.field = of_field->field;
     traits.operand = of_field->operand;
   }
@@ -423,7 +454,8 @@ bool TakesRanges(Operator op) {
   const FieldOperator* const of_field = FindField(op);
   return op == Operator::kInRange || op == Operator::kNotInRange || op == Operator::kInMap ||
          op == Operator::kNotInMap ||
-         (of_field != nullptr && of_field->operand != ArgumentType::kAddress);
+         (of_field != nullptr && of_field->operand != ArgumentType::kAddress &&
+          of_field->operand != ArgumentType::kFileType);
 }
 
 std::string_view ValueOf(Operator op) {
@@ -443,6 +475,8 @@ std::span<const NameRow<ArgumentType>> ArgumentTypes() { return kArgumentTypes; 
 
 ArgumentTypeTraits TraitsOf(ArgumentType type) {
   const auto text = [](ValueKind values, gh_read read) -> ArgumentTypeTraits {
+    if (values == ValueKind::kPath)
+      return {.values = values, .operators = kPathOperators, .read = read};
     return {.values = values, .operators = kTextOperators, .read = read};
   };
   const auto number = [](size_t bytes, bool is_signed,
@@ -516,6 +550,8 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return field(ValueKind::kFamily, sizeof(uint16_t));
     case ArgumentType::kState:
       return field(ValueKind::kState, sizeof(uint8_t));
+    case ArgumentType::kFileType:
+      return field(ValueKind::kFileType, sizeof(uint8_t));
   }
   return {};
 }
@@ -531,10 +567,14 @@ std::span<const NameRow<int32_t>> NumberNames(ValueKind values) {
       return Families();
     case ValueKind::kState:
       return TcpStates();
+    case ValueKind::kFileType:
+      return FileTypes();
     default:
       return {};
   }
 }
+
+std::span<const NameRow<int32_t>> FileTypes() { return kFileTypes; }
 
 std::span<const NameRow<ActionKind>> Actions() { return kActions; }
 std::span<const NameRow<RateScope>> RateScopes() { return kRateScopes; }

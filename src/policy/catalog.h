@@ -33,6 +33,7 @@ enum class ValueKind {
   kProtocol,      ///< as kNumber, or `IPPROTO_TCP`
   kFamily,        ///< as kNumber, or `AF_INET`
   kState,         ///< as kNumber, or `TCP_ESTABLISHED`
+  kFileType,      ///< `reg`, `dir`, or as kNumber: the type in st_mode, shifted to the right
   kNamespace,     ///< the number of a namespace's inode, or `host_ns`
   kCapabilities,  ///< of a set: one that is in it, as kCapability
 };
@@ -115,12 +116,14 @@ inline constexpr std::string_view kHostNamespace = "host_ns";
 /// What the values of matchBinaries are compared with: the path of a program.
 inline constexpr ArgumentType kBinaryType = ArgumentType::kLinuxBinprm;
 
-/// The kernel's numbers of capabilities, protocols, address families, states and types of sockets.
+/// The kernel's numbers of capabilities, protocols, address families, states and types of sockets,
+/// types of files.
 [[nodiscard]] std::span<const NameRow<int32_t>> Capabilities();
 [[nodiscard]] std::span<const NameRow<int32_t>> Protocols();
 [[nodiscard]] std::span<const NameRow<int32_t>> Families();
 [[nodiscard]] std::span<const NameRow<int32_t>> TcpStates();
 [[nodiscard]] std::span<const NameRow<int32_t>> SocketTypes();
+[[nodiscard]] std::span<const NameRow<int32_t>> FileTypes();
 /// The names that stand for numbers of a kind; none: it has numbers alone.
 [[nodiscard]] std::span<const NameRow<int32_t>> NumberNames(ValueKind values);
 

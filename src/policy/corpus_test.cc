@@ -42,8 +42,7 @@ std::string Render(const std::vector<Diagnostic>& diagnostics) {
 
 std::string TestName(const testing::TestParamInfo<std::filesystem::path>& info) {
   std::string name = info.param.stem();
-  std::ranges::replace_if(
-      name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::ranges::replace_if(name, [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return name;
 }
 

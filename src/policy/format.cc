@@ -38,6 +38,8 @@ std::string_view NameOf(ArgumentType type) {
       return "family of addresses";
     case ArgumentType::kState:
       return "state of a connection";
+    case ArgumentType::kFileType:
+      return "type of a file";
     default:
       return Find(ArgumentTypes(), type);
   }

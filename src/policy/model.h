@@ -85,6 +85,9 @@ enum class Operator {
   kProtocol,
   kFamily,
   kState,
+  // Of files:
+  kFileType,
+  kNotFileType,
 };
 
 /// What a filter looks at; the name of the filter.
@@ -173,6 +176,7 @@ enum class ArgumentType {
   kProtocol,
   kFamily,
   kState,
+  kFileType,
 };
 
 /// A place in the kernel that a program can be attached to. Hooks of several spellings are one

@@ -173,6 +173,8 @@ Wording WordingOf(ValueKind values) {
       return {"protocol", "a name such as IPPROTO_TCP, or its number"};
     case ValueKind::kFamily:
       return {"family of addresses", "a name such as AF_INET, or its number"};
+    case ValueKind::kFileType:
+      return {"type of a file", "one of reg, dir, lnk, chr, blk, fifo, sock"};
     case ValueKind::kState:
       return {"state of a connection", "a name such as TCP_ESTABLISHED, or its number"};
     default:

@@ -40,7 +40,7 @@ struct FieldName {
 class Reader;
 
 /// Reads a field into `Member` of a draft as it is, for what can be read only when others are.
-template <typename Draft, std::optional<YamlNode> Draft::*Member>
+template <typename Draft, std::optional<YamlNode> Draft::* Member>
 void Keep(Reader&, YamlNode node, Draft& draft) {
   draft.*Member = node;
 }

@@ -70,6 +70,7 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
     case ValueKind::kProtocol:
     case ValueKind::kFamily:
     case ValueKind::kState:
+    case ValueKind::kFileType:
     case ValueKind::kNamespace:
     case ValueKind::kCapabilities:
       GH_TRY(ReadRanges(use.type, use.op, value));

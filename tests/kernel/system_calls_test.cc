@@ -221,6 +221,42 @@ TEST_F(SystemCalls, ADescriptorIsItsFilesPath) {
   ExpectCounter("path_fault");  // of the descriptor that nobody has
 }
 
+TEST_F(SystemCalls, AFileHasAType) {
+  const auto policy = [](const std::string& name, const std::string& filter) {
+    return Policy(name,
+                  {.call = "sys_fchmod",
+                   .args = "{index: 0, type: fd}",
+                   .selectors = Selector("matchArgs: [{index: 0, operator: " + filter + "}]")});
+  };
+  Must(gatehouse().Apply(policy("dir", "FileType, values: [dir]") +
+                         policy("not-reg", "NotFileType, values: [reg, sock]") +
+                         policy("pipe-or-file", "FileType, values: [fifo, reg]")));
+  const auto change = [&](const std::function<int()>& open_one) {
+    return cgroup_.Run([&] { return Errno(fchmod(open_one(), 0755)); });
+  };
+  const auto told = [] {
+    std::string names;
+    for (const auto& event : Told()) names += (names.empty() ? "" : " ") + event.policy_name();
+    return names;
+  };
+  const std::string file = programs_.Add("file");
+  EXPECT_EQ(change([&] { return open(file.c_str(), O_RDONLY); }), Allowed());
+  EXPECT_EQ(told(), "pipe-or-file");
+  EXPECT_EQ(change([&] { return open(programs_.path().c_str(), O_RDONLY); }), Allowed());
+  EXPECT_EQ(told(), "dir not-reg");
+  EXPECT_EQ(change([] {
+              int ends[2];
+              return pipe(ends) == 0 ? ends[0] : -1;
+            }),
+            Allowed());
+  EXPECT_EQ(told(), "not-reg pipe-or-file");
+  // What is not there has no type; its path cannot be read either, which is counted.
+  EXPECT_EQ(change([] { return 12345; }), Denied(EBADF));
+  EXPECT_EQ(told(), "not-reg");
+  ExpectCounter("path_fault");
+  ExpectCounter("path_unreachable");  // of the pipe
+}
+
 TEST_F(SystemCalls, AnUnreadableStringIsInNoSet) {
   Must(gatehouse().Apply(
       Policy("in", {.selectors = Selector(PathIs("Prefix", "/"))}) +
