@@ -123,10 +123,14 @@ enum gh_subject {
 /* Added to the inode number of a namespace that is the host's: of the agent's process 1. */
 #define GH_HOST_NAMESPACE (1ULL << 32)
 
-/* How a subject's value is read. From GH_READ_STRING on it is a text, from GH_READ_SOCK to
- * GH_READ_USER_SOCKADDR a struct gh_socket. */
+/* Added to the number of a system call that is one of the 32-bit table, which has its own. */
+#define GH_COMPAT_CALL (1ULL << 31)
+
+/* How a subject's value is read: as a number, a struct gh_socket or a text, in this order. */
 enum gh_read {
   GH_READ_NUMBER = 0,    /* the argument itself */
+  GH_READ_SYSTEM_CALL,   /* the same, of a system call: see GH_COMPAT_CALL */
+  GH_READ_CAPABILITIES,  /* kernel_cap_t *: a bit for each capability */
   GH_READ_PROCESS,       /* no argument: what the acting process is or has, see gh_subject */
   GH_READ_SOCK,          /* struct sock *: a struct gh_socket */
   GH_READ_SOCKET,        /* struct socket *: the same of its sock */
@@ -144,6 +148,15 @@ enum gh_read {
   GH_READ_PARENT_BINARY, /* no argument: the path of its parent's program */
   GH_READ_COUNT
 };
+
+/* Whether the value is what a register holds, not what it points to. */
+static inline int gh_is_word(gh_u32 read) {
+  return read == GH_READ_NUMBER || read == GH_READ_SYSTEM_CALL;
+}
+static inline int gh_is_socket(gh_u32 read) {
+  return read >= GH_READ_SOCK && read < GH_READ_STRING;
+}
+static inline int gh_is_text(gh_u32 read) { return read >= GH_READ_STRING; }
 
 /* What is known of a socket, a packet or an address of a socket. */
 enum gh_field {
@@ -377,6 +390,7 @@ enum gh_stat {
   GH_STAT_NO_BINARY,          /* a task without executable (kernel thread): unreadable */
   GH_STAT_STRING_FAULT,       /* a string argument could not be read, or is too long: unreadable */
   GH_STAT_SOCKET_FAULT,       /* a socket, packet or address could not be read: unreadable */
+  GH_STAT_NUMBER_FAULT,       /* a number behind a pointer could not be read: unreadable */
   GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
   GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */

@@ -43,13 +43,14 @@ __noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end
   opaque(at);
   if (at > sizeof(scratch->event) - GH_PATH_MAX - sizeof(head)) return end;
   __u64 text = at + sizeof(head);
-  if (input->read >= GH_READ_SOCK && input->read < GH_READ_STRING) {
+  if (gh_is_socket(input->read)) {
     head.unreadable = subject->unreadable;
     head.bytes = subject->unreadable ? 0 : sizeof(struct gh_socket);
     bpf_probe_read_kernel(&scratch->event[text], sizeof(struct gh_socket),
                           &scratch->sockets[number & (WORDS_TAKEN - 1)]);
-  } else if (input->read < GH_READ_STRING) {
-    head.bytes = sizeof(subject->number);
+  } else if (!gh_is_text(input->read)) {
+    head.unreadable = subject->unreadable;
+    head.bytes = subject->unreadable ? 0 : sizeof(subject->number);
     bpf_probe_read_kernel(&scratch->event[text], sizeof(subject->number), &subject->number);
   } else {
     struct value* value = &scratch->values[subject->slot & (GH_TEXTS_MAX - 1)];

@@ -275,14 +275,8 @@ SEC("tp_btf/sched_process_exec") int BPF_PROG(gate_exec, struct task_struct* tas
   return gate_by_signal(bprm);
 }
 
-/* Whether the process is in a system call of the 32-bit table, which has numbers of its own. */
-static __always_inline bool in_compat_call(void) {
-  enum { COMPAT = 2 }; /* TS_COMPAT, arch/x86/include/asm/thread_info.h */
-  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
-  return BPF_CORE_READ(task, thread_info.status) & COMPAT;
-}
-
-/* A system call, before it or (with what it returned) after it. Nothing can be denied here. */
+/* A system call, before it or (with what it returned) after it. Nothing can be denied here. Those
+ * of the 32-bit table have numbers of their own. */
 static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bool at_return,
                                      __u64 value) {
   if (number >= GH_SYSTEM_CALLS_MAX) return 0;

@@ -19,6 +19,19 @@ static __always_inline __u64 narrow(__u64 raw, __u32 bytes, bool is_signed) {
   return is_signed ? (__u64)((__s64)raw >> shift) : raw >> shift;
 }
 
+/* A number: the argument, or what it points to. */
+static __always_inline void read_number(struct subject* subject, struct gh_input* input,
+                                        __u64 raw) {
+  __u64 number = narrow(raw, input->bytes, input->flags & GH_INPUT_SIGNED);
+  subject->unreadable = GH_READABLE;
+  if (input->read == GH_READ_SYSTEM_CALL && in_compat_call()) number |= GH_COMPAT_CALL;
+  if (input->read == GH_READ_CAPABILITIES && read_capabilities(&number, (kernel_cap_t*)raw)) {
+    subject->unreadable = GH_UNREADABLE_FAULT;
+    count(GH_STAT_NUMBER_FAULT);
+  }
+  subject->number = number;
+}
+
 static __always_inline void unreadable(struct value* value, __u32 reason, __u32 stat) {
   value->unreadable = reason;
   count(stat);
@@ -98,6 +111,7 @@ __noinline int read_input(__u32 index, __u32 address) {
   __u32 read = input->read, number = input->subject & (SUBJECTS - 1);
   struct subject* subject = &scratch->subjects[number];
   if (read == GH_READ_PROCESS) {
+    subject->unreadable = GH_READABLE;
     if (number == GH_SUBJECT_ANCESTORS || number == GH_SUBJECT_NAMESPACE_ANCESTORS)
       read_ancestors(index, number);
     else
@@ -105,12 +119,12 @@ __noinline int read_input(__u32 index, __u32 address) {
     return 0;
   }
   __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
-  if (read == GH_READ_NUMBER) {
-    subject->number = narrow(raw, input->bytes, input->flags & GH_INPUT_SIGNED);
+  if (gh_is_socket(read)) {
+    read_socket(index, number, read, raw);
     return 0;
   }
-  if (read < GH_READ_STRING) {
-    read_socket(index, number, read, raw);
+  if (!gh_is_text(read)) {
+    read_number(subject, input, raw);
     return 0;
   }
   __u32 slot = scratch->n_texts++ & (GH_TEXTS_MAX - 1);

@@ -153,9 +153,9 @@ __noinline int filter_holds(__u32 index, __u32 address) {
   else if (filter->subject == GH_SUBJECT_NAMESPACE_ANCESTORS)
     found = ancestors_match(&scratch->ancestors[1], set, n);
   else if (match == GH_MATCH_RANGE)
-    found = ranges_have(set, n, subject->number);
+    found = !subject->unreadable && ranges_have(set, n, subject->number);
   else if (match == GH_MATCH_MASK)
-    found = mask_has(set, subject->number);
+    found = !subject->unreadable && mask_has(set, subject->number);
   else
     found = text_matches(index, subject->slot, match, set, n);
   return found != negated;

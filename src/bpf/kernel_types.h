@@ -284,4 +284,17 @@ static __always_inline __u32 task_login_uid(struct task_struct* task) {
   return (__u32)-1;
 }
 
+/* Two words of 32 bits until 6.3 (kernel commit f122a08b197d), then one of 64: on a machine that is
+ * little endian the same bytes. */
+static __always_inline long read_capabilities(__u64* bits, const kernel_cap_t* set) {
+  return bpf_probe_read_kernel(bits, sizeof(*bits), set);
+}
+
+/* Whether the process is in a system call of the 32-bit table. */
+static __always_inline bool in_compat_call(void) {
+  enum { COMPAT = 2 }; /* TS_COMPAT, arch/x86/include/asm/thread_info.h */
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  return BPF_CORE_READ(task, thread_info.status) & COMPAT;
+}
+
 #endif /* GATEHOUSE_BPF_KERNEL_TYPES_H_ */

@@ -70,17 +70,15 @@ static __always_inline __u64 namespace_of(struct task_struct* task, __u32 kind) 
   return inum == host_namespaces[kind & (NAMESPACES - 1)] ? GH_HOST_NAMESPACE + inum : inum;
 }
 
-/* Two words of 32 bits until 6.3 (kernel commit f122a08b197d), then one of 64: on a machine that is
- * little endian the same bytes. */
 static __always_inline __u64 capabilities_of(struct task_struct* task, __u32 set) {
   const struct cred* cred = BPF_CORE_READ(task, cred);
   __u64 bits = 0;
   if (set == GH_CAPABILITIES_EFFECTIVE)
-    bpf_core_read(&bits, sizeof(bits), &cred->cap_effective);
+    read_capabilities(&bits, &cred->cap_effective);
   else if (set == GH_CAPABILITIES_INHERITABLE)
-    bpf_core_read(&bits, sizeof(bits), &cred->cap_inheritable);
+    read_capabilities(&bits, &cred->cap_inheritable);
   else
-    bpf_core_read(&bits, sizeof(bits), &cred->cap_permitted);
+    read_capabilities(&bits, &cred->cap_permitted);
   return bits;
 }
 

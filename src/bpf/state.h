@@ -109,7 +109,7 @@ struct subject {
   __u64 number;
   __u32 slot; /* of scratch.values */
   __u16 file_mode;
-  __u16 unreadable; /* of a socket: enum gh_unreadable */
+  __u16 unreadable; /* of a number or a socket: enum gh_unreadable */
 };
 
 /* At least GH_SUBJECT_COUNT, so that a mask bounds an index. */

@@ -146,7 +146,7 @@ Result<std::vector<Input>> Image::InputsOf(std::span<const StoredHook* const> po
   size_t texts = 0;
   for (const auto& [subject, input] : inputs) {
     list.push_back(input);
-    if (input.read >= GH_READ_STRING) ++texts;
+    if (gh_is_text(input.read)) ++texts;
   }
   if (texts <= GH_TEXTS_MAX) return list;
   return Fail(ErrorCode::kRefused, policies.front()->program->site->name,

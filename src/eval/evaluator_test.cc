@@ -293,6 +293,29 @@ TEST_F(EvaluatorTest, CapabilitiesHaveNames) {
   EXPECT_FALSE(Denies(uint64_t{0}));
 }
 
+TEST_F(EvaluatorTest, ASetOfCapabilitiesIsComparedAsAWhole) {
+  const struct {
+    Operator op;
+    std::string value;
+    std::set<uint64_t> denied;  // of these: 0, 0x20, 0x21
+  } cases[] = {
+      {Operator::kEqual, "CAP_KILL", {0x20}},
+      {Operator::kIn, "CAP_CHOWN,CAP_KILL", {0x21}},
+      {Operator::kNotEqual, "0x20", {0, 0x21}},
+      {Operator::kNotIn, "0", {0x20, 0x21}},
+      {Operator::kMask, "CAP_CHOWN,CAP_FOWNER", {0x21}},
+      {Operator::kEqual, "CAP_KILL,", {}},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(std::string(policy::NameOf(each.op)) + " " + each.value);
+    documents_.clear();
+    policies_.clear();
+    AddNumberPolicy(policy::ArgumentType::kCapPermitted, ObjectFilter(each.op, {each.value}));
+    for (const uint64_t set : {0x0, 0x20, 0x21})
+      EXPECT_EQ(Denies(set), each.denied.contains(set)) << set;
+  }
+}
+
 TEST_F(EvaluatorTest, AStringIsATextOfAFunction) {
   policy::Hook hook = ExecHook({Selector({ObjectFilter(Operator::kPrefix, {"tmp"})}, {Deny()})},
                                "security_sb_mount");

@@ -2,6 +2,7 @@
 #include "eval/numbers.h"
 
 #include <optional>
+#include <sstream>
 
 #include "eval/addresses.h"
 #include "policy/catalog.h"
@@ -45,9 +46,28 @@ std::optional<Number> ReadDigits(const std::string& digits, int base) {
   return number;
 }
 
+/// A set of capabilities, written as the names of all of them.
+std::optional<Number> ReadMask(const std::string& text) {
+  Number mask = 0;
+  std::istringstream names(text);
+  for (std::string name; std::getline(names, name, ',');) {
+    bool known = false;
+    for (const auto& capability : policy::Capabilities()) {
+      if (capability.name != name) continue;
+      mask |= Number{1} << *capability.value;
+      known = true;
+    }
+    if (!known) return std::nullopt;
+  }
+  return text.empty() || text.ends_with(',') ? std::nullopt : std::optional(mask);
+}
+
 std::optional<Number> ReadNumber(policy::ArgumentType type, std::string text) {
   constexpr int kDecimal = 10;
   constexpr int kHexadecimal = 16;
+  if (policy::TraitsOf(type).values == policy::ValueKind::kCapabilityMask) {
+    if (const std::optional<Number> mask = ReadMask(text)) return mask;
+  }
   for (const auto& named : policy::NumberNames(policy::TraitsOf(type).values)) {
     if (named.name == text) return *named.value;
   }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <endian.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 
 #include <array>
@@ -40,6 +41,10 @@ policy::ArgumentType TypeOf(gh_read read) {
     case GH_READ_SOCKADDR:
     case GH_READ_USER_SOCKADDR:
       return policy::ArgumentType::kSockaddr;
+    case GH_READ_SYSTEM_CALL:
+      return policy::ArgumentType::kSystemCall;
+    case GH_READ_CAPABILITIES:
+      return policy::ArgumentType::kKernelCap;
     case GH_READ_NUMBER:
     case GH_READ_PROCESS:
     case GH_READ_COUNT:
@@ -156,6 +161,14 @@ void FillCapability(int32_t number, tetragon::KprobeCapability* out) {
   out->set_name(tetragon::CapabilitiesType_Name(number));
 }
 
+void FillSystemCall(uint64_t number, tetragon::SyscallId* out) {
+  out->set_id(static_cast<uint32_t>(number & ~GH_COMPAT_CALL));
+  out->set_abi((number & GH_COMPAT_CALL) != 0 ? "i386" : "x64");
+}
+
+// As in Tetragon and in /proc/PID/status.
+std::string CapabilitiesText(uint64_t bits) { return fmt::format("{:016x}", bits); }
+
 void FillNumber(uint64_t number, policy::ArgumentType type, tetragon::KprobeArgument* out) {
   switch (type) {
     case policy::ArgumentType::kInt8:
@@ -170,6 +183,18 @@ void FillNumber(uint64_t number, policy::ArgumentType type, tetragon::KprobeArgu
       return out->set_long_arg(static_cast<int64_t>(number));
     case policy::ArgumentType::kCapability:
       return FillCapability(static_cast<int32_t>(number), out->mutable_capability_arg());
+    case policy::ArgumentType::kSystemCall:
+      return FillSystemCall(number, out->mutable_syscall_id());
+    case policy::ArgumentType::kBpfCommand:
+      return out->set_bpf_cmd_arg(static_cast<tetragon::BpfCmd>(number));
+    case policy::ArgumentType::kKernelCap:
+      return out->set_kernel_cap_t_arg(CapabilitiesText(number));
+    case policy::ArgumentType::kCapInheritable:
+      return out->set_cap_inheritable_arg(CapabilitiesText(number));
+    case policy::ArgumentType::kCapPermitted:
+      return out->set_cap_permitted_arg(CapabilitiesText(number));
+    case policy::ArgumentType::kCapEffective:
+      return out->set_cap_effective_arg(CapabilitiesText(number));
     default:
       out->set_size_arg(number);
   }
@@ -217,9 +242,9 @@ void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
   out->set_label(argument.label);
   const ValueRecord* value = record.Find(argument.index);
   if (value == nullptr) return;
-  if (value->read >= GH_READ_STRING) {
+  if (gh_is_text(value->read)) {
     FillText(*value, argument.type, out);
-  } else if (value->read >= GH_READ_SOCK) {
+  } else if (gh_is_socket(value->read)) {
     FillSocket(value->Socket(), argument.type, out);
   } else if (value->unreadable == GH_READABLE) {
     FillNumber(value->number, argument.type, out);

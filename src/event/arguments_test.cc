@@ -119,6 +119,29 @@ TEST(ArgumentsTest, Capabilities) {
   ExpectShown(Number(63), ArgumentType::kCapability, "capability_arg { value { value: 63 } }");
 }
 
+TEST(ArgumentsTest, SetsOfCapabilities) {
+  const ValueRecord set{.read = GH_READ_CAPABILITIES, .number = 0x1ff'ffff'ffdf};
+  const std::string hex = R"(: "000001ffffffffdf")";
+  ExpectShown(set, ArgumentType::kKernelCap, "kernel_cap_t_arg" + hex);
+  ExpectShown(set, ArgumentType::kCapInheritable, "cap_inheritable_arg" + hex);
+  ExpectShown(set, ArgumentType::kCapPermitted, "cap_permitted_arg" + hex);
+  ExpectShown(set, ArgumentType::kCapEffective, "cap_effective_arg" + hex);
+  const ValueRecord none{.read = GH_READ_CAPABILITIES, .unreadable = GH_UNREADABLE_FAULT};
+  ExpectShown(none, ArgumentType::kCapEffective, "");
+}
+
+TEST(ArgumentsTest, SystemCalls) {
+  ExpectShown(ValueRecord{.read = GH_READ_SYSTEM_CALL, .number = 59}, ArgumentType::kSystemCall,
+              R"(syscall_id { id: 59 abi: "x64" })");
+  ExpectShown(ValueRecord{.read = GH_READ_SYSTEM_CALL, .number = 0x8000'000b},
+              ArgumentType::kSystemCall, R"(syscall_id { id: 11 abi: "i386" })");
+}
+
+TEST(ArgumentsTest, CommandsOfBpf) {
+  ExpectShown(Number(5), ArgumentType::kBpfCommand, "bpf_cmd_arg: BPF_PROG_LOAD");
+  ExpectShown(Number(0), ArgumentType::kBpfCommand, "bpf_cmd_arg: BPF_MAP_CREATE");
+}
+
 TEST(ArgumentsTest, Sockets) {
   const std::string shown = R"(sock_arg { family: "AF_INET" type: "SOCK_STREAM"
       protocol: "IPPROTO_TCP" mark: 4294967295 priority: 7 saddr: "10.0.0.1" daddr: "192.168.1.254"

@@ -120,10 +120,10 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
                     .read = static_cast<gh_read>(from.read),
                     .unreadable = static_cast<gh_unreadable>(from.unreadable),
                     .file_mode = from.file_mode};
-  if (value.read >= GH_READ_STRING) {
+  if (gh_is_text(value.read)) {
     value.text = parts[0];
   } else if (value.unreadable == GH_READABLE || from.bytes != 0) {
-    if (value.read >= GH_READ_SOCK) {
+    if (gh_is_socket(value.read)) {
       GH_TRY(CheckSocket(parts[0]));
       if (value.unreadable == GH_READABLE) value.text = parts[0];
     } else {

@@ -131,6 +131,16 @@ std::string CapabilityText(const tetragon::KprobeCapability& capability) {
                                    : Printable(capability.name());
 }
 
+// Of the 32-bit table with its name in front, as in lists of names: i386/11.
+std::string SystemCallText(const tetragon::SyscallId& call) {
+  return call.abi() == "i386" ? fmt::format("i386/{}", call.id()) : std::to_string(call.id());
+}
+
+std::string BpfCommandText(tetragon::BpfCmd command) {
+  return tetragon::BpfCmd_IsValid(command) ? tetragon::BpfCmd_Name(command)
+                                           : std::to_string(static_cast<int>(command));
+}
+
 // A value that is not a path, which says itself what it is, has its label in front.
 std::string Labelled(const tetragon::KprobeArgument& argument, std::string_view value) {
   return argument.label().empty() ? std::string(value)
@@ -157,6 +167,18 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
       return Labelled(argument, std::to_string(argument.size_arg()));
     case tetragon::KprobeArgument::kCapabilityArg:
       return Labelled(argument, CapabilityText(argument.capability_arg()));
+    case tetragon::KprobeArgument::kKernelCapTArg:
+      return Labelled(argument, Printable(argument.kernel_cap_t_arg()));
+    case tetragon::KprobeArgument::kCapInheritableArg:
+      return Labelled(argument, Printable(argument.cap_inheritable_arg()));
+    case tetragon::KprobeArgument::kCapPermittedArg:
+      return Labelled(argument, Printable(argument.cap_permitted_arg()));
+    case tetragon::KprobeArgument::kCapEffectiveArg:
+      return Labelled(argument, Printable(argument.cap_effective_arg()));
+    case tetragon::KprobeArgument::kSyscallId:
+      return Labelled(argument, SystemCallText(argument.syscall_id()));
+    case tetragon::KprobeArgument::kBpfCmdArg:
+      return Labelled(argument, BpfCommandText(argument.bpf_cmd_arg()));
     case tetragon::KprobeArgument::kSockArg:
       return Labelled(argument, SocketText(argument.sock_arg()));
     case tetragon::KprobeArgument::kSkbArg:

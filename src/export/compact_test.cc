@@ -94,6 +94,15 @@ TEST(CompactTest, Arguments) {
   EXPECT_EQ(Shown(R"(args { capability_arg { value { value: 21 } name: "CAP_SYS_ADMIN" } }
                      args { capability_arg { value { value: 63 } } label: "cap" })"),
             Line(" -> CAP_SYS_ADMIN, cap=63"));
+  EXPECT_EQ(Shown(R"(args { cap_effective_arg: "0000000000000020" label: "new" }
+                     args { cap_permitted_arg: "0" } args { cap_inheritable_arg: "1" }
+                     args { kernel_cap_t_arg: "2" })"),
+            Line(" -> new=0000000000000020, 0, 1, 2"));
+  EXPECT_EQ(Shown(R"(args { syscall_id { id: 59 abi: "x64" } label: "call" }
+                     args { syscall_id { id: 11 abi: "i386" } })"),
+            Line(" -> call=59, i386/11"));
+  EXPECT_EQ(Shown(R"(args { bpf_cmd_arg: BPF_PROG_LOAD } args { bpf_cmd_arg: 99 })"),
+            Line(" -> BPF_PROG_LOAD, 99"));
   EXPECT_EQ(Shown(R"(args {} args { label: "mask" })"), Line(" -> ?, mask=?"));
 }
 

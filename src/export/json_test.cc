@@ -321,6 +321,16 @@ TEST(JsonTest, EventsBeyondTheDirectWriterAreWhole) {
             "\n");
 }
 
+TEST(JsonTest, ArgumentsBeyondTheDirectWriterAreWhole) {
+  const auto event = FromText(R"(process_lsm {
+    args { syscall_id { id: 11 abi: "i386" } } args { bpf_cmd_arg: BPF_MAP_CREATE label: "c" }
+    args { cap_effective_arg: "0000000000000020" } })");
+  EXPECT_EQ(Line(event), R"({"process_lsm":{"args":[{"syscall_id":{"id":11,"abi":"i386"}},)"
+                         R"({"label":"c","bpf_cmd_arg":"BPF_MAP_CREATE"},)"
+                         R"({"cap_effective_arg":"0000000000000020"}]}})"
+                         "\n");
+}
+
 TEST(JsonTest, LinesReadBackAreTheEvent) {
   const auto event = FromText(std::string("process_exec { process {") + kProcess +
                               R"(} } node_name: "n" time { seconds: 1 nanos: 1 })");

@@ -52,6 +52,17 @@ Prototype KernelTypes::Describe(const btf_type* prototype, size_t first_paramete
   return described;
 }
 
+std::string KernelTypes::NameOf(const btf_type* structure, uint32_t id) const {
+  std::string name = btf__name_by_offset(types_.get(), structure->name_off);
+  while (name.empty() && id != 0) {
+    const btf_type* const type = btf__type_by_id(types_.get(), id);
+    if (type == structure) break;
+    if (btf_is_typedef(type)) name = btf__name_by_offset(types_.get(), type->name_off);
+    id = type->type;
+  }
+  return name;
+}
+
 /// Readable is what every kernel from 5.10 on lets a program read of its context: numbers, and
 /// pointers to void, structs and characters (btf_ctx_access() in kernel/bpf/btf.c).
 Parameter KernelTypes::Describe(const btf_type* type) const {
@@ -70,7 +81,7 @@ Parameter KernelTypes::Describe(const btf_type* type) const {
   } else if (btf_is_int(pointee) && pointee->size == 1) {
     parameter.pointee = "char";
   } else if (btf_is_composite(pointee)) {
-    parameter.pointee = btf__name_by_offset(types_.get(), pointee->name_off);
+    parameter.pointee = NameOf(pointee, type->type);
   }
   parameter.readable = !parameter.pointee.empty();
   return parameter;

@@ -36,6 +36,8 @@ class KernelTypes {
 
  private:
   [[nodiscard]] const btf_type* Resolve(uint32_t id) const;
+  /// Of a struct to which `id` resolves; if it has no name, that of its typedef.
+  [[nodiscard]] std::string NameOf(const btf_type* structure, uint32_t id) const;
   [[nodiscard]] Parameter Describe(const btf_type* type) const;
   [[nodiscard]] Prototype Describe(const btf_type* prototype, size_t first_parameter) const;
 

@@ -46,10 +46,10 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 }
 
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
-    "events_lost_exec",  "events_lost_exit", "events_lost_policy", "events_limited",
-    "scratch_exhausted", "path_too_long",    "path_unreachable",   "path_fault",
-    "no_binary",         "string_fault",     "socket_fault",       "matches_overflow",
-    "cgroups_untracked", "protected",        "signal_failed",
+    "events_lost_exec",  "events_lost_exit",  "events_lost_policy", "events_limited",
+    "scratch_exhausted", "path_too_long",     "path_unreachable",   "path_fault",
+    "no_binary",         "string_fault",      "socket_fault",       "number_fault",
+    "matches_overflow",  "cgroups_untracked", "protected",          "signal_failed",
 };
 
 /// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its

@@ -222,14 +222,18 @@ std::string_view PointeeOf(gh_read read) {
       return "sk_buff";
     case GH_READ_SOCKADDR:
       return "sockaddr";
+    case GH_READ_CAPABILITIES:
+      return "kernel_cap_t";
     default:
       return {};
   }
 }
 
-/// Of addresses there is a struct for each family, and some for all: they begin alike.
+/// Of addresses there is a struct for each family, and some for all: they begin alike. The struct
+/// behind kernel_cap_t had a name until 6.3 (commit f122a08b197d).
 bool PointsTo(const Parameter& parameter, gh_read read) {
   if (parameter.pointee == "void") return true;
+  if (read == GH_READ_CAPABILITIES && parameter.pointee == "kernel_cap_struct") return true;
   const std::string_view wanted = PointeeOf(read);
   return read == GH_READ_SOCKADDR ? parameter.pointee.starts_with(wanted)
                                   : parameter.pointee == wanted;
@@ -244,7 +248,7 @@ Result<void> CheckParameter(const std::string& object, const std::string& what,
   if (!parameter.readable) {
     return refuse("is of a type that BPF programs cannot read", "leave it out of args");
   }
-  if (input.read == GH_READ_NUMBER) {
+  if (gh_is_word(input.read)) {
     if (parameter.pointer || parameter.bytes >= input.bytes) return {};
     return refuse("has " + std::to_string(parameter.bytes) + " bytes, fewer than the " +
                       std::to_string(input.bytes) + " of its type",
@@ -398,7 +402,7 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
       GH_TRY(CheckNamespace(ObjectOf(site), input.subject - GH_SUBJECT_NAMESPACE_0));
     } else if (input.subject < GH_ARGUMENTS_MAX) {
       GH_TRY(CheckArgument(ObjectOf(site), *plan, input));
-    } else if (input.subject == GH_SUBJECT_RETURN && input.read != GH_READ_NUMBER) {
+    } else if (input.subject == GH_SUBJECT_RETURN && !gh_is_word(input.read)) {
       GH_TRY(CheckParameter(ObjectOf(site), "what " + plan->target + " returns", plan->returned,
                             input));
     } else if (input.subject == GH_SUBJECT_BINARY && plan->way == Way::kSignal &&

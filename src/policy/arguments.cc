@@ -46,11 +46,17 @@ constexpr std::array kArgumentFields{
     Field<ArgumentDraft>{{"sizeArgIndex", Need::kUnsupported}},
 };
 
+/// Whether a value of the type is a number, and not behind a pointer.
+bool IsWord(ArgumentType type) {
+  const ArgumentTypeTraits traits = TraitsOf(type);
+  return IsNumber(traits.values) && gh_is_word(traits.read);
+}
+
 /// The arguments are what a process writes.
 void CheckArgumentOfProcess(Reader& reader, const Argument& argument, const Hook& hook) {
-  const bool possible =
-      argument.type == ArgumentType::kString || argument.type == ArgumentType::kFd ||
-      argument.type == ArgumentType::kSockaddr || IsNumber(TraitsOf(argument.type).values);
+  const bool possible = argument.type == ArgumentType::kString ||
+                        argument.type == ArgumentType::kFd ||
+                        argument.type == ArgumentType::kSockaddr || IsWord(argument.type);
   if (possible) return;
   reader.ReportField(
       "type", argument.position,
@@ -127,7 +133,7 @@ void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
   hook.returned = returned.argument;
   const ValueKind values = TraitsOf(*returned.type).values;
   const bool is_pointer = values == ValueKind::kSocket && *returned.type != ArgumentType::kSockaddr;
-  if (IsNumber(values) || (is_pointer && !hook.system_call)) return;
+  if (IsWord(*returned.type) || (is_pointer && !hook.system_call)) return;
   reader.ReportField("type", returned.argument.position,
                      fmt::format("what is returned cannot be a {}", NameOf(*returned.type)),
                      "use a type of numbers, such as int");

@@ -70,6 +70,10 @@ constexpr std::array kNumberOperators{
     Operator::kNotInRange, Operator::kInMap,    Operator::kNotInMap,
 };
 
+/// Of a set of capabilities as a whole.
+constexpr std::array kCapabilityMaskOperators{Operator::kEqual, Operator::kNotEqual, Operator::kIn,
+                                              Operator::kNotIn, Operator::kMask};
+
 constexpr std::array kMembershipOperators{Operator::kIn, Operator::kNotIn};
 
 /// An operator on a field of a socket, or on what is known of a file beside its path.
@@ -184,18 +188,18 @@ constexpr std::array kArgumentTypes{
     TypeName{"sockaddr_un", "", {}},
     TypeName{"cred", "", {}},
     TypeName{"user_namespace", "", {}},
-    TypeName{"kernel_cap_t", "", {}},
-    TypeName{"cap_inheritable", "", {}},
-    TypeName{"cap_permitted", "", {}},
-    TypeName{"cap_effective", "", {}},
+    TypeName{"kernel_cap_t", "", ArgumentType::kKernelCap},
+    TypeName{"cap_inheritable", "", ArgumentType::kCapInheritable},
+    TypeName{"cap_permitted", "", ArgumentType::kCapPermitted},
+    TypeName{"cap_effective", "", ArgumentType::kCapEffective},
     TypeName{"bpf_attr", "", {}},
     TypeName{"bpf_map", "", {}},
     TypeName{"bpf_prog", "", {}},
-    TypeName{"bpf_cmd", "", {}},
+    TypeName{"bpf_cmd", "", ArgumentType::kBpfCommand},
     TypeName{"perf_event", "", {}},
     TypeName{"load_info", "", {}},
     TypeName{"module", "", {}},
-    TypeName{"syscall64", "", {}},
+    TypeName{"syscall64", "", ArgumentType::kSystemCall},
     TypeName{"net_device", "", {}},
     TypeName{"const_buf", "", {}},
     TypeName{"nop", "", ArgumentType::kNop},
@@ -520,6 +524,19 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return number(sizeof(uint64_t), false);
     case ArgumentType::kCapability:
       return number(sizeof(int32_t), true, ValueKind::kCapability);
+    case ArgumentType::kSystemCall: {
+      ArgumentTypeTraits traits = number(sizeof(uint64_t), false);
+      traits.read = GH_READ_SYSTEM_CALL;
+      return traits;
+    }
+    case ArgumentType::kBpfCommand:
+      return number(sizeof(int32_t), true, ValueKind::kBpfCommand);
+    case ArgumentType::kKernelCap:
+    case ArgumentType::kCapInheritable:
+    case ArgumentType::kCapPermitted:
+    case ArgumentType::kCapEffective:
+      return {ValueKind::kCapabilityMask, kCapabilityMaskOperators, GH_READ_CAPABILITIES,
+              sizeof(uint64_t), false};
     case ArgumentType::kFilename:
       return text(ValueKind::kString, GH_READ_FILENAME);
     case ArgumentType::kFd:
@@ -561,6 +578,8 @@ std::span<const NameRow<int32_t>> NumberNames(ValueKind values) {
     case ValueKind::kCapability:
     case ValueKind::kCapabilities:
       return Capabilities();
+    case ValueKind::kBpfCommand:
+      return BpfCommands();
     case ValueKind::kProtocol:
       return Protocols();
     case ValueKind::kFamily:

@@ -24,18 +24,20 @@ struct NameRow {
 
 /// What values of a filter look like, and so which checks they get.
 enum class ValueKind {
-  kPath,          ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
-  kString,        ///< any text of at most GH_PATH_MAX - 1 bytes
-  kSocket,        ///< none: each operator is about a field, whose type has values
-  kAddress,       ///< IPv4 or IPv6, alone or with the length of a prefix: `10.0.0.0/8`
-  kNumber,        ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
-  kCapability,    ///< as kNumber, or `CAP_SYS_ADMIN`
-  kProtocol,      ///< as kNumber, or `IPPROTO_TCP`
-  kFamily,        ///< as kNumber, or `AF_INET`
-  kState,         ///< as kNumber, or `TCP_ESTABLISHED`
-  kFileType,      ///< `reg`, `dir`, or as kNumber: the type in st_mode, shifted to the right
-  kNamespace,     ///< the number of a namespace's inode, or `host_ns`
-  kCapabilities,  ///< of a set: one that is in it, as kCapability
+  kPath,            ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
+  kString,          ///< any text of at most GH_PATH_MAX - 1 bytes
+  kSocket,          ///< none: each operator is about a field, whose type has values
+  kAddress,         ///< IPv4 or IPv6, alone or with the length of a prefix: `10.0.0.0/8`
+  kNumber,          ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
+  kCapability,      ///< as kNumber, or `CAP_SYS_ADMIN`
+  kCapabilityMask,  ///< as kNumber, or the names of all that are in it: `CAP_KILL,CAP_CHOWN`
+  kBpfCommand,      ///< as kNumber, or `BPF_PROG_LOAD`
+  kProtocol,        ///< as kNumber, or `IPPROTO_TCP`
+  kFamily,          ///< as kNumber, or `AF_INET`
+  kState,           ///< as kNumber, or `TCP_ESTABLISHED`
+  kFileType,        ///< `reg`, `dir`, or as kNumber: the type in st_mode, shifted to the right
+  kNamespace,       ///< the number of a namespace's inode, or `host_ns`
+  kCapabilities,    ///< of a set: one that is in it, as kCapability
 };
 [[nodiscard]] constexpr bool IsText(ValueKind values) { return values <= ValueKind::kString; }
 [[nodiscard]] constexpr bool IsNumber(ValueKind values) { return values >= ValueKind::kNumber; }
@@ -116,9 +118,10 @@ inline constexpr std::string_view kHostNamespace = "host_ns";
 /// What the values of matchBinaries are compared with: the path of a program.
 inline constexpr ArgumentType kBinaryType = ArgumentType::kLinuxBinprm;
 
-/// The kernel's numbers of capabilities, protocols, address families, states and types of sockets,
-/// types of files.
+/// The kernel's numbers of capabilities, commands of bpf(2), protocols, address families, states and
+/// types of sockets, types of files.
 [[nodiscard]] std::span<const NameRow<int32_t>> Capabilities();
+[[nodiscard]] std::span<const NameRow<int32_t>> BpfCommands();
 [[nodiscard]] std::span<const NameRow<int32_t>> Protocols();
 [[nodiscard]] std::span<const NameRow<int32_t>> Families();
 [[nodiscard]] std::span<const NameRow<int32_t>> TcpStates();

@@ -53,6 +53,7 @@ TEST(Catalog, HasNoNameTwice) {
   ExpectDistinct(OnOverlaps());
   ExpectDistinct(Options());
   ExpectDistinct(Capabilities());
+  ExpectDistinct(BpfCommands());
   ExpectDistinct(Protocols());
   ExpectDistinct(Families());
   ExpectDistinct(TcpStates());
@@ -131,6 +132,8 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
       {ArgumentType::kUint64, ValueKind::kNumber, GH_READ_NUMBER, 8, false},
       {ArgumentType::kSizeT, ValueKind::kNumber, GH_READ_NUMBER, 8, false},
       {ArgumentType::kCapability, ValueKind::kCapability, GH_READ_NUMBER, 4, true},
+      {ArgumentType::kSystemCall, ValueKind::kNumber, GH_READ_SYSTEM_CALL, 8, false},
+      {ArgumentType::kBpfCommand, ValueKind::kBpfCommand, GH_READ_NUMBER, 4, true},
       {ArgumentType::kSock, ValueKind::kSocket, GH_READ_SOCK, 0, false},
       {ArgumentType::kSocket, ValueKind::kSocket, GH_READ_SOCKET, 0, false},
       {ArgumentType::kSkb, ValueKind::kSocket, GH_READ_SKB, 0, false},
@@ -145,6 +148,20 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
     EXPECT_EQ(traits.is_signed, each.is_signed);
     if (each.values == ValueKind::kSocket) continue;
     EXPECT_EQ(traits.operators.size(), IsNumber(each.values) ? 11U : 8U);
+  }
+}
+
+TEST(Catalog, KnowsSetsOfCapabilitiesAsAWhole) {
+  for (const ArgumentType type : {ArgumentType::kKernelCap, ArgumentType::kCapInheritable,
+                                  ArgumentType::kCapPermitted, ArgumentType::kCapEffective}) {
+    SCOPED_TRACE(NameOf(type));
+    const ArgumentTypeTraits traits = TraitsOf(type);
+    EXPECT_EQ(traits.values, ValueKind::kCapabilityMask);
+    EXPECT_EQ(traits.read, GH_READ_CAPABILITIES);
+    EXPECT_EQ(traits.bytes, 8);
+    EXPECT_EQ(traits.operators.size(), 5U);
+    EXPECT_EQ(TraitsOf(Operator::kIn, traits.values).match, GH_MATCH_RANGE);
+    EXPECT_EQ(TraitsOf(Operator::kMask, traits.values).match, GH_MATCH_MASK);
   }
 }
 

@@ -160,6 +160,12 @@ enum class ArgumentType {
   kUint64,
   kSizeT,
   kCapability,
+  kSystemCall,  ///< the number of a system call
+  kBpfCommand,  ///< of bpf(2)
+  kKernelCap,   ///< kernel_cap_t; the next three: the same, and which set it is
+  kCapInheritable,
+  kCapPermitted,
+  kCapEffective,
   kFilename,
   kFd,
   kSock,      ///< struct sock

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <limits>
@@ -28,6 +29,19 @@ struct Literal {
   bool negative = false;
   uint64_t magnitude = 0;
 };
+
+/// The bits of capabilities whose names stand with commas between them.
+std::optional<uint64_t> FindMask(std::string_view names) {
+  uint64_t mask = 0;
+  while (true) {
+    const std::string_view name = names.substr(0, names.find(','));
+    const auto row = std::ranges::find(Capabilities(), name, &NameRow<int32_t>::name);
+    if (row == Capabilities().end()) return std::nullopt;
+    mask |= uint64_t{1} << *row->value;
+    if (name.size() == names.size()) return mask;
+    names.remove_prefix(name.size() + 1);
+  }
+}
 
 std::optional<int32_t> FindName(ValueKind values, std::string_view name) {
   for (const NameRow<int32_t>& row : NumberNames(values)) {
@@ -75,6 +89,9 @@ class Order {
   [[nodiscard]] Parsed<uint64_t> RankOf(std::string_view text) const {
     if (const auto number = FindName(traits_.values, text)) {
       return Zero() + static_cast<uint64_t>(*number);
+    }
+    if (traits_.values == ValueKind::kCapabilityMask) {
+      if (const auto mask = FindMask(text)) return *mask;
     }
     const Parsed<Literal> literal = ReadLiteral(text);
     if (!literal) return tl::unexpected(literal.error());
@@ -167,6 +184,12 @@ Wording WordingOf(ValueKind values) {
     case ValueKind::kCapability:
     case ValueKind::kCapabilities:
       return {"capability", "a name such as CAP_SYS_ADMIN, or its number"};
+    case ValueKind::kCapabilityMask:
+      return {"set of capabilities",
+              "names such as CAP_SYS_ADMIN,CAP_NET_RAW, or a number as /proc/PID/status shows it, "
+              "with 0x"};
+    case ValueKind::kBpfCommand:
+      return {"command of bpf(2)", "a name such as BPF_PROG_LOAD, or its number"};
     case ValueKind::kNamespace:
       return {"namespace", "host_ns, or a number as /proc/PID/ns shows it"};
     case ValueKind::kProtocol:

@@ -184,6 +184,34 @@ TEST(Numbers, SayWhatIsWrong) {
             "\"CAP_ROOT\" is not a capability; write a name such as CAP_SYS_ADMIN, or its number");
 }
 
+TEST(Numbers, ASetOfCapabilitiesIsTheNamesOfAllOrItsBits) {
+  constexpr ArgumentType kType = ArgumentType::kCapEffective;
+  EXPECT_EQ(Read(kType, Operator::kEqual, "CAP_KILL"), One(0x20));
+  EXPECT_EQ(Read(kType, Operator::kEqual, "CAP_KILL,CAP_CHOWN"), One(0x21));
+  EXPECT_EQ(Read(kType, Operator::kMask, "CAP_CHOWN,CAP_CHECKPOINT_RESTORE"),
+            One(uint64_t{1} << 40 | 1));
+  EXPECT_EQ(Read(kType, Operator::kNotIn, "0x1ffffffffff"), One(0x1ff'ffff'ffff));
+  EXPECT_EQ(Read(kType, Operator::kEqual, "0"), One(0));
+  for (const std::string_view text : {"", ",", "CAP_KILL,", ",CAP_KILL", "CAP_KILL,,CAP_CHOWN",
+                                      "CAP_KILL, CAP_CHOWN", "CAP_KILL,5", "kill", "-1"}) {
+    EXPECT_EQ(Read(kType, Operator::kEqual, text), std::nullopt) << text;
+  }
+  EXPECT_EQ(Complaint(kType, Operator::kEqual, "CAP_KILL,CAP_ROOT"),
+            "\"CAP_KILL,CAP_ROOT\" is not a set of capabilities; write names such as "
+            "CAP_SYS_ADMIN,CAP_NET_RAW, or a number as /proc/PID/status shows it, with 0x");
+}
+
+TEST(Numbers, OfCommandsHaveNames) {
+  constexpr ArgumentType kType = ArgumentType::kBpfCommand;
+  EXPECT_EQ(Read(kType, Operator::kEqual, "BPF_MAP_CREATE"), One(0));
+  EXPECT_EQ(Read(kType, Operator::kInRange, "BPF_PROG_LOAD:BPF_OBJ_GET"), One(5, 7));
+  EXPECT_EQ(Read(kType, Operator::kIn, "BPF_PROG_RUN"), One(10));
+  EXPECT_EQ(Read(kType, Operator::kIn, "36"), One(36));
+  EXPECT_EQ(Complaint(kType, Operator::kIn, "bpf_prog_load"),
+            "\"bpf_prog_load\" is not a command of bpf(2); write a name such as BPF_PROG_LOAD, or "
+            "its number");
+}
+
 TEST(Numbers, ANamespaceIsItsNumberOrTheHosts) {
   constexpr auto kType = ArgumentType::kNamespace;
   const auto number = Read(kType, Operator::kIn, "4026531840");

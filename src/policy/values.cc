@@ -67,6 +67,8 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
       return {};
     case ValueKind::kNumber:
     case ValueKind::kCapability:
+    case ValueKind::kCapabilityMask:
+    case ValueKind::kBpfCommand:
     case ValueKind::kProtocol:
     case ValueKind::kFamily:
     case ValueKind::kState:

@@ -137,6 +137,7 @@ inline Told ToTold(const tetragon::ProcessLsm& event) {
   Told told;
   *told.mutable_process() = event.process();
   *told.mutable_args() = event.args();
+  *told.mutable_tags() = event.tags();
   told.set_policy_name(event.policy_name());
   told.set_function_name(event.function_name());
   told.set_action(event.action());

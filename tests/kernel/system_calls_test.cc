@@ -2,6 +2,7 @@
 // System calls, before them and at their return; and filters on the process that makes them.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <linux/bpf.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -121,6 +122,30 @@ TEST_F(SystemCalls, KillsByAnArgument) {
   Must(gatehouse().Apply(Policy("p", {.selectors = Selector(PathIs("Equal", Path("no")), kKill)})));
   EXPECT_EQ(MakeDirectory("yes").outcome, Allowed());
   EXPECT_EQ(MakeDirectory("no").outcome, Killed(SIGKILL));
+}
+
+TEST_F(SystemCalls, CommandsOfBpfHaveNames) {
+  Must(gatehouse().Apply(
+      Policy("p", {.call = "sys_bpf",
+                   .args = "{index: 0, type: bpf_cmd, label: command}, {index: 2, type: syscall64}",
+                   .selectors = Selector("matchArgs: [{index: 0, operator: Equal, values: "
+                                         "[BPF_MAP_FREEZE]}]",
+                                         kKill)})));
+  const auto ask = [&](bpf_cmd command) {
+    return cgroup_.Try([&] {
+      bpf_attr attributes{};
+      attributes.map_fd = UINT32_MAX;
+      return Errno(syscall(SYS_bpf, command, &attributes, sizeof(attributes.map_fd)));
+    });
+  };
+  EXPECT_EQ(ask(BPF_MAP_LOOKUP_ELEM).outcome, Denied(EBADF));
+  EXPECT_EQ(ask(BPF_MAP_FREEZE).outcome, Killed(SIGKILL));
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].args(0).bpf_cmd_arg(), tetragon::BPF_MAP_FREEZE);
+  EXPECT_EQ(told[0].args(0).label(), "command");
+  EXPECT_EQ(told[0].args(1).syscall_id().id(), sizeof(bpf_attr::map_fd));
+  EXPECT_EQ(told[0].args(1).syscall_id().abi(), "x64");
 }
 
 TEST_F(SystemCalls, OverrideIsWhatTheCallReturns) {
