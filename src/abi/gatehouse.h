@@ -140,12 +140,21 @@ enum gh_read {
   GH_READ_STRING,        /* char *, kernel memory, up to its NUL */
   GH_READ_USER_STRING,   /* char *, memory of the process */
   GH_READ_FILENAME,      /* struct filename *: as the process wrote it, not resolved */
-  GH_READ_FILE,          /* struct file *: its path */
-  GH_READ_PATH,          /* struct path * */
-  GH_READ_FD,            /* number of an open file of the process: its path */
-  GH_READ_BINPRM,        /* struct linux_binprm *: the path of bprm->file */
-  GH_READ_BINARY,        /* no argument: the path of the acting program */
-  GH_READ_PARENT_BINARY, /* no argument: the path of its parent's program */
+  GH_READ_MODULE,        /* struct module *: its name */
+  GH_READ_LOAD_INFO,     /* struct load_info *: the name of the module that is being loaded */
+  GH_READ_NET_DEVICE,    /* struct net_device *: its name */
+  /* struct sockaddr *, kernel memory, the next argument is its length: the path or the name of a
+   * socket of AF_UNIX, and as struct gh_socket the family. */
+  GH_READ_SOCKADDR_UN,
+  GH_READ_USER_SOCKADDR_UN, /* the same, memory of the process */
+  GH_READ_FILE,             /* struct file *: its path */
+  GH_READ_KIOCB,            /* struct kiocb *: the path of ki_filp */
+  GH_READ_PATH,             /* struct path * */
+  GH_READ_DENTRY,           /* struct dentry *: its path, if a mount is found that it is on */
+  GH_READ_FD,               /* number of an open file of the process: its path */
+  GH_READ_BINPRM,           /* struct linux_binprm *: the path of bprm->file */
+  GH_READ_BINARY,           /* no argument: the path of the acting program */
+  GH_READ_PARENT_BINARY,    /* no argument: the path of its parent's program */
   GH_READ_COUNT
 };
 
@@ -479,7 +488,7 @@ struct gh_event_value {
   gh_u8 subject;    /* enum gh_subject */
   gh_u8 read;       /* enum gh_read */
   gh_u8 unreadable; /* enum gh_unreadable: why there is no text */
-  gh_u8 reserved;
+  gh_u8 family;     /* AF_*, of GH_READ_SOCKADDR_UN */
   gh_u16 file_mode; /* st_mode, if it is the path of a file */
   gh_u16 bytes;
 };

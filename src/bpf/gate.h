@@ -56,6 +56,8 @@ __noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end
     struct value* value = &scratch->values[subject->slot & (GH_TEXTS_MAX - 1)];
     head.unreadable = value->unreadable;
     head.file_mode = subject->file_mode;
+    if (input->read == GH_READ_SOCKADDR_UN || input->read == GH_READ_USER_SOCKADDR_UN)
+      head.family = subject->number;
     head.bytes = append_text(scratch, text, value);
   }
   bpf_probe_read_kernel(&scratch->event[at], sizeof(head), &head);

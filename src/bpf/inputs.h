@@ -37,12 +37,28 @@ static __always_inline void unreadable(struct value* value, __u32 reason, __u32 
   count(stat);
 }
 
-/* A string. It is read to where events are made, as its place is known only with its length: texts
- * end at TEXT_END. */
+/* Makes the `len` bytes that stand where events are made the text: texts end at TEXT_END. */
+static __always_inline void take_text(struct scratch* scratch, struct value* value, __u64 len) {
+  opaque(len);
+  if (len >= GH_PATH_MAX) return;
+  bpf_probe_read_kernel(&value->bytes[TEXT_END - len], len, scratch->event);
+  value->len = len;
+  value->start = TEXT_END - len;
+}
+
+/* The string that an input is. */
+static __always_inline const char* string_of(__u32 read, __u64 raw) {
+  if (read == GH_READ_FILENAME) return BPF_CORE_READ((struct filename*)raw, name);
+  if (read == GH_READ_MODULE) return module_name((struct module*)raw);
+  if (read == GH_READ_LOAD_INFO) return load_info_name((struct load_info*)raw);
+  if (read == GH_READ_NET_DEVICE) return ((struct net_device*)raw)->name;
+  return (const char*)raw;
+}
+
+/* A string. It is read to where events are made, as its place is known only with its length. */
 static __always_inline void read_string(struct scratch* scratch, struct value* value, __u32 read,
                                         __u64 raw) {
-  const char* text =
-      read == GH_READ_FILENAME ? BPF_CORE_READ((struct filename*)raw, name) : (const char*)raw;
+  const char* text = string_of(read, raw);
   long bytes = read == GH_READ_USER_STRING
                    ? bpf_probe_read_user_str(scratch->event, GH_PATH_MAX + 1, text)
                    : bpf_probe_read_kernel_str(scratch->event, GH_PATH_MAX + 1, text);
@@ -51,12 +67,65 @@ static __always_inline void read_string(struct scratch* scratch, struct value* v
   value->start = TEXT_END;
   if (bytes <= 0) return unreadable(value, GH_UNREADABLE_FAULT, GH_STAT_STRING_FAULT);
   if (bytes > GH_PATH_MAX) return unreadable(value, GH_UNREADABLE_TOO_LONG, GH_STAT_STRING_FAULT);
-  __u64 len = bytes - 1;
-  opaque(len);
-  if (len >= GH_PATH_MAX) return;
-  bpf_probe_read_kernel(&value->bytes[TEXT_END - len], len, scratch->event);
-  value->len = len;
-  value->start = TEXT_END - len;
+  take_text(scratch, value, bytes - 1);
+}
+
+#define FAMILY_UNIX 1
+
+struct sockaddr_unix { /* unix(7) */
+  __u16 family;
+  char path[108];
+};
+
+/* The path, or the name with '@' in front, of an address of `length` bytes; the empty text if it
+ * has neither, as of another family. What is behind its length is not part of it. Returns the
+ * family, negative if it cannot be read. */
+static __always_inline int read_unix_address(struct scratch* scratch, struct value* value,
+                                             bool of_process, __u64 from, __u64 length) {
+  struct sockaddr_unix* address = (struct sockaddr_unix*)from;
+  __u16 family = 0;
+  char* to = (char*)scratch->event;
+#define READ_FROM(to, n, from) \
+  (of_process ? bpf_probe_read_user(to, n, from) : bpf_probe_read_kernel(to, n, from))
+  if (length < sizeof(family) || READ_FROM(&family, sizeof(family), &address->family)) return -1;
+  __u64 n = length - sizeof(family);
+  if (n > sizeof(address->path)) n = sizeof(address->path);
+  opaque(n);
+  if (family != FAMILY_UNIX || n == 0 || n > sizeof(address->path)) return family;
+  if (READ_FROM(to, n, address->path)) return -1;
+#undef READ_FROM
+  if (to[0]) {
+    char* copy = to + sizeof(*address);
+    to[n] = 0;
+    n = bpf_probe_read_kernel_str(copy, sizeof(*address), to) - 1;
+  } else {
+    to[0] = '@';
+  }
+  take_text(scratch, value, n);
+  return family;
+}
+
+/* The length of an address is the next argument. */
+static __always_inline void read_sockaddr_un(struct scratch* scratch, struct value* value,
+                                             __u32 number, __u32 read, __u64 raw) {
+  number &= WORDS_TAKEN - 1;
+  opaque(number);
+  struct gh_socket* socket = &scratch->sockets[number];
+  __u32 length = scratch->arguments[(number + 1) & (WORDS_TAKEN - 1)];
+  __builtin_memset(socket, 0, sizeof(*socket));
+  value->unreadable = GH_READABLE;
+  value->len = 0;
+  value->start = TEXT_END;
+  scratch->subjects[number].unreadable = GH_READABLE;
+  scratch->subjects[number].number = 0;
+  if (!raw) return; /* there is none, as the address of a send(2) */
+  int family = read_unix_address(scratch, value, read == GH_READ_USER_SOCKADDR_UN, raw, length);
+  if (family < 0) {
+    scratch->subjects[number].unreadable = GH_UNREADABLE_FAULT;
+    return unreadable(value, GH_UNREADABLE_FAULT, GH_STAT_SOCKET_FAULT);
+  }
+  scratch->subjects[number].number = family;
+  set_field(socket, GH_FIELD_FAMILY, family);
 }
 
 /* An open file of the current process, or 0. Another thread may close it meanwhile. */
@@ -74,6 +143,7 @@ static __always_inline struct file* file_of_descriptor(__u32 descriptor) {
 static __always_inline struct file* file_of(__u32 read, __u64 raw) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
   if (read == GH_READ_FILE) return (struct file*)raw;
+  if (read == GH_READ_KIOCB) return BPF_CORE_READ((struct kiocb*)raw, ki_filp);
   if (read == GH_READ_FD) return file_of_descriptor(raw);
   if (read == GH_READ_BINPRM) return BPF_CORE_READ((struct linux_binprm*)raw, file);
   if (read == GH_READ_BINARY) return BPF_CORE_READ(task, mm, exe_file);
@@ -87,6 +157,11 @@ static __always_inline void read_path(__u32 index, struct subject* subject, stru
                                       __u32 read, __u64 raw) {
   __u64 mnt = 0, dentry = 0;
   __u32 slot = subject->slot;
+  if (read == GH_READ_DENTRY) {
+    subject->file_mode = BPF_CORE_READ((struct dentry*)raw, d_inode, i_mode);
+    resolve_dentry(index, slot, raw);
+    return;
+  }
   if (read == GH_READ_PATH) {
     mnt = (__u64)BPF_CORE_READ((struct path*)raw, mnt);
     dentry = (__u64)BPF_CORE_READ((struct path*)raw, dentry);
@@ -132,7 +207,9 @@ __noinline int read_input(__u32 index, __u32 address) {
   subject->slot = slot;
   subject->file_mode = 0;
   subject->number = 0;
-  if (read < GH_READ_FILE)
+  if (read == GH_READ_SOCKADDR_UN || read == GH_READ_USER_SOCKADDR_UN)
+    read_sockaddr_un(scratch, value, number, read, raw);
+  else if (read < GH_READ_FILE)
     read_string(scratch, value, read, raw);
   else
     read_path(index, subject, value, read, raw);

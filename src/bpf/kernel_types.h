@@ -19,6 +19,9 @@
 
 #include "abi/gatehouse.h"
 
+/* Keeps the compiler from testing one copy of a bound and using another. */
+#define opaque(var) asm volatile("" : "+r"(var))
+
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct hlist_bl_node {
@@ -42,16 +45,26 @@ typedef struct seqcount_spinlock {
   seqcount_t seqcount;
 } seqcount_spinlock_t;
 
+struct list_head {
+  struct list_head *next, *prev;
+};
+
+struct super_block {
+  struct list_head s_mounts;
+};
+
 struct dentry {
   seqcount_spinlock_t d_seq;
   struct hlist_bl_node d_hash;
   struct dentry* d_parent;
   struct qstr d_name;
   struct inode* d_inode;
+  struct super_block* d_sb;
 };
 
 struct vfsmount {
   struct dentry* mnt_root;
+  struct super_block* mnt_sb;
 };
 
 struct ns_common {
@@ -95,6 +108,15 @@ struct mount {
   struct dentry* mnt_mountpoint;
   struct vfsmount mnt;
   struct mnt_namespace* mnt_ns;
+  struct list_head mnt_instance;
+};
+
+struct super_block___6_18 {
+  struct mount* s_mounts;
+};
+
+struct mount___6_18 {
+  struct mount* mnt_next_for_sb;
 };
 
 struct path {
@@ -114,6 +136,22 @@ struct fdtable {
 
 struct files_struct {
   struct fdtable* fdt;
+};
+
+struct kiocb {
+  struct file* ki_filp;
+};
+
+struct module {
+  char name[56];
+};
+
+struct load_info {
+  const char* name;
+};
+
+struct net_device {
+  char name[16];
 };
 
 struct filename {
@@ -180,6 +218,7 @@ struct thread_info {
 };
 
 struct fs_struct {
+  struct path root;
   struct path pwd;
 };
 
@@ -282,6 +321,40 @@ struct cgroup {
 static __always_inline __u32 task_login_uid(struct task_struct* task) {
   if (bpf_core_field_exists(task->loginuid)) return BPF_CORE_READ(task, loginuid.val);
   return (__u32)-1;
+}
+
+/* The mounts of a file system, one after the other; 0: there is none. A list with a head until 6.18
+ * (kernel commit 09a1b33c080f), then one that ends in 0. Functions of their own: in a loop, the
+ * compiler would put in front of it what only one of the two kinds of kernels has. */
+__noinline __u64 first_mount(__u64 file_system) {
+  struct super_block* fs = (struct super_block*)file_system;
+  struct mount* mount = 0;
+  if (!bpf_core_field_exists(mount->mnt_instance))
+    return (__u64)BPF_CORE_READ((struct super_block___6_18*)fs, s_mounts);
+  return (__u64)BPF_CORE_READ(fs, s_mounts.next) -
+         bpf_core_field_offset(struct mount, mnt_instance);
+}
+
+/* The one after `current`; before the `first` is the head of the list. */
+__noinline __u64 next_mount(__u64 first, __u64 current) {
+  struct mount* mount = (struct mount*)current;
+  if (!bpf_core_field_exists(mount->mnt_instance))
+    return (__u64)BPF_CORE_READ((struct mount___6_18*)mount, mnt_next_for_sb);
+  struct list_head* next = BPF_CORE_READ(mount, mnt_instance.next);
+  if (next == BPF_CORE_READ((struct mount*)first, mnt_instance.prev)) return 0;
+  return (__u64)next - bpf_core_field_offset(struct mount, mnt_instance);
+}
+
+/* Names of what a kernel without modules (CONFIG_MODULES) does not have. */
+static __always_inline const char* module_name(struct module* module) {
+  if (!bpf_core_field_exists(module->name)) return 0;
+  const char* name = module->name;
+  opaque(name); /* not before it is known to be there */
+  return name;
+}
+
+static __always_inline const char* load_info_name(struct load_info* info) {
+  return bpf_core_field_exists(info->name) ? BPF_CORE_READ(info, name) : 0;
 }
 
 /* Two words of 32 bits until 6.3 (kernel commit f122a08b197d), then one of 64: on a machine that is

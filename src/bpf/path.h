@@ -70,7 +70,7 @@ static __always_inline int walk_leaf(struct scratch* scratch, struct value* valu
     if (result == WALK_ON) result = prepend_component(value, dentry);
     return result == WALK_ON ? WALK_DONE : result;
   }
-  if (!is_root && !hashed) {
+  if (!is_root && !hashed && BPF_CORE_READ(dentry, d_inode)) { /* else it is not there yet */
     /* A rename takes a dentry out of its hash for a moment, a deletion for ever. */
     if (seq & 1 || dentry_seq(dentry) != seq) return WALK_ON;
     result = prepend(value, kDeleted, sizeof(kDeleted) - 1, false);
@@ -132,9 +132,9 @@ static __always_inline void count_unreadable(__u32 unreadable) {
     count(GH_STAT_PATH_FAULT);
 }
 
-/* Resolves struct path (at `vfsmount`, `dentry`) into values[slot]: its text, or why it has
+/* Walks from struct path (at `vfsmount`, `dentry`) into values[slot]: its text, or why it has
  * none. */
-__noinline int resolve_path(__u32 index, __u32 slot, __u64 vfsmount, __u64 dentry) {
+__noinline int walk_path(__u32 index, __u32 slot, __u64 vfsmount, __u64 dentry) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value* value = value_of(index, slot);
   if (!scratch || !value) return WALK_FAILED;
@@ -155,6 +155,52 @@ __noinline int resolve_path(__u32 index, __u32 slot, __u64 vfsmount, __u64 dentr
     value->bytes[TEXT_END - 1] = '/';
   }
   if (result == WALK_DONE) value->len = TEXT_END - value->start;
+  return result;
+}
+
+/* The same, and counts if there is none. */
+__noinline int resolve_path(__u32 index, __u32 slot, __u64 vfsmount, __u64 dentry) {
+  int result = walk_path(index, slot, vfsmount, dentry);
+  struct value* value = value_of(index, slot);
+  if (value) count_unreadable(value->unreadable);
+  return result;
+}
+
+/* How many mounts of a file system are looked at, those of other mount namespaces included. */
+#define MOUNTS_MAX 64
+
+/* Walks from a dentry as it is on one mount, if that is of its file system. On one that begins
+ * further down, the root of the file system is not. */
+static __always_inline int walk_on(__u32 index, __u32 slot, struct vfsmount* mnt,
+                                   struct dentry* dentry) {
+  if (!mnt || BPF_CORE_READ(mnt, mnt_sb) != BPF_CORE_READ(dentry, d_sb)) return WALK_FAILED;
+  bool is_root = BPF_CORE_READ(dentry, d_parent) == dentry;
+  if (is_root && BPF_CORE_READ(mnt, mnt_root) != dentry) return WALK_FAILED;
+  return walk_path(index, slot, (__u64)mnt, (__u64)dentry);
+}
+
+/* Resolves a dentry into values[slot]. It does not say on which mount it was found, and may be on
+ * several. The first that has it is taken: the one of the process's root directory, of its current
+ * directory, any of its mount namespace. */
+__noinline int resolve_dentry(__u32 index, __u32 slot, __u64 address) {
+  struct value* value = value_of(index, slot);
+  if (!value) return WALK_FAILED;
+  struct dentry* dentry = (struct dentry*)address;
+  struct task_struct* task = (struct task_struct*)bpf_get_current_task();
+  struct super_block* fs = BPF_CORE_READ(dentry, d_sb);
+  value->len = 0;
+  value->start = TEXT_END;
+  value->unreadable = fs ? GH_UNREADABLE_UNREACHABLE : GH_UNREADABLE_FAULT;
+  int result = walk_on(index, slot, BPF_CORE_READ(task, fs, root.mnt), dentry);
+  if (result == WALK_FAILED)
+    result = walk_on(index, slot, BPF_CORE_READ(task, fs, pwd.mnt), dentry);
+  __u64 first = fs ? first_mount((__u64)fs) : 0, at = first;
+  for (int i = 0; i < MOUNTS_MAX && at && result == WALK_FAILED; i++) {
+    struct mount* mount = (struct mount*)at;
+    if (BPF_CORE_READ(mount, mnt_ns) == BPF_CORE_READ(task, nsproxy, mnt_ns))
+      result = walk_on(index, slot, &mount->mnt, dentry);
+    at = next_mount(first, at);
+  }
   count_unreadable(value->unreadable);
   return result;
 }

@@ -162,9 +162,6 @@ struct {
  */
 #define LOOP_BLOCK 64
 
-/* Keeps the compiler from testing one copy of a bound and using another. */
-#define opaque(var) asm volatile("" : "+r"(var))
-
 /* An atomic addition whose result is not used: the only atomic operation that kernel 5.10 knows
  * (fetching ones came with 5.12, kernel commit 5ffa25502b5a). */
 #define atomic_add(target, value) ((void)__sync_fetch_and_add((target), (value)))

@@ -120,6 +120,7 @@ class Lowering {
     if (subject == GH_SUBJECT_PARENT_BINARY) read = GH_READ_PARENT_BINARY;
     if (of_process && read == GH_READ_STRING) read = GH_READ_USER_STRING;
     if (of_process && read == GH_READ_SOCKADDR) read = GH_READ_USER_SOCKADDR;
+    if (of_process && read == GH_READ_SOCKADDR_UN) read = GH_READ_USER_SOCKADDR_UN;
     return {.subject = subject, .read = read, .bytes = traits.bytes, .is_signed = traits.is_signed};
   }
 

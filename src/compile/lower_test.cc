@@ -308,11 +308,13 @@ TEST_F(LowerTest, AFilterOnASocketIsOnAField) {
 TEST_F(LowerTest, AnAddressOfASystemCallIsTheProcesss) {
   policy::Hook hook = MakeHook({}, "connect");
   hook.system_call = true;
-  hook.arguments = {MakeArgument(1, policy::ArgumentType::kSockaddr)};
+  hook.arguments = {MakeArgument(1, policy::ArgumentType::kSockaddr),
+                    MakeArgument(2, policy::ArgumentType::kSockaddrUn)};
   const auto lowered = TryLower(MakeSpec(hook));
   ASSERT_TRUE(lowered) << lowered.error().Message();
-  EXPECT_THAT((*lowered)->hooks.at(0).inputs,
-              testing::ElementsAre(Input{1, GH_READ_USER_SOCKADDR}));
+  EXPECT_THAT(
+      (*lowered)->hooks.at(0).inputs,
+      testing::ElementsAre(Input{1, GH_READ_USER_SOCKADDR}, Input{2, GH_READ_USER_SOCKADDR_UN}));
 }
 
 TEST_F(LowerTest, ARateIsOneOfEvents) {

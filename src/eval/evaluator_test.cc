@@ -285,6 +285,27 @@ TEST_F(EvaluatorTest, AFileHasAType) {
   EXPECT_TRUE(judges(Operator::kNotFileType, "dir", {}));
 }
 
+TEST_F(EvaluatorTest, AnAddressOfUnixIsATextWithAFamily) {
+  const Socket named = {{GH_FIELD_WHOLE, "/run/x"}, {GH_FIELD_FAMILY, uint64_t{1}}};
+  const Socket inet = {{GH_FIELD_WHOLE, ""}, {GH_FIELD_FAMILY, uint64_t{2}}};
+  const struct {
+    Operator op;
+    std::string value;
+    bool named, inet;
+  } cases[] = {{Operator::kEqual, "/run/x", true, false},
+               {Operator::kNotPrefix, "/run", false, true},
+               {Operator::kFamily, "AF_UNIX", true, false},
+               {Operator::kFamily, "2", false, true}};
+  for (const auto& each : cases) {
+    SCOPED_TRACE(std::string(policy::NameOf(each.op)) + " " + each.value);
+    documents_.clear();
+    policies_.clear();
+    AddNumberPolicy(policy::ArgumentType::kSockaddrUn, ObjectFilter(each.op, {each.value}));
+    EXPECT_EQ(Denies(named), each.named);
+    EXPECT_EQ(Denies(inet), each.inet);
+  }
+}
+
 TEST_F(EvaluatorTest, CapabilitiesHaveNames) {
   AddNumberPolicy(policy::ArgumentType::kCapability,
                   ObjectFilter(Operator::kIn, {"CAP_SYS_ADMIN", "12"}));

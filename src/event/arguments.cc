@@ -21,17 +21,26 @@ policy::ArgumentType TypeOf(gh_read read) {
   switch (read) {
     case GH_READ_FILE:
     case GH_READ_FD:
+    case GH_READ_KIOCB:
       return policy::ArgumentType::kFile;
     case GH_READ_PATH:
+    case GH_READ_DENTRY:
       return policy::ArgumentType::kPath;
     case GH_READ_BINPRM:
       return policy::ArgumentType::kLinuxBinprm;
     case GH_READ_STRING:
     case GH_READ_USER_STRING:
     case GH_READ_FILENAME:
+    case GH_READ_NET_DEVICE:
     case GH_READ_BINARY:
     case GH_READ_PARENT_BINARY:
       return policy::ArgumentType::kString;
+    case GH_READ_MODULE:
+    case GH_READ_LOAD_INFO:
+      return policy::ArgumentType::kModule;
+    case GH_READ_SOCKADDR_UN:
+    case GH_READ_USER_SOCKADDR_UN:
+      return policy::ArgumentType::kSockaddrUn;
     case GH_READ_SOCK:
       return policy::ArgumentType::kSock;
     case GH_READ_SOCKET:
@@ -61,15 +70,36 @@ void FillPath(const ValueRecord& value, Path* out) {
   if (value.file_mode != 0) out->set_permission(ModeString(value.file_mode));
 }
 
+// As in Tetragon, the number itself if it has no name.
+std::string NameOf(uint64_t number, std::span<const policy::NameRow<int32_t>> names) {
+  for (const policy::NameRow<int32_t>& row : names) {
+    if (row.value && std::cmp_equal(*row.value, number)) return std::string(row.name);
+  }
+  return std::to_string(number);
+}
+
+void FillSockaddrUn(const ValueRecord& value, tetragon::KprobeSockaddrUn* out) {
+  if (value.unreadable != GH_READABLE) return;
+  out->set_family(NameOf(value.family, policy::Families()));
+  out->set_path(ToUtf8(value.text));
+}
+
 void FillText(const ValueRecord& value, policy::ArgumentType type, tetragon::KprobeArgument* out) {
   switch (type) {
     case policy::ArgumentType::kLinuxBinprm:
       return FillPath(value, out->mutable_linux_binprm_arg());
     case policy::ArgumentType::kFile:
     case policy::ArgumentType::kFd:
+    case policy::ArgumentType::kKiocb:
       return FillPath(value, out->mutable_file_arg());
     case policy::ArgumentType::kPath:
+    case policy::ArgumentType::kDentry:
       return FillPath(value, out->mutable_path_arg());
+    case policy::ArgumentType::kModule:
+    case policy::ArgumentType::kLoadInfo:
+      return out->mutable_module_arg()->set_name(ToUtf8(value.text));
+    case policy::ArgumentType::kSockaddrUn:
+      return FillSockaddrUn(value, out->mutable_sockaddrun_arg());
     default:
       out->set_string_arg(ToUtf8(value.text));
   }
@@ -83,14 +113,9 @@ Number NumberOf(const gh_socket& socket, gh_field field) {
   return Knows(socket, field) ? static_cast<Number>(socket.fields[field]) : Number{0};
 }
 
-// As in Tetragon, the number itself if it has no name.
 std::string NameOf(const gh_socket& socket, gh_field field,
                    std::span<const policy::NameRow<int32_t>> names) {
-  if (!Knows(socket, field)) return {};
-  for (const policy::NameRow<int32_t>& row : names) {
-    if (row.value && std::cmp_equal(*row.value, socket.fields[field])) return std::string(row.name);
-  }
-  return std::to_string(socket.fields[field]);
+  return Knows(socket, field) ? NameOf(socket.fields[field], names) : std::string();
 }
 
 // Of the address whose first 8 bytes are in `high`, its last in `low`; "" if it is not known.

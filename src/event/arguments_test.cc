@@ -86,6 +86,38 @@ TEST(ArgumentsTest, Paths) {
               R"(path_arg { path: "/etc/shadow" permission: "-rw-r--r--" })");
 }
 
+TEST(ArgumentsTest, PathsOfDentriesAndRequests) {
+  ExpectShown(ValueRecord{.read = GH_READ_DENTRY, .file_mode = 0100644, .text = "/x"},
+              ArgumentType::kDentry, R"(path_arg { path: "/x" permission: "-rw-r--r--" })");
+  ExpectShown(ValueRecord{.read = GH_READ_KIOCB, .file_mode = 0100644, .text = "/x"},
+              ArgumentType::kKiocb, R"(file_arg { path: "/x" permission: "-rw-r--r--" })");
+  ExpectShown(ValueRecord{.read = GH_READ_DENTRY, .unreadable = GH_UNREADABLE_UNREACHABLE},
+              ArgumentType::kDentry, R"(path_arg { flags: "unresolvedPathComponents" })");
+}
+
+TEST(ArgumentsTest, Names) {
+  ExpectShown(ValueRecord{.read = GH_READ_NET_DEVICE, .text = "lo"}, ArgumentType::kNetDevice,
+              R"(string_arg: "lo")");
+  ExpectShown(ValueRecord{.read = GH_READ_MODULE, .text = "overlay"}, ArgumentType::kModule,
+              R"(module_arg { name: "overlay" })");
+  ExpectShown(ValueRecord{.read = GH_READ_LOAD_INFO, .text = "overlay"}, ArgumentType::kLoadInfo,
+              R"(module_arg { name: "overlay" })");
+}
+
+TEST(ArgumentsTest, AddressesOfUnix) {
+  const auto show = [](ValueRecord value, const std::string& text) {
+    for (const gh_read read : {GH_READ_SOCKADDR_UN, GH_READ_USER_SOCKADDR_UN}) {
+      value.read = read;
+      ExpectShown(value, ArgumentType::kSockaddrUn, "sockaddrun_arg { " + text + " }");
+    }
+  };
+  show({.family = 1, .text = "/run/x"}, R"(family: "AF_UNIX" path: "/run/x")");
+  show({.family = 1, .text = "@x"}, R"(family: "AF_UNIX" path: "@x")");
+  show({.family = 2}, R"(family: "AF_INET")");
+  show({.family = 99}, R"(family: "99")");
+  show({.unreadable = GH_UNREADABLE_FAULT}, "");
+}
+
 TEST(ArgumentsTest, PathsWhoseModeIsNotKnown) {
   ExpectShown(ValueRecord{.read = GH_READ_PATH, .text = "/x"}, ArgumentType::kPath,
               R"(path_arg { path: "/x" })");

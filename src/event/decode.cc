@@ -119,7 +119,8 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
   ValueRecord value{.subject = static_cast<gh_subject>(from.subject),
                     .read = static_cast<gh_read>(from.read),
                     .unreadable = static_cast<gh_unreadable>(from.unreadable),
-                    .file_mode = from.file_mode};
+                    .file_mode = from.file_mode,
+                    .family = from.family};
   if (gh_is_text(value.read)) {
     value.text = parts[0];
   } else if (value.unreadable == GH_READABLE || from.bytes != 0) {

@@ -109,7 +109,7 @@ std::vector<std::byte> WholePolicy() {
        NumberBytes(1, 0xffff'ffff'ffff'fffeu),
        ValueBytes({.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY}, "/bin/sh"),
        ValueBytes({.subject = 4, .read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT}, ""),
-       ValueBytes({.subject = 2, .read = GH_READ_BINPRM}, "/x")});
+       ValueBytes({.subject = 2, .read = GH_READ_SOCKADDR_UN, .family = 1}, "/x")});
 }
 
 // What is wrong with the bytes.
@@ -174,6 +174,7 @@ TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
     EXPECT_EQ(value->read, expected.read);
     EXPECT_EQ(value->unreadable, expected.unreadable);
     EXPECT_EQ(value->file_mode, expected.file_mode);
+    EXPECT_EQ(value->family, expected.family);
     EXPECT_EQ(value->number, expected.number);
     EXPECT_EQ(value->text, expected.text);
     EXPECT_EQ(value->Socket().known, expected.Socket().known);
@@ -181,7 +182,7 @@ TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
   };
   expect(0, {.read = GH_READ_FILE, .file_mode = 0100755, .text = "/usr/bin/id"});
   expect(1, {.read = GH_READ_NUMBER, .number = static_cast<uint64_t>(-2)});
-  expect(2, {.read = GH_READ_BINPRM, .text = "/x"});
+  expect(2, {.read = GH_READ_SOCKADDR_UN, .family = 1, .text = "/x"});
   expect(3, {.read = GH_READ_PATH, .file_mode = 040755, .text = "/tmp"});
   expect(4, {.read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT});
   expect(GH_SUBJECT_BINARY, {.read = GH_READ_BINARY, .text = "/bin/sh"});

@@ -126,6 +126,11 @@ std::string SockaddrText(const tetragon::KprobeSockaddr& address) {
   return address.addr().empty() ? FamilyText(address) : EndText(address.addr(), address.port());
 }
 
+// Of another family, that is all that is known.
+std::string SockaddrUnText(const tetragon::KprobeSockaddrUn& address) {
+  return address.path().empty() ? FamilyText(address) : Printable(address.path());
+}
+
 std::string CapabilityText(const tetragon::KprobeCapability& capability) {
   return capability.name().empty() ? std::to_string(capability.value().value())
                                    : Printable(capability.name());
@@ -183,6 +188,12 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
       return Labelled(argument, SocketText(argument.sock_arg()));
     case tetragon::KprobeArgument::kSkbArg:
       return Labelled(argument, SocketText(argument.skb_arg()));
+    case tetragon::KprobeArgument::kSockaddrunArg:
+      return Labelled(argument, SockaddrUnText(argument.sockaddrun_arg()));
+    case tetragon::KprobeArgument::kModuleArg:
+      return Labelled(argument, argument.module_arg().name().empty()
+                                    ? kUnreadable
+                                    : Printable(argument.module_arg().name()));
     case tetragon::KprobeArgument::kSockaddrArg:
       return Labelled(argument, SockaddrText(argument.sockaddr_arg()));
     default:

@@ -98,6 +98,11 @@ TEST(CompactTest, Arguments) {
                      args { cap_permitted_arg: "0" } args { cap_inheritable_arg: "1" }
                      args { kernel_cap_t_arg: "2" })"),
             Line(" -> new=0000000000000020, 0, 1, 2"));
+  EXPECT_EQ(Shown(R"(args { sockaddrun_arg { family: "AF_UNIX" path: "@x\033" } label: "to" }
+                     args { sockaddrun_arg { family: "AF_INET" } } args { sockaddrun_arg {} })"),
+            Line(" -> to=@x\\x1b, AF_INET, (unreadable)"));
+  EXPECT_EQ(Shown(R"(args { module_arg { name: "overlay" } } args { module_arg {} })"),
+            Line(" -> overlay, (unreadable)"));
   EXPECT_EQ(Shown(R"(args { syscall_id { id: 59 abi: "x64" } label: "call" }
                      args { syscall_id { id: 11 abi: "i386" } })"),
             Line(" -> call=59, i386/11"));

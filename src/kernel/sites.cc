@@ -221,7 +221,18 @@ std::string_view PointeeOf(gh_read read) {
     case GH_READ_SKB:
       return "sk_buff";
     case GH_READ_SOCKADDR:
+    case GH_READ_SOCKADDR_UN:
       return "sockaddr";
+    case GH_READ_DENTRY:
+      return "dentry";
+    case GH_READ_KIOCB:
+      return "kiocb";
+    case GH_READ_MODULE:
+      return "module";
+    case GH_READ_LOAD_INFO:
+      return "load_info";
+    case GH_READ_NET_DEVICE:
+      return "net_device";
     case GH_READ_CAPABILITIES:
       return "kernel_cap_t";
     default:
@@ -235,8 +246,8 @@ bool PointsTo(const Parameter& parameter, gh_read read) {
   if (parameter.pointee == "void") return true;
   if (read == GH_READ_CAPABILITIES && parameter.pointee == "kernel_cap_struct") return true;
   const std::string_view wanted = PointeeOf(read);
-  return read == GH_READ_SOCKADDR ? parameter.pointee.starts_with(wanted)
-                                  : parameter.pointee == wanted;
+  const bool beginning = read == GH_READ_SOCKADDR || read == GH_READ_SOCKADDR_UN;
+  return beginning ? parameter.pointee.starts_with(wanted) : parameter.pointee == wanted;
 }
 
 /// `what`: an argument, or what is returned.
@@ -255,7 +266,8 @@ Result<void> CheckParameter(const std::string& object, const std::string& what,
                   "use an integer type of that size");
   }
   const bool of_process = input.read == GH_READ_USER_STRING || input.read == GH_READ_FD ||
-                          input.read == GH_READ_USER_SOCKADDR;  // see policy/hooks
+                          input.read == GH_READ_USER_SOCKADDR ||
+                          input.read == GH_READ_USER_SOCKADDR_UN;  // see policy/hooks
   if (of_process || PointsTo(parameter, input.read)) return {};
   return refuse((parameter.pointer ? "is a pointer to " + parameter.pointee : "is a number") +
                     ", and its type in the policy is read from a pointer to " +
@@ -263,9 +275,23 @@ Result<void> CheckParameter(const std::string& object, const std::string& what,
                 "give the argument the type that the function has");
 }
 
+/// The name of a socket ends with its address, whose length is the next argument.
+Result<void> CheckLength(const std::string& object, const Plan& plan, uint32_t index) {
+  const bool there = index < std::min<size_t>(plan.parameters.size(), GH_ARGUMENTS_MAX);
+  const bool of_call = plan.registers != GH_REGISTERS_NONE || plan.system_call;
+  if (there && (of_call || !plan.parameters[index].pointer)) return {};
+  return Fail(ErrorCode::kUnsupported, object,
+              "argument " + std::to_string(index) + " of " + plan.target +
+                  " is not the length of the address before it, or is beyond what can be read",
+              "use another hook, such as socket_connect, or type sockaddr for its family alone");
+}
+
 Result<void> CheckArgument(const std::string& object, const Plan& plan,
                            const compile::Input& input) {
   if (input.subject < plan.parameters.size()) {
+    if (input.read == GH_READ_SOCKADDR_UN || input.read == GH_READ_USER_SOCKADDR_UN) {
+      GH_TRY(CheckLength(object, plan, input.subject + 1U));
+    }
     return CheckParameter(object,
                           "argument " + std::to_string(input.subject) + " of " + plan.target,
                           plan.parameters[input.subject], input);

@@ -56,14 +56,15 @@ bool IsWord(ArgumentType type) {
 void CheckArgumentOfProcess(Reader& reader, const Argument& argument, const Hook& hook) {
   const bool possible = argument.type == ArgumentType::kString ||
                         argument.type == ArgumentType::kFd ||
-                        argument.type == ArgumentType::kSockaddr || IsWord(argument.type);
+                        argument.type == ArgumentType::kSockaddr ||
+                        argument.type == ArgumentType::kSockaddrUn || IsWord(argument.type);
   if (possible) return;
   reader.ReportField(
       "type", argument.position,
       fmt::format("a {} has no argument of type {}",
                   hook.kind == HookKind::kUprobe ? "function of a program" : "system call",
                   NameOf(argument.type)),
-      "use string, fd, sockaddr or a type of numbers");
+      "use string, fd, sockaddr, sockaddr_un or a type of numbers");
 }
 
 /// Reports an argument that the hook surely does not have. What others have, the kernel knows.

@@ -149,6 +149,14 @@ const FieldOperator* FindIn(std::span<const FieldOperator> operators, Operator o
   return found == operators.end() ? nullptr : &*found;
 }
 
+/// Of an address of AF_UNIX.
+constexpr auto kSockaddrUnOperators = [] {
+  std::array<Operator, kTextOperators.size() + 1> operators{};
+  std::ranges::copy(kTextOperators, operators.begin());
+  operators.back() = Operator::kFamily;
+  return operators;
+}();
+
 const FieldOperator* FindField(Operator op) {
   const FieldOperator* const of_socket = FindIn(kFieldOperators, op);
   return of_socket != nullptr ? of_socket : FindIn(kFileOperators, op);
@@ -178,14 +186,14 @@ constexpr std::array kArgumentTypes{
     TypeName{"char_iovec", "", {}},
     TypeName{"filename", "", ArgumentType::kFilename},
     TypeName{"fd", "", ArgumentType::kFd},
-    TypeName{"dentry", "", {}},
-    TypeName{"kiocb", "", {}},
+    TypeName{"dentry", "", ArgumentType::kDentry},
+    TypeName{"kiocb", "", ArgumentType::kKiocb},
     TypeName{"iov_iter", "", {}},
     TypeName{"skb", "", ArgumentType::kSkb},
     TypeName{"sock", "", ArgumentType::kSock},
     TypeName{"socket", "", ArgumentType::kSocket},
     TypeName{"sockaddr", "", ArgumentType::kSockaddr},
-    TypeName{"sockaddr_un", "", {}},
+    TypeName{"sockaddr_un", "", ArgumentType::kSockaddrUn},
     TypeName{"cred", "", {}},
     TypeName{"user_namespace", "", {}},
     TypeName{"kernel_cap_t", "", ArgumentType::kKernelCap},
@@ -197,10 +205,10 @@ constexpr std::array kArgumentTypes{
     TypeName{"bpf_prog", "", {}},
     TypeName{"bpf_cmd", "", ArgumentType::kBpfCommand},
     TypeName{"perf_event", "", {}},
-    TypeName{"load_info", "", {}},
-    TypeName{"module", "", {}},
+    TypeName{"load_info", "", ArgumentType::kLoadInfo},
+    TypeName{"module", "", ArgumentType::kModule},
     TypeName{"syscall64", "", ArgumentType::kSystemCall},
-    TypeName{"net_device", "", {}},
+    TypeName{"net_device", "", ArgumentType::kNetDevice},
     TypeName{"const_buf", "", {}},
     TypeName{"nop", "", ArgumentType::kNop},
 };
@@ -401,12 +409,10 @@ SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
 
 SubjectTraits TraitsOf(const Filter& filter, const Hook& hook) {
   SubjectTraits traits = WholeOf(filter, hook);
-  const ValueKind values = TraitsOf(traits.type).values;
-  const FieldOperator* const of_field =
-      values == ValueKind::kSocket ? FindIn(kFieldOperators, filter.op)
-      : values == ValueKind::kPath ? FindIn(kFileOperators, filter.op)
-                                   : nullptr;
-  if (of_field != nullptr) {
+  const FieldOperator* const of_field = FindField(filter.op);
+  if (of_field == nullptr) return traits;
+  const std::span<const Operator> operators = TraitsOf(traits.type).operators;
+  if (std::ranges::find(operators, filter.op) != operators.end()) {
     traits.field = of_field->field;
     traits.operand = of_field->operand;
   }
@@ -541,6 +547,20 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return text(ValueKind::kString, GH_READ_FILENAME);
     case ArgumentType::kFd:
       return text(ValueKind::kPath, GH_READ_FD);
+    case ArgumentType::kDentry:
+      return text(ValueKind::kPath, GH_READ_DENTRY);
+    case ArgumentType::kKiocb:
+      return text(ValueKind::kPath, GH_READ_KIOCB);
+    case ArgumentType::kModule:
+      return text(ValueKind::kString, GH_READ_MODULE);
+    case ArgumentType::kLoadInfo:
+      return text(ValueKind::kString, GH_READ_LOAD_INFO);
+    case ArgumentType::kNetDevice:
+      return text(ValueKind::kString, GH_READ_NET_DEVICE);
+    case ArgumentType::kSockaddrUn:
+      return {.values = ValueKind::kString,
+              .operators = kSockaddrUnOperators,
+              .read = GH_READ_SOCKADDR_UN};
     case ArgumentType::kSock:
       return socket(kSocketOperators, GH_READ_SOCK);
     case ArgumentType::kSocket:

@@ -134,6 +134,11 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
       {ArgumentType::kCapability, ValueKind::kCapability, GH_READ_NUMBER, 4, true},
       {ArgumentType::kSystemCall, ValueKind::kNumber, GH_READ_SYSTEM_CALL, 8, false},
       {ArgumentType::kBpfCommand, ValueKind::kBpfCommand, GH_READ_NUMBER, 4, true},
+      {ArgumentType::kDentry, ValueKind::kPath, GH_READ_DENTRY, 0, false},
+      {ArgumentType::kKiocb, ValueKind::kPath, GH_READ_KIOCB, 0, false},
+      {ArgumentType::kModule, ValueKind::kString, GH_READ_MODULE, 0, false},
+      {ArgumentType::kLoadInfo, ValueKind::kString, GH_READ_LOAD_INFO, 0, false},
+      {ArgumentType::kNetDevice, ValueKind::kString, GH_READ_NET_DEVICE, 0, false},
       {ArgumentType::kSock, ValueKind::kSocket, GH_READ_SOCK, 0, false},
       {ArgumentType::kSocket, ValueKind::kSocket, GH_READ_SOCKET, 0, false},
       {ArgumentType::kSkb, ValueKind::kSocket, GH_READ_SKB, 0, false},
@@ -180,6 +185,11 @@ TEST(Catalog, AnOperatorOnASocketIsAboutAField) {
   EXPECT_EQ(traits(Operator::kSourceAddress).field, GH_FIELD_SOURCE);
   EXPECT_EQ(traits(Operator::kSourceAddress).operand, ArgumentType::kAddress);
   EXPECT_EQ(traits(Operator::kState).field, GH_FIELD_STATE);
+  hook.arguments.push_back({.index = 4, .type = ArgumentType::kSockaddrUn});
+  EXPECT_EQ(traits(Operator::kFamily, 2).field, GH_FIELD_FAMILY);
+  EXPECT_EQ(traits(Operator::kFamily, 2).operand, ArgumentType::kFamily);
+  EXPECT_EQ(traits(Operator::kPrefix, 2).field, GH_FIELD_WHOLE);
+  EXPECT_EQ(traits(Operator::kPrefix, 2).operand, ArgumentType::kSockaddrUn);
   const SubjectTraits whole = traits(Operator::kEqual, 1);
   EXPECT_EQ(whole.subject, 3);
   EXPECT_EQ(whole.field, GH_FIELD_WHOLE);

@@ -168,11 +168,17 @@ enum class ArgumentType {
   kCapEffective,
   kFilename,
   kFd,
-  kSock,      ///< struct sock
-  kSocket,    ///< struct socket
-  kSkb,       ///< struct sk_buff: a packet
-  kSockaddr,  ///< struct sockaddr
-  kNop,       ///< not read; no filter can be on it
+  kDentry,
+  kKiocb,       ///< its file
+  kModule,      ///< a module of the kernel
+  kLoadInfo,    ///< a module that is being loaded
+  kNetDevice,   ///< a network interface
+  kSockaddrUn,  ///< struct sockaddr_un
+  kSock,        ///< struct sock
+  kSocket,      ///< struct socket
+  kSkb,         ///< struct sk_buff: a packet
+  kSockaddr,    ///< struct sockaddr
+  kNop,         ///< not read; no filter can be on it
   // Of filters alone, no type of an argument:
   kPid,
   kNamespace,

@@ -4,13 +4,16 @@
 #include <gmock/gmock.h>
 #include <linux/bpf.h>
 #include <sched.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "fixture.h"
 
@@ -146,6 +149,28 @@ TEST_F(SystemCalls, CommandsOfBpfHaveNames) {
   EXPECT_EQ(told[0].args(0).label(), "command");
   EXPECT_EQ(told[0].args(1).syscall_id().id(), sizeof(bpf_attr::map_fd));
   EXPECT_EQ(told[0].args(1).syscall_id().abi(), "x64");
+}
+
+TEST_F(SystemCalls, AddressesOfUnixAreReadFromTheProcess) {
+  Must(gatehouse().Apply(Policy("p", {.call = "sys_connect",
+                                      .args = "{index: 1, type: sockaddr_un}",
+                                      .selectors = Selector(PathIs("Equal", "/run/no"), kKill)})));
+  const auto connect_to = [&](const std::string& path) {
+    return cgroup_.Try([&] {
+      sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+      std::memset(address.sun_path, 'x', sizeof(address.sun_path));
+      std::memcpy(address.sun_path, path.data(), path.size());
+      return Errno(connect(socket(AF_UNIX, SOCK_STREAM, 0),
+                           reinterpret_cast<const sockaddr*>(&address),
+                           static_cast<socklen_t>(sizeof(sa_family_t) + path.size())));
+    });
+  };
+  EXPECT_EQ(connect_to("/run/yes").outcome, Denied(ENOENT));
+  EXPECT_EQ(connect_to("/run/no").outcome, Killed(SIGKILL));
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].args(0).sockaddrun_arg().family(), "AF_UNIX");
+  EXPECT_EQ(told[0].args(0).sockaddrun_arg().path(), "/run/no");
 }
 
 TEST_F(SystemCalls, OverrideIsWhatTheCallReturns) {
