@@ -126,23 +126,26 @@ enum gh_subject {
 /* Added to the number of a system call that is one of the 32-bit table, which has its own. */
 #define GH_COMPAT_CALL (1ULL << 31)
 
-/* How a subject's value is read: as a number, a struct gh_socket or a text, in this order. */
+/* How a subject's value is read: as a number, a struct gh_cred, a struct gh_socket or a text, in
+ * this order. */
 enum gh_read {
-  GH_READ_NUMBER = 0,    /* the argument itself */
-  GH_READ_SYSTEM_CALL,   /* the same, of a system call: see GH_COMPAT_CALL */
-  GH_READ_CAPABILITIES,  /* kernel_cap_t *: a bit for each capability */
-  GH_READ_PROCESS,       /* no argument: what the acting process is or has, see gh_subject */
-  GH_READ_SOCK,          /* struct sock *: a struct gh_socket */
-  GH_READ_SOCKET,        /* struct socket *: the same of its sock */
-  GH_READ_SKB,           /* struct sk_buff *: what its headers say, as struct gh_socket */
-  GH_READ_SOCKADDR,      /* struct sockaddr *, kernel memory: the same, source alone */
-  GH_READ_USER_SOCKADDR, /* struct sockaddr *, memory of the process */
-  GH_READ_STRING,        /* char *, kernel memory, up to its NUL */
-  GH_READ_USER_STRING,   /* char *, memory of the process */
-  GH_READ_FILENAME,      /* struct filename *: as the process wrote it, not resolved */
-  GH_READ_MODULE,        /* struct module *: its name */
-  GH_READ_LOAD_INFO,     /* struct load_info *: the name of the module that is being loaded */
-  GH_READ_NET_DEVICE,    /* struct net_device *: its name */
+  GH_READ_NUMBER = 0,     /* the argument itself */
+  GH_READ_SYSTEM_CALL,    /* the same, of a system call: see GH_COMPAT_CALL */
+  GH_READ_CAPABILITIES,   /* kernel_cap_t *: a bit for each capability */
+  GH_READ_PROCESS,        /* no argument: what the acting process is or has, see gh_subject */
+  GH_READ_CRED,           /* struct cred *: a struct gh_cred */
+  GH_READ_USER_NAMESPACE, /* struct user_namespace *: of a struct gh_cred, what is about that */
+  GH_READ_SOCK,           /* struct sock *: a struct gh_socket */
+  GH_READ_SOCKET,         /* struct socket *: the same of its sock */
+  GH_READ_SKB,            /* struct sk_buff *: what its headers say, as struct gh_socket */
+  GH_READ_SOCKADDR,       /* struct sockaddr *, kernel memory: the same, source alone */
+  GH_READ_USER_SOCKADDR,  /* struct sockaddr *, memory of the process */
+  GH_READ_STRING,         /* char *, kernel memory, up to its NUL */
+  GH_READ_USER_STRING,    /* char *, memory of the process */
+  GH_READ_FILENAME,       /* struct filename *: as the process wrote it, not resolved */
+  GH_READ_MODULE,         /* struct module *: its name */
+  GH_READ_LOAD_INFO,      /* struct load_info *: the name of the module that is being loaded */
+  GH_READ_NET_DEVICE,     /* struct net_device *: its name */
   /* struct sockaddr *, kernel memory, the next argument is its length: the path or the name of a
    * socket of AF_UNIX, and as struct gh_socket the family. */
   GH_READ_SOCKADDR_UN,
@@ -161,6 +164,9 @@ enum gh_read {
 /* Whether the value is what a register holds, not what it points to. */
 static inline int gh_is_word(gh_u32 read) {
   return read == GH_READ_NUMBER || read == GH_READ_SYSTEM_CALL;
+}
+static inline int gh_is_cred(gh_u32 read) {
+  return read == GH_READ_CRED || read == GH_READ_USER_NAMESPACE;
 }
 static inline int gh_is_socket(gh_u32 read) {
   return read >= GH_READ_SOCK && read < GH_READ_STRING;
@@ -195,6 +201,20 @@ struct gh_socket {
   gh_u64 fields[GH_FIELD_COUNT];
 };
 GH_STATIC_ASSERT(sizeof(struct gh_socket) == 136, "gh_socket");
+
+/* Whose rights a process has; of a user namespace, what is about that alone. Ids are those of the
+ * initial user namespace. */
+struct gh_cred {
+  gh_u32 uid, gid, euid, egid, suid, sgid, fsuid, fsgid;
+  gh_u32 securebits; /* SECBIT_*, <linux/securebits.h> */
+  gh_u32 user_ns;    /* inode number */
+  gh_u32 user_ns_level;
+  gh_u32 user_ns_uid; /* of who made it */
+  gh_u32 user_ns_gid;
+  gh_u32 reserved;
+  gh_u64 permitted, effective, inheritable; /* capabilities, a bit each */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_cred) == 80, "gh_cred");
 
 /*
  * Numbers that the agent writes into the instructions of a gate program before it loads it, each in
@@ -399,7 +419,8 @@ enum gh_stat {
   GH_STAT_NO_BINARY,          /* a task without executable (kernel thread): unreadable */
   GH_STAT_STRING_FAULT,       /* a string argument could not be read, or is too long: unreadable */
   GH_STAT_SOCKET_FAULT,       /* a socket, packet or address could not be read: unreadable */
-  GH_STAT_NUMBER_FAULT,       /* a number behind a pointer could not be read: unreadable */
+  GH_STAT_NUMBER_FAULT,       /* a number, or a struct cred, behind a pointer could not be read:
+                                 unreadable */
   GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
   GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
@@ -482,8 +503,8 @@ enum gh_unreadable {
   GH_UNREADABLE_TOO_MANY, /* matches, see GH_MATCHES_MAX */
 };
 
-/* A value in an event, followed by `bytes` bytes: a text, a number of 8 bytes or a struct
- * gh_socket. */
+/* A value in an event, followed by `bytes` bytes: a text, a number of 8 bytes, a struct gh_socket
+ * or a struct gh_cred. */
 struct gh_event_value {
   gh_u8 subject;    /* enum gh_subject */
   gh_u8 read;       /* enum gh_read */

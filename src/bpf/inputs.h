@@ -198,6 +198,10 @@ __noinline int read_input(__u32 index, __u32 address) {
     read_socket(index, number, read, raw);
     return 0;
   }
+  if (gh_is_cred(read)) {
+    read_cred(index, number, read == GH_READ_USER_NAMESPACE, raw);
+    return 0;
+  }
   if (!gh_is_text(read)) {
     read_number(subject, input, raw);
     return 0;

@@ -99,7 +99,18 @@ struct cgroup_namespace {
   struct ns_common ns;
 };
 
+typedef struct {
+  unsigned int val;
+} kuid_t;
+
+typedef struct {
+  unsigned int val;
+} kgid_t;
+
 struct user_namespace {
+  int level;
+  kuid_t owner;
+  kgid_t group;
   struct ns_common ns;
 };
 
@@ -252,15 +263,19 @@ struct signal_struct {
   int group_exit_code;
 };
 
-typedef struct {
-  unsigned int val;
-} kuid_t;
-
 typedef struct kernel_cap_struct {
 } kernel_cap_t;
 
 struct cred {
   kuid_t uid;
+  kgid_t gid;
+  kuid_t suid;
+  kgid_t sgid;
+  kuid_t euid;
+  kgid_t egid;
+  kuid_t fsuid;
+  kgid_t fsgid;
+  unsigned int securebits;
   kernel_cap_t cap_inheritable;
   kernel_cap_t cap_permitted;
   kernel_cap_t cap_effective;

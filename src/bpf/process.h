@@ -82,6 +82,43 @@ static __always_inline __u64 capabilities_of(struct task_struct* task, __u32 set
   return bits;
 }
 
+/* Reads the struct cred or, if it is `of_namespace`, the struct user_namespace at `raw` to where
+ * sockets are: of its subject there is none. */
+__noinline int read_cred(__u32 index, __u32 subject, __u32 of_namespace, __u64 raw) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return 0;
+  subject &= WORDS_TAKEN - 1;
+  opaque(subject);
+  struct gh_cred* to = (struct gh_cred*)&scratch->sockets[subject];
+  const struct cred* cred = (const struct cred*)raw;
+  struct user_namespace* ns = (struct user_namespace*)raw;
+  __u32 inum = 0;
+  __builtin_memset(to, 0, sizeof(*to));
+  if (!of_namespace) {
+    to->uid = BPF_CORE_READ(cred, uid.val);
+    to->gid = BPF_CORE_READ(cred, gid.val);
+    to->euid = BPF_CORE_READ(cred, euid.val);
+    to->egid = BPF_CORE_READ(cred, egid.val);
+    to->suid = BPF_CORE_READ(cred, suid.val);
+    to->sgid = BPF_CORE_READ(cred, sgid.val);
+    to->fsuid = BPF_CORE_READ(cred, fsuid.val);
+    to->fsgid = BPF_CORE_READ(cred, fsgid.val);
+    to->securebits = BPF_CORE_READ(cred, securebits);
+    read_capabilities(&to->permitted, &cred->cap_permitted);
+    read_capabilities(&to->effective, &cred->cap_effective);
+    read_capabilities(&to->inheritable, &cred->cap_inheritable);
+    ns = BPF_CORE_READ(cred, user_ns);
+  }
+  bool good = !bpf_core_read(&inum, sizeof(inum), &ns->ns.inum); /* the last that is read */
+  to->user_ns = inum;
+  to->user_ns_level = BPF_CORE_READ(ns, level);
+  to->user_ns_uid = BPF_CORE_READ(ns, owner.val);
+  to->user_ns_gid = BPF_CORE_READ(ns, group.val);
+  scratch->subjects[subject].unreadable = good ? GH_READABLE : GH_UNREADABLE_FAULT;
+  if (!good) count(GH_STAT_NUMBER_FAULT);
+  return 0;
+}
+
 /* What `subject` (enum gh_subject) is of the current process. */
 __noinline __u64 number_of_process(__u32 subject) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();

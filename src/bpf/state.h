@@ -137,12 +137,13 @@ struct scratch {
   __u32 reserved;
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
-  struct gh_socket sockets[WORDS_TAKEN]; /* by subject */
+  struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred */
   struct ancestors ancestors[2];         /* their ids, and those in their namespaces */
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };
 
+GH_STATIC_ASSERT(sizeof(struct gh_cred) <= sizeof(struct gh_socket), "one place for both");
 GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS && GH_SUBJECT_RETURN < WORDS_TAKEN, "subjects");
 GH_STATIC_ASSERT((GH_TEXTS_MAX & (GH_TEXTS_MAX - 1)) == 0, "a mask bounds an index");
 

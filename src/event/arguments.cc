@@ -45,6 +45,10 @@ policy::ArgumentType TypeOf(gh_read read) {
       return policy::ArgumentType::kSock;
     case GH_READ_SOCKET:
       return policy::ArgumentType::kSocket;
+    case GH_READ_CRED:
+      return policy::ArgumentType::kCred;
+    case GH_READ_USER_NAMESPACE:
+      return policy::ArgumentType::kUserNamespace;
     case GH_READ_SKB:
       return policy::ArgumentType::kSkb;
     case GH_READ_SOCKADDR:
@@ -180,6 +184,41 @@ void FillSocket(const gh_socket& socket, policy::ArgumentType type, tetragon::Kp
   }
 }
 
+// The capabilities of a set that have names.
+void FillCapabilities(uint64_t bits, google::protobuf::RepeatedField<int>* out) {
+  for (int bit = 0; bit < tetragon::CapabilitiesType_ARRAYSIZE; ++bit) {
+    if ((bits >> bit & 1) != 0 && tetragon::CapabilitiesType_IsValid(bit)) out->Add(bit);
+  }
+}
+
+void FillUserNamespace(const gh_cred& cred, tetragon::UserNamespace* out) {
+  out->mutable_level()->set_value(static_cast<int32_t>(cred.user_ns_level));
+  out->mutable_uid()->set_value(cred.user_ns_uid);
+  out->mutable_gid()->set_value(cred.user_ns_gid);
+  out->mutable_ns()->set_inum(cred.user_ns);
+  out->mutable_ns()->set_is_host(cred.user_ns_level == 0);
+}
+
+void FillCred(const gh_cred& cred, tetragon::ProcessCredentials* out) {
+  out->mutable_uid()->set_value(cred.uid);
+  out->mutable_gid()->set_value(cred.gid);
+  out->mutable_euid()->set_value(cred.euid);
+  out->mutable_egid()->set_value(cred.egid);
+  out->mutable_suid()->set_value(cred.suid);
+  out->mutable_sgid()->set_value(cred.sgid);
+  out->mutable_fsuid()->set_value(cred.fsuid);
+  out->mutable_fsgid()->set_value(cred.fsgid);
+  for (int bit = 1; bit <= tetragon::SecureBitsType_MAX; bit <<= 1) {
+    if ((cred.securebits & static_cast<uint32_t>(bit)) != 0) {
+      out->add_securebits(static_cast<tetragon::SecureBitsType>(bit));
+    }
+  }
+  FillCapabilities(cred.permitted, out->mutable_caps()->mutable_permitted());
+  FillCapabilities(cred.effective, out->mutable_caps()->mutable_effective());
+  FillCapabilities(cred.inheritable, out->mutable_caps()->mutable_inheritable());
+  FillUserNamespace(cred, out->mutable_user_ns());
+}
+
 void FillCapability(int32_t number, tetragon::KprobeCapability* out) {
   out->mutable_value()->set_value(number);
   // As in Tetragon, empty if it is none.
@@ -271,6 +310,13 @@ void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
     FillText(*value, argument.type, out);
   } else if (gh_is_socket(value->read)) {
     FillSocket(value->Socket(), argument.type, out);
+  } else if (gh_is_cred(value->read)) {
+    if (value->unreadable != GH_READABLE) return;
+    if (value->read == GH_READ_CRED) {
+      FillCred(value->Cred(), out->mutable_process_credentials_arg());
+    } else {
+      FillUserNamespace(value->Cred(), out->mutable_user_ns_arg());
+    }
   } else if (value->unreadable == GH_READABLE) {
     FillNumber(value->number, argument.type, out);
   }

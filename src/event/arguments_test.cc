@@ -162,6 +162,42 @@ TEST(ArgumentsTest, SetsOfCapabilities) {
   ExpectShown(none, ArgumentType::kCapEffective, "");
 }
 
+TEST(ArgumentsTest, Credentials) {
+  const gh_cred cred{.uid = 1,
+                     .gid = 2,
+                     .euid = 3,
+                     .egid = 4,
+                     .suid = 5,
+                     .sgid = 6,
+                     .fsuid = 7,
+                     .fsgid = 8,
+                     .securebits = 1 | 0x20 | 0x8000,
+                     .user_ns = 4026531837,
+                     .user_ns_level = 0,
+                     .user_ns_uid = 9,
+                     .user_ns_gid = 10,
+                     .reserved = 0,
+                     .permitted = 0x21 | uint64_t{1} << 63,
+                     .effective = uint64_t{1} << 40,
+                     .inheritable = 0};
+  const std::string_view bytes(reinterpret_cast<const char*>(&cred), sizeof(cred));
+  const std::string level =
+      "level { value: 0 } uid { value: 9 } gid { value: 10 } "
+      "ns { inum: 4026531837 is_host: true }";
+  ExpectShown(ValueRecord{.read = GH_READ_CRED, .text = bytes}, ArgumentType::kCred,
+              "process_credentials_arg { uid { value: 1 } gid { value: 2 } euid { value: 3 } "
+              "egid { value: 4 } suid { value: 5 } sgid { value: 6 } fsuid { value: 7 } "
+              "fsgid { value: 8 } securebits: SecBitNoRoot securebits: SecBitKeepCapsLocked "
+              "caps { permitted: CAP_CHOWN permitted: CAP_KILL effective: CAP_CHECKPOINT_RESTORE } "
+              "user_ns { " +
+                  level + " } }");
+  ExpectShown(ValueRecord{.read = GH_READ_USER_NAMESPACE, .text = bytes},
+              ArgumentType::kUserNamespace, "user_ns_arg { " + level + " }");
+  for (const gh_read read : {GH_READ_CRED, GH_READ_USER_NAMESPACE})
+    ExpectShown(ValueRecord{.read = read, .unreadable = GH_UNREADABLE_FAULT}, ArgumentType::kCred,
+                "");
+}
+
 TEST(ArgumentsTest, SystemCalls) {
   ExpectShown(ValueRecord{.read = GH_READ_SYSTEM_CALL, .number = 59}, ArgumentType::kSystemCall,
               R"(syscall_id { id: 59 abi: "x64" })");

@@ -127,6 +127,9 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
     if (gh_is_socket(value.read)) {
       GH_TRY(CheckSocket(parts[0]));
       if (value.unreadable == GH_READABLE) value.text = parts[0];
+    } else if (gh_is_cred(value.read)) {
+      GH_TRY(Whole<gh_cred>(parts[0], "credentials"));
+      if (value.unreadable == GH_READABLE) value.text = parts[0];
     } else {
       GH_ASSIGN(value.number, Whole<uint64_t>(parts[0], "a number"));
     }
@@ -168,6 +171,12 @@ gh_socket ValueRecord::Socket() const {
   gh_socket socket{};
   if (text.size() == sizeof(socket)) std::memcpy(&socket, text.data(), sizeof(socket));
   return socket;
+}
+
+gh_cred ValueRecord::Cred() const {
+  gh_cred cred{};
+  if (text.size() == sizeof(cred)) std::memcpy(&cred, text.data(), sizeof(cred));
+  return cred;
 }
 
 Result<Record> Decode(std::span<const std::byte> bytes) {

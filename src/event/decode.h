@@ -64,6 +64,8 @@ struct ValueRecord {
   /// GH_READ_SOCK to GH_READ_USER_SOCKADDR; of one that is unreadable nothing is known. Copied out
   /// only here: most values are no sockets.
   [[nodiscard]] gh_socket Socket() const;
+  /// Of GH_READ_CRED and GH_READ_USER_NAMESPACE, the same.
+  [[nodiscard]] gh_cred Cred() const;
 };
 
 struct PolicyRecord {

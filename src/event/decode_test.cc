@@ -312,6 +312,28 @@ TEST(DecodeTest, SocketsHaveTheSizeOfTheirLayout) {
   }
 }
 
+TEST(DecodeTest, CredentialsHaveTheSizeOfTheirLayout) {
+  for (const gh_u8 read : {GH_READ_CRED, GH_READ_USER_NAMESPACE}) {
+    const auto bytes_of = [&](gh_unreadable unreadable, std::string_view bytes) {
+      return PolicyBytes(
+          {ValueBytes({.read = read, .unreadable = static_cast<gh_u8>(unreadable)}, bytes)});
+    };
+    gh_cred cred{};
+    cred.uid = 7;
+    cred.inheritable = 1;
+    const auto bytes =
+        bytes_of(GH_READABLE, std::string_view(reinterpret_cast<const char*>(&cred), sizeof(cred)));
+    const auto record = Decode(bytes);
+    ASSERT_TRUE(record) << record.error().Message();
+    EXPECT_EQ(std::get<PolicyRecord>(*record).values[0].Cred().uid, 7U);
+    EXPECT_EQ(std::get<PolicyRecord>(*record).values[0].Cred().inheritable, 1U);
+    const std::string long_bytes(81, '\0');
+    EXPECT_THAT(Refusal(bytes_of(GH_READABLE, "")), HasSubstr("credentials of 0 bytes"));
+    EXPECT_THAT(Refusal(bytes_of(GH_READABLE, long_bytes)), HasSubstr("credentials of 81 bytes"));
+    EXPECT_EQ(Refusal(bytes_of(GH_UNREADABLE_FAULT, "")), "decoded");
+  }
+}
+
 TEST(DecodeTest, UnknownFieldsOfASocketAreRefused) {
   gh_socket socket{};
   for (const gh_unreadable unreadable : {GH_READABLE, GH_UNREADABLE_FAULT}) {

@@ -131,6 +131,12 @@ std::string SockaddrUnText(const tetragon::KprobeSockaddrUn& address) {
   return address.path().empty() ? FamilyText(address) : Printable(address.path());
 }
 
+// The ids that count when the process does something; the rest is for JSON.
+std::string CredText(const tetragon::ProcessCredentials& cred) {
+  return fmt::format("uid {} euid {} gid {} egid {}", cred.uid().value(), cred.euid().value(),
+                     cred.gid().value(), cred.egid().value());
+}
+
 std::string CapabilityText(const tetragon::KprobeCapability& capability) {
   return capability.name().empty() ? std::to_string(capability.value().value())
                                    : Printable(capability.name());
@@ -184,6 +190,10 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
       return Labelled(argument, SystemCallText(argument.syscall_id()));
     case tetragon::KprobeArgument::kBpfCmdArg:
       return Labelled(argument, BpfCommandText(argument.bpf_cmd_arg()));
+    case tetragon::KprobeArgument::kProcessCredentialsArg:
+      return Labelled(argument, CredText(argument.process_credentials_arg()));
+    case tetragon::KprobeArgument::kUserNsArg:
+      return Labelled(argument, fmt::format("user:[{}]", argument.user_ns_arg().ns().inum()));
     case tetragon::KprobeArgument::kSockArg:
       return Labelled(argument, SocketText(argument.sock_arg()));
     case tetragon::KprobeArgument::kSkbArg:

@@ -103,6 +103,10 @@ TEST(CompactTest, Arguments) {
             Line(" -> to=@x\\x1b, AF_INET, (unreadable)"));
   EXPECT_EQ(Shown(R"(args { module_arg { name: "overlay" } } args { module_arg {} })"),
             Line(" -> overlay, (unreadable)"));
+  EXPECT_EQ(Shown(R"(args { process_credentials_arg { uid { value: 1 } euid { value: 2 }
+                            gid { value: 3 } egid { value: 4 } } label: "new" }
+                     args { user_ns_arg { ns { inum: 5 } } })"),
+            Line(" -> new=uid 1 euid 2 gid 3 egid 4, user:[5]"));
   EXPECT_EQ(Shown(R"(args { syscall_id { id: 59 abi: "x64" } label: "call" }
                      args { syscall_id { id: 11 abi: "i386" } })"),
             Line(" -> call=59, i386/11"));

@@ -220,6 +220,10 @@ std::string_view PointeeOf(gh_read read) {
       return "socket";
     case GH_READ_SKB:
       return "sk_buff";
+    case GH_READ_CRED:
+      return "cred";
+    case GH_READ_USER_NAMESPACE:
+      return "user_namespace";
     case GH_READ_SOCKADDR:
     case GH_READ_SOCKADDR_UN:
       return "sockaddr";

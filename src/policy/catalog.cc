@@ -194,8 +194,8 @@ constexpr std::array kArgumentTypes{
     TypeName{"socket", "", ArgumentType::kSocket},
     TypeName{"sockaddr", "", ArgumentType::kSockaddr},
     TypeName{"sockaddr_un", "", ArgumentType::kSockaddrUn},
-    TypeName{"cred", "", {}},
-    TypeName{"user_namespace", "", {}},
+    TypeName{"cred", "", ArgumentType::kCred},
+    TypeName{"user_namespace", "", ArgumentType::kUserNamespace},
     TypeName{"kernel_cap_t", "", ArgumentType::kKernelCap},
     TypeName{"cap_inheritable", "", ArgumentType::kCapInheritable},
     TypeName{"cap_permitted", "", ArgumentType::kCapPermitted},
@@ -569,6 +569,10 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return socket(kPacketOperators, GH_READ_SKB);
     case ArgumentType::kSockaddr:
       return socket(kSockaddrOperators, GH_READ_SOCKADDR);
+    case ArgumentType::kCred:
+      return socket({}, GH_READ_CRED);
+    case ArgumentType::kUserNamespace:
+      return socket({}, GH_READ_USER_NAMESPACE);
     case ArgumentType::kNop:
       return {};
     case ArgumentType::kPid:

@@ -143,6 +143,8 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
       {ArgumentType::kSocket, ValueKind::kSocket, GH_READ_SOCKET, 0, false},
       {ArgumentType::kSkb, ValueKind::kSocket, GH_READ_SKB, 0, false},
       {ArgumentType::kSockaddr, ValueKind::kSocket, GH_READ_SOCKADDR, 0, false},
+      {ArgumentType::kCred, ValueKind::kSocket, GH_READ_CRED, 0, false},
+      {ArgumentType::kUserNamespace, ValueKind::kSocket, GH_READ_USER_NAMESPACE, 0, false},
   };
   for (const auto& each : cases) {
     SCOPED_TRACE(NameOf(each.type));

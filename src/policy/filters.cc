@@ -178,9 +178,9 @@ bool CheckOperator(Reader& reader, Position position, Operator op, std::span<con
   if (std::ranges::find(known, op) != known.end()) return true;
   std::vector<std::string_view> names;
   for (const Operator each : known) names.push_back(NameOf(each));
-  reader.ReportField(
-      "operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
-      known.empty() ? "give the argument a type that is read" : NameRemedy("", names, names));
+  reader.ReportField("operator", position, fmt::format("{} does not apply to {}", NameOf(op), noun),
+                     known.empty() ? "give the argument a type that filters can compare"
+                                   : NameRemedy("", names, names));
   return false;
 }
 

@@ -169,16 +169,18 @@ enum class ArgumentType {
   kFilename,
   kFd,
   kDentry,
-  kKiocb,       ///< its file
-  kModule,      ///< a module of the kernel
-  kLoadInfo,    ///< a module that is being loaded
-  kNetDevice,   ///< a network interface
-  kSockaddrUn,  ///< struct sockaddr_un
-  kSock,        ///< struct sock
-  kSocket,      ///< struct socket
-  kSkb,         ///< struct sk_buff: a packet
-  kSockaddr,    ///< struct sockaddr
-  kNop,         ///< not read; no filter can be on it
+  kKiocb,          ///< its file
+  kModule,         ///< a module of the kernel
+  kLoadInfo,       ///< a module that is being loaded
+  kNetDevice,      ///< a network interface
+  kSockaddrUn,     ///< struct sockaddr_un
+  kSock,           ///< struct sock
+  kSocket,         ///< struct socket
+  kSkb,            ///< struct sk_buff: a packet
+  kSockaddr,       ///< struct sockaddr
+  kCred,           ///< struct cred; of this and the next, events tell, and no filter can be on them
+  kUserNamespace,  ///< struct user_namespace
+  kNop,            ///< not read; no filter can be on it
   // Of filters alone, no type of an argument:
   kPid,
   kNamespace,

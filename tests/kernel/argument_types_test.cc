@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Types of arguments that are about one part of the kernel each: sets of capabilities, commands of
-// bpf(2), numbers of system calls.
+// Types of arguments that are about one part of the kernel each: sets of capabilities, credentials,
+// commands of bpf(2), numbers of system calls.
 #include <gmock/gmock.h>
 #include <linux/bpf.h>
+#include <linux/securebits.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <csignal>
@@ -19,6 +22,7 @@ namespace {
 
 using namespace network;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class ArgumentTypes : public WithNetworks<DenyingTest> {
@@ -128,6 +132,63 @@ TEST_P(ArgumentTypes, TypesThatAreOthersAreRefused) {
   EXPECT_THAT(Refusal(Policy("p", "hook: socket_create", "{index: 0, type: syscall64}",
                              Filter(0, "Equal 1"), kDeny)),
               HasSubstr("has 4 bytes, fewer than the 8"));
+}
+
+// ---- credentials --------------------------------------------------------------------------------
+
+// Of a capset(2), what the process will have and what it has.
+TEST_P(ArgumentTypes, EveryFieldOfCredentials) {
+  Apply(Policy("p", "hook: capset",
+               "{index: 0, type: cred}, {index: 1, type: cred, label: old}, " + kSets,
+               Filter(2, "Equal CAP_KILL"), kDeny));
+  const Attempt attempt = Try([] {
+    // Groups first: an ordinary user cannot change them.
+    const bool ready = setresgid(11, 12, 13) == 0 &&
+                       prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS) == 0 &&
+                       setresuid(21, 22, 23) == 0;
+    return ready ? SetCapabilities(kKillOthers) : EPROTO;
+  });
+  EXPECT_EQ(attempt.outcome, Denied(EPERM));
+  const Told told = TakeOne(attempt, "capset", tetragon::KPROBE_ACTION_OVERRIDE);
+  ASSERT_EQ(told.args_size(), 5);
+  const tetragon::ProcessCredentials& cred = told.args(1).process_credentials_arg();
+  EXPECT_EQ(told.args(1).label(), "old");
+  EXPECT_EQ(cred.uid().value(), 21U);
+  EXPECT_EQ(cred.euid().value(), 22U);
+  EXPECT_EQ(cred.suid().value(), 23U);
+  EXPECT_EQ(cred.fsuid().value(), 22U);
+  EXPECT_EQ(cred.gid().value(), 11U);
+  EXPECT_EQ(cred.egid().value(), 12U);
+  EXPECT_EQ(cred.sgid().value(), 13U);
+  EXPECT_EQ(cred.fsgid().value(), 12U);
+  EXPECT_THAT(cred.securebits(), ElementsAre(tetragon::SecBitKeepCaps));
+  EXPECT_GT(cred.caps().permitted_size(), 30);
+  EXPECT_EQ(cred.caps().effective_size(), 0) << "an ordinary user";
+  EXPECT_EQ(cred.caps().inheritable_size(), 0);
+  EXPECT_EQ(cred.user_ns().level().value(), 0);
+  EXPECT_TRUE(cred.user_ns().ns().is_host());
+  struct stat own{};
+  ASSERT_EQ(stat("/proc/self/ns/user", &own), 0);
+  EXPECT_EQ(cred.user_ns().ns().inum(), own.st_ino);
+  // The new ones are a copy that capset(2) has not changed yet.
+  EXPECT_EQ(told.args(0).process_credentials_arg().uid().value(), 21U);
+}
+
+TEST_P(ArgumentTypes, AUserNamespaceHasALevel) {
+  Apply(Policy("p", "hook: capable",
+               "{index: 1, type: user_namespace}, {index: 2, type: capability}",
+               Filter(2, "Equal CAP_SYS_CHROOT"), kDeny));
+  const Attempt attempt = Try([] {
+    if (unshare(CLONE_NEWUSER) != 0) return EPROTO;
+    return Errno(chroot("/"));
+  });
+  EXPECT_EQ(attempt.outcome, Denied(EPERM));
+  const Told told = TakeOne(attempt, "capable", tetragon::KPROBE_ACTION_OVERRIDE);
+  const tetragon::UserNamespace& user_ns = told.args(0).user_ns_arg();
+  EXPECT_EQ(user_ns.level().value(), 1);
+  EXPECT_FALSE(user_ns.ns().is_host());
+  EXPECT_NE(user_ns.ns().inum(), 0U);
+  EXPECT_EQ(user_ns.uid().value(), getuid());
 }
 
 // ---- numbers ------------------------------------------------------------------------------------
