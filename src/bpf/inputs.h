@@ -174,7 +174,6 @@ static __always_inline void read_path(__u32 index, struct subject* subject, stru
     dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
     subject->file_mode = BPF_CORE_READ(file, f_inode, i_mode);
   }
-  subject->number = subject->file_mode >> 12; /* the type of the file */
   resolve_path(index, slot, mnt, dentry);
 }
 
@@ -210,13 +209,13 @@ __noinline int read_input(__u32 index, __u32 address) {
   struct value* value = &scratch->values[slot];
   subject->slot = slot;
   subject->file_mode = 0;
-  subject->number = 0;
   if (read == GH_READ_SOCKADDR_UN || read == GH_READ_USER_SOCKADDR_UN)
     read_sockaddr_un(scratch, value, number, read, raw);
   else if (read < GH_READ_FILE)
     read_string(scratch, value, read, raw);
   else
     read_path(index, subject, value, read, raw);
+  if (read >= GH_READ_FILE) subject->number = subject->file_mode >> 12; /* the type of the file */
   intern_value(index, slot, input->lengths);
   return 0;
 }

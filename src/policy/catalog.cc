@@ -138,7 +138,7 @@ constexpr std::array kSockaddrOperators{
     Operator::kFamily,
 };
 
-/// The type of a file is the number beside its path: see read_path in bpf/inputs.h.
+/// The type of a file is the number beside its path: see read_input in bpf/inputs.h.
 constexpr std::array kFileOperators{
     FieldOperator{Operator::kFileType, GH_FIELD_WHOLE, ArgumentType::kFileType, false},
     FieldOperator{Operator::kNotFileType, GH_FIELD_WHOLE, ArgumentType::kFileType, true},

@@ -118,8 +118,8 @@ inline constexpr std::string_view kHostNamespace = "host_ns";
 /// What the values of matchBinaries are compared with: the path of a program.
 inline constexpr ArgumentType kBinaryType = ArgumentType::kLinuxBinprm;
 
-/// The kernel's numbers of capabilities, commands of bpf(2), protocols, address families, states and
-/// types of sockets, types of files.
+/// The kernel's numbers of capabilities, commands of bpf(2), protocols, address families, states
+/// and types of sockets, types of files.
 [[nodiscard]] std::span<const NameRow<int32_t>> Capabilities();
 [[nodiscard]] std::span<const NameRow<int32_t>> BpfCommands();
 [[nodiscard]] std::span<const NameRow<int32_t>> Protocols();
