@@ -23,6 +23,13 @@ bind::Kind KindOf(const policy::Document& document) {
   return bind::Kind::kPolicy;
 }
 
+/// Null: it has none.
+policy::Spec* SpecOf(policy::Document& document) {
+  if (auto* policy = std::get_if<policy::TracingPolicy>(&document.object)) return &policy->spec;
+  if (auto* tmpl = std::get_if<policy::Template>(&document.object)) return &tmpl->spec;
+  return nullptr;
+}
+
 }  // namespace
 
 /// A text on its way in.
@@ -100,6 +107,26 @@ Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions 
       resolver_(sets_, {.allow_host_enforcement = options_.allow_host_enforcement}),
       registry_(options_.cgroup_root) {}
 
+/// Takes the hooks out of a document that may be missing and are; says which, as warnings.
+std::vector<policy::Diagnostic> Agent::LeaveOutMissing(policy::Document& document) const {
+  std::vector<policy::Diagnostic> left_out;
+  policy::Spec* const spec = SpecOf(document);
+  if (spec == nullptr) return left_out;
+  std::erase_if(spec->hooks, [&](const policy::Hook& hook) {
+    const policy::Site site = policy::SiteOf(hook);
+    if (!hook.may_be_missing || kernel_.Has(site)) return false;
+    left_out.push_back({.file = document.file,
+                        .position = hook.position,
+                        .path = {},
+                        .cause = "policy/" + document.key().ToString() + ": this kernel has no " +
+                                 policy::FunctionName(hook) + ", so the hook is left out",
+                        .remedy = "remove ignore.callNotFound, if it must be there",
+                        .severity = policy::Severity::kWarning});
+    return true;
+  });
+  return left_out;
+}
+
 /// The one place where a policy is held against what this kernel can do. The mode does not matter:
 /// it can be changed at run time, and a policy that is accepted must be one that can be enforced.
 Result<void> Agent::Admit(const policy::Document& document) const {
@@ -162,12 +189,12 @@ Result<Outcome> Agent::PlanDocument(const policy::Document& document, const Cand
 bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
   candidate.Reset();
   bool good = true;
-  const auto take = [&](const policy::Document& document) {
+  const auto take = [&](policy::Document document) {
     DocumentResult result{.key = document.key(),
                           .kind = KindOf(document),
                           .position = document.position,
                           .outcome = Outcome::kAdded,
-                          .diagnostics = {}};
+                          .diagnostics = LeaveOutMissing(document)};
     if (auto outcome = PlanDocument(document, candidate, plan); outcome) {
       result.outcome = *outcome;
     } else {

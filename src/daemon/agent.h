@@ -205,6 +205,7 @@ class Agent {
   struct Plan;       // what a batch of candidates amounts to
 
   // All of these: mutex_ held.
+  [[nodiscard]] std::vector<policy::Diagnostic> LeaveOutMissing(policy::Document& document) const;
   [[nodiscard]] Result<void> Admit(const policy::Document& document) const;
   [[nodiscard]] Result<Outcome> PlanDocument(const policy::Document& document,
                                              const Candidate& candidate, Plan& plan) const;

@@ -262,6 +262,41 @@ TEST_F(AgentTest, OverrideIsTakenWithDenyBySignal) {
   EXPECT_TRUE(agent.AddPolicies(PolicyText{.action = "Override"}.ToString(), "", {}).applied);
 }
 
+TEST_F(AgentTest, AHookThatMayBeMissingIsLeftOut) {
+  Agent& agent = Make();
+  const auto id = AddWorkload("/cg/a");
+  kernel_->RemoveHook({policy::Site::Kind::kFunction, "security_old"});
+  kernel_->RefuseHook({policy::Site::Kind::kFunction, "security_hard"},
+                      {ErrorCode::kUnsupported, "security_hard", "its argument is another", ""});
+  const auto text = [](const std::string& hooks) {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n"
+           "  podSelector: {}\n  kprobes:\n  - {call: security_new, syscall: false}\n" +
+           hooks;
+  };
+  const std::string missing = "  - {call: security_old, syscall: false";
+  EXPECT_FALSE(agent.AddPolicies(text(missing + "}\n"), "", {}).applied);
+  EXPECT_FALSE(
+      agent.AddPolicies(text(missing + ", ignore: {callNotFound: false}}\n"), "", {}).applied);
+  const auto hard = agent.AddPolicies(
+      text("  - {call: security_hard, syscall: false, ignore: {callNotFound: true}}\n"), "", {});
+  EXPECT_FALSE(hard.applied) << "it is there, and cannot be served";
+
+  const std::string good = text(missing + ", ignore: {callNotFound: true}}\n" +
+                                "  - {call: security_newer, syscall: "
+                                "false, ignore: {callNotFound: true}}\n");
+  const auto result = agent.AddPolicies(good, "f.yaml", {});
+  ASSERT_TRUE(result.applied) << result.Message(1000);
+  EXPECT_EQ(result.Message(1000),
+            "warning: f.yaml:8:5: policy/p: this kernel has no security_old, so the hook is left "
+            "out; remove ignore.callNotFound, if it must be there");
+  const auto programs = kernel_->Programs(id);
+  ASSERT_EQ(programs.size(), 1u);
+  ASSERT_EQ(programs[0]->hooks.size(), 2u);
+  EXPECT_EQ(programs[0]->hooks[0].site->name, "security_new");
+  EXPECT_EQ(programs[0]->hooks[1].site->name, "security_newer");
+  EXPECT_EQ(agent.PolicyText({"p", ""}).value(), good) << "another kernel may have it";
+}
+
 TEST_F(AgentTest, WhatTheKernelCannotServeIsRefusedWithItsReason) {
   Agent& agent = Make();
   AddWorkload("/cg/a");

@@ -41,6 +41,17 @@ void FakeKernel::FailNextTrack(Error reason) {
   next_track_ = std::move(reason);
 }
 
+void FakeKernel::RemoveHook(const policy::Site& site) {
+  RefuseHook(site, {ErrorCode::kUnsupported, site.name, "this kernel has no such function", ""});
+  const std::lock_guard lock(mutex_);
+  missing_.insert(site);
+}
+
+bool FakeKernel::Has(const policy::Site& site) const {
+  const std::lock_guard lock(mutex_);
+  return !missing_.contains(site);
+}
+
 void FakeKernel::SetHits(bind::InstanceId instance, std::vector<kernel::RuleHits> hits) {
   const std::lock_guard lock(mutex_);
   hits_.insert_or_assign(instance, std::move(hits));

@@ -22,6 +22,8 @@ class FakeKernel final : public kernel::Kernel {
 
   // ---- what a test arranges ----
   void RefuseHook(const policy::Site& site, Error reason);
+  /// As RefuseHook, and there is no such place.
+  void RemoveHook(const policy::Site& site);
   /// Of whichever hook.
   void RefuseSubject(gh_subject subject, Error reason);
   /// The next Apply fails with `reason` and changes nothing.
@@ -46,6 +48,7 @@ class FakeKernel final : public kernel::Kernel {
   // ---- kernel::Kernel ----
   [[nodiscard]] kernel::Backend backend() const override { return backend_; }
   [[nodiscard]] Result<void> Supports(const compile::HookProgram& hook) const override;
+  [[nodiscard]] bool Has(const policy::Site& site) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -64,6 +67,7 @@ class FakeKernel final : public kernel::Kernel {
   std::condition_variable event_arrived_;
   std::map<policy::Site, Error> refused_hooks_;
   std::map<uint8_t, Error> refused_subjects_;
+  std::set<policy::Site> missing_;
   std::optional<Error> next_apply_;
   std::optional<Error> next_track_;
   std::map<bind::InstanceId, compile::ProgramPtr> instances_;

@@ -71,7 +71,7 @@ TEST(ElfFile, RefusesWhatIsNotThere) {
               HasSubstr("hook/test: /proc/self/exe defines no function of that name"));
   EXPECT_THAT(ErrorOf(OffsetOfAddress(kSelf, UINT64_MAX - 1, kObject)).Message(),
               HasSubstr("no instructions at that address"));
-  EXPECT_THAT(ErrorOf(CheckOffset(kSelf, 1, kObject)).Message(),
+  EXPECT_THAT(ErrorOf(CheckOffset(kSelf, 1ULL << 40, kObject)).Message(),
               HasSubstr("no instructions at that offset"));
 }
 

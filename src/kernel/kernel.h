@@ -106,6 +106,9 @@ class Kernel {
   /// cannot be known (matchBinaries). Loads nothing.
   [[nodiscard]] virtual Result<void> Supports(const compile::HookProgram& hook) const = 0;
 
+  /// Whether the kernel has such a place, whatever can be done there.
+  [[nodiscard]] virtual bool Has(const policy::Site& site) const = 0;
+
   /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
   /// the old image stands, complete. Loads no program, except that a hook's is loaded and attached
   /// when its first policy comes; it is detached after the last.

@@ -185,6 +185,8 @@ Result<void> LoadedKernel::Supports(const compile::HookProgram& hook) const {
   return hooks_.sites().Check(hook);
 }
 
+bool LoadedKernel::Has(const policy::Site& site) const { return hooks_.sites().Has(site); }
+
 // ---- changes
 // -----------------------------------------------------------------------------------------
 

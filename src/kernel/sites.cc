@@ -57,9 +57,16 @@ Plan MakePlan(Way way, std::string target, Prototype prototype) {
               .overrides = (way == Way::kLsm || way == Way::kFmodRet) && prototype.returns()};
 }
 
+/// What BPF LSM attaches to.
+std::string HookOfLsm(const std::string& name) { return "bpf_lsm_" + name; }
+
+/// The function of a system call without parameters (SYSCALL_DEFINE0 in
+/// arch/x86/include/asm/syscall_wrapper.h).
+std::string WithoutParameters(const policy::Site& site) { return "__do_sys_" + site.name; }
+
 Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backend backend) {
   const std::string caller = CallerOf(site);
-  std::optional<Prototype> of_hook = types.Function("bpf_lsm_" + site.name);
+  std::optional<Prototype> of_hook = types.Function(HookOfLsm(site.name));
   if (backend == Backend::kLsm && of_hook) {
     return MakePlan(Way::kLsm, site.name, std::move(*of_hook));
   }
@@ -92,7 +99,7 @@ Result<Plan> OnFunction(const KernelTypes& types, const policy::Site& site, Back
   std::optional<Prototype> prototype = types.Function(site.name);
   if (backend == Backend::kLsm && site.name.starts_with(kSecurity)) {
     const std::string hook = site.name.substr(kSecurity.size());
-    std::optional<Prototype> of_hook = types.Function("bpf_lsm_" + hook);
+    std::optional<Prototype> of_hook = types.Function(HookOfLsm(hook));
     if (of_hook && (!prototype || of_hook->parameters == prototype->parameters)) {
       return MakePlan(Way::kLsm, hook, std::move(*of_hook));
     }
@@ -138,13 +145,12 @@ Result<gh_registers> RegistersOf(const KernelTypes& types, const policy::Site& s
               "use a kernel without CONFIG_KASAN, or a newer one");
 }
 
-/// A function for each, whose one argument are the registers. That of a call without parameters is
-/// known by another name (SYSCALL_DEFINE0 in arch/x86/include/asm/syscall_wrapper.h).
+/// A function for each, whose one argument are the registers.
 Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bool fmod_ret) {
   std::string function = policy::FunctionName(site);
   int id = types.FindFunction(function);
   if (id < 0) {
-    function = "__do_sys_" + site.name;
+    function = WithoutParameters(site);
     id = types.FindFunction(function);
   }
   if (id < 0) {
@@ -398,6 +404,29 @@ Result<Plan> Sites::Make(const policy::Site& site) const {
   if (site.kind == Kind::kSystemCall) return OnSystemCall(types, site, fmod_ret_);
   if (site.at_return) return AtReturn(types, site);
   return OnFunction(types, site, backend_, fmod_ret_);
+}
+
+bool Sites::Has(const policy::Site& site) const {
+  const KernelTypes types;
+  if (known_.contains(site) || !types.loaded() || policy::IsOfExec(site)) return true;
+  const auto is_there = [&](const std::string& function) {
+    return types.FindFunction(function) >= 0;
+  };
+  switch (site.kind) {
+    case policy::Site::Kind::kSystemCall:
+      return is_there(policy::FunctionName(site)) || is_there(WithoutParameters(site));
+    case policy::Site::Kind::kLsm:
+      return is_there(HookOfLsm(site.name)) || is_there(CallerOf(site));
+    case policy::Site::Kind::kTracepoint:
+    case policy::Site::Kind::kRawTracepoint:
+    case policy::Site::Kind::kUprobe:
+      return true;  // nothing asks
+    case policy::Site::Kind::kFunction:
+      break;
+  }
+  // A function that only calls an LSM hook may be served there (OnFunction).
+  return is_there(site.name) || (!site.at_return && site.name.starts_with(kSecurity) &&
+                                 is_there(HookOfLsm(site.name.substr(kSecurity.size()))));
 }
 
 Result<const Plan*> Sites::Find(const policy::Site& site) const {

@@ -29,6 +29,9 @@ class Sites {
   /// Errors (kUnsupported): there is no such place, or no way to it; with the remedy. What is
   /// returned stays as long as this.
   [[nodiscard]] Result<const Plan*> Find(const policy::Site& site) const;
+  /// Whether the kernel has such a place, whatever `backend` can do there. True if it cannot be
+  /// found out, as without BTF.
+  [[nodiscard]] bool Has(const policy::Site& site) const;
   /// Nothing, or why this program cannot be had here: beside what Find says, arguments that the
   /// function does not have or that are of another type, an Override where none is possible.
   [[nodiscard]] Result<void> Check(const compile::HookProgram& program) const;

@@ -56,6 +56,13 @@ void ReadTags(Reader& reader, YamlNode node, HookDraft& draft) {
   });
 }
 
+constexpr std::array kIgnoreFields{
+    Field<HookDraft>{{"callNotFound"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       draft.hook.may_be_missing = reader.Bool(node).value_or(false);
+                     }},
+};
+
 constexpr std::array kKprobeFields{
     Field<HookDraft>{{"call", Need::kRequired, "security_bprm_creds_for_exec"},
                      Keep<HookDraft, &HookDraft::call>},
@@ -68,7 +75,10 @@ constexpr std::array kKprobeFields{
     Field<HookDraft>{{"returnArg"}, Keep<HookDraft, &HookDraft::returned>},
     Field<HookDraft>{{"returnArgAction", Need::kUnsupported}},
     Field<HookDraft>{{"data", Need::kUnsupported}},
-    Field<HookDraft>{{"ignore", Need::kUnsupported}},
+    Field<HookDraft>{{"ignore"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       reader.Fields<HookDraft>(node, kIgnoreFields, draft);
+                     }},
 };
 
 constexpr std::array kLsmHookFields{

@@ -225,6 +225,7 @@ struct Hook {
   bool raw = false;  ///< a tracepoint by the arguments of its call, not by the fields of its record
   std::vector<Argument> arguments;
   std::optional<Argument> returned;  ///< with `return: true`: what the function returns
+  bool may_be_missing = false;  ///< ignore.callNotFound: left out if the kernel has no such place
   std::vector<Selector> selectors;
   std::string message;
   std::vector<std::string> tags;

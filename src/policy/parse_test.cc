@@ -261,6 +261,8 @@ std::string FilterPolicy(std::string_view hook, std::string_view type, std::stri
 /// A value that fits the operator on the type, if it is for that.
 std::string_view ValueFor(ArgumentType type, Operator op) {
   const ValueKind values = TraitsOf(type).values;
+  if (op == Operator::kFileType || op == Operator::kNotFileType) return "reg";
+  if (op == Operator::kFamily) return "1";
   if (values != ValueKind::kSocket) return IsNumber(values) ? "1" : "/a";
   return TraitsOf(op, ValueKind::kAddress).match == GH_MATCH_ADDRESS && !TakesRanges(op)
              ? "10.0.0.0/8"
@@ -287,8 +289,9 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
       ++taken;
     }
   }
-  // Of texts, numbers, sockets, packets, addresses.
-  EXPECT_EQ(taken, 5U * 8 + 12U * 11 + 2U * 11 + 10 + 5);
+  // Of texts, paths, addresses of AF_UNIX; numbers, sets of capabilities; sockets, packets,
+  // addresses.
+  EXPECT_EQ(taken, 5U * 8 + 5U * 10 + 9 + 14U * 11 + 4U * 5 + 2U * 11 + 10 + 5);
 }
 
 TEST(Parse, TakesABprmOfHooksOfBprms) {

@@ -304,7 +304,6 @@ TEST_F(SystemCalls, AFileHasAType) {
   EXPECT_EQ(change([] { return 12345; }), Denied(EBADF));
   EXPECT_EQ(told(), "not-reg");
   ExpectCounter("path_fault");
-  ExpectCounter("path_unreachable");  // of the pipe
 }
 
 TEST_F(SystemCalls, AnUnreadableStringIsInNoSet) {

@@ -188,7 +188,7 @@ TEST_F(Uprobes, WhatCannotBeProbed) {
   EXPECT_THAT(Refusal(Policy("p", {.places = "symbols: [no_such_function]"})),
               HasSubstr("defines no function of that name"));
   EXPECT_THAT(Refusal(Policy("p", {.path = "/no/such/file"})), HasSubstr("cannot be read"));
-  EXPECT_THAT(Refusal(Policy("p", {.places = "offsets: [1]"})),
+  EXPECT_THAT(Refusal(Policy("p", {.places = "offsets: [0x7fffffffffff]"})),
               HasSubstr("no instructions at that offset"));
   EXPECT_THAT(Refusal(Policy("p", {.places = "addrs: [0x7fffffffffff]"})),
               HasSubstr("no instructions at that address"));
