@@ -71,7 +71,7 @@ class ServerTest : public ::testing::Test {
 };
 
 TEST_F(ServerTest, TheSocketIsForItsOwnerAlone) {
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(stat(server_.socket().c_str(), &status), 0);
   EXPECT_TRUE(S_ISSOCK(status.st_mode));
   EXPECT_EQ(status.st_mode & 07777, 0600u);
