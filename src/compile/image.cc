@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "compile/image_parts.h"
-#include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::compile {
 namespace {

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::compile {
 namespace {

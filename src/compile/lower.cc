@@ -11,6 +11,7 @@
 #include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/numbers.h"
+#include "policy/sites.h"
 
 namespace gatehouse::compile {
 namespace {

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::compile {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "control/convert.h"
 #include "control/status.h"
-#include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::control {
 namespace {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/agent.h"
+#include "policy/sites.h"
 
 #include <algorithm>
 #include <memory_resource>

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/agent.h"
+#include "policy/sites.h"
 
 namespace gatehouse::daemon {
 namespace {

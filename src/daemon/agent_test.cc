@@ -13,6 +13,7 @@
 
 #include "daemon/fake_kernel.h"
 #include "daemon/test_policies.h"
+#include "policy/sites.h"
 
 namespace gatehouse::daemon {
 namespace {

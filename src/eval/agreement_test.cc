@@ -15,6 +15,7 @@
 #include "bind/test_documents.h"
 #include "eval/evaluator.h"
 #include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::eval {
 namespace {

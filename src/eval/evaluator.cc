@@ -11,6 +11,7 @@
 #include "eval/numbers.h"
 #include "eval/standing.h"
 #include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::eval {
 namespace {

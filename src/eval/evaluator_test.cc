@@ -9,8 +9,8 @@
 #include <csignal>
 
 #include "bind/test_documents.h"
-#include "policy/catalog.h"
 #include "policy/format.h"
+#include "policy/sites.h"
 
 namespace gatehouse::eval {
 namespace {

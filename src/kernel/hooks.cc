@@ -9,7 +9,7 @@
 #include <cerrno>
 
 #include "kernel/libbpf_log.h"
-#include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::kernel {
 namespace {

@@ -14,6 +14,7 @@
 #include "kernel/libbpf_log.h"
 #include "kernel/protected.h"
 #include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::kernel {
 namespace {

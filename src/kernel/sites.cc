@@ -17,6 +17,7 @@
 #include "kernel/kernel_types.h"
 #include "kernel/tracepoint_format.h"
 #include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::kernel {
 namespace {

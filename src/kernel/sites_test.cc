@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "policy/catalog.h"
+#include "policy/sites.h"
 
 namespace gatehouse::kernel {
 namespace {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "policy/catalog.h"
 #include "policy/names.h"
+#include "policy/sites.h"
 
 namespace gatehouse::policy {
 namespace {

@@ -10,9 +10,6 @@
 namespace gatehouse::policy {
 namespace {
 
-/// Of functions that implement system calls on x86-64: see ARCH_HAS_SYSCALL_WRAPPER of the kernel.
-constexpr std::string_view kSystemCallPrefix = "__x64_sys_";
-
 using OperatorName = NameRow<Operator>;
 constexpr std::array kOperators{
     OperatorName{"Equal", "eq", Operator::kEqual},
@@ -287,91 +284,6 @@ constexpr std::array kOptions{
     NameRow<Option>{"disable-uprobe-multi", "", Option::kNoEffect},
     NameRow<Option>{"override-method", "", Option::kNoEffect},
 };
-
-}  // namespace
-
-const Site kCredsForExec{Site::Kind::kLsm, "bprm_creds_for_exec"};
-const Site kBprmCheck{Site::Kind::kLsm, "bprm_check_security"};
-
-Site SiteOf(HookKind kind, std::string_view call) {
-  if (kind == HookKind::kLsm) return {Site::Kind::kLsm, std::string(call)};
-  // The functions that call the LSM hooks of executions are the same places.
-  if (call == "security_bprm_creds_for_exec") return kCredsForExec;
-  if (call == "security_bprm_check") return kBprmCheck;
-  return {Site::Kind::kFunction, std::string(call)};
-}
-
-Site SiteBefore(const Hook& hook) {
-  switch (hook.kind) {
-    case HookKind::kKprobe:
-      if (hook.system_call) return {Site::Kind::kSystemCall, hook.call};
-      return SiteOf(hook.kind, hook.call);
-    case HookKind::kLsm:
-      return SiteOf(hook.kind, hook.call);
-    case HookKind::kTracepoint:
-      // Of the tracepoints with arguments, none has the name of another one.
-      if (hook.raw) return {Site::Kind::kRawTracepoint, hook.call};
-      return {Site::Kind::kTracepoint, hook.call, false, hook.source};
-    case HookKind::kUprobe:
-      return {Site::Kind::kUprobe, hook.call, false, hook.source};
-  }
-  __builtin_unreachable();
-}
-
-Site SiteOf(const Hook& hook) {
-  if (!hook.returned) return SiteBefore(hook);
-  // Where an LSM hook is asked for by its function's name, the function is what returns.
-  const Site::Kind kind = hook.system_call ? Site::Kind::kSystemCall : Site::Kind::kFunction;
-  return {kind, hook.call, true};
-}
-
-bool LooksAtReturn(const Selector& selector) {
-  return std::ranges::find(selector.filters, Subject::kReturn, &Filter::subject) !=
-         selector.filters.end();
-}
-
-bool ActsBefore(const Selector& selector) {
-  const auto enforces = [](const Action& action) {
-    return action.kind == ActionKind::kOverride || action.kind == ActionKind::kSigkill ||
-           action.kind == ActionKind::kSignal;
-  };
-  return std::ranges::any_of(selector.actions, enforces) && !LooksAtReturn(selector);
-}
-
-bool HasArgumentsOfProcess(const Site& site) {
-  constexpr std::string_view kOfSystemCalls = "syscalls";  // sys_enter_openat, sys_exit_openat
-  return site.kind == Site::Kind::kSystemCall || site.kind == Site::Kind::kUprobe ||
-         (site.kind == Site::Kind::kTracepoint && site.source == kOfSystemCalls);
-}
-
-std::string FunctionName(const Site& site) {
-  const bool system_call = site.kind == Site::Kind::kSystemCall;
-  return system_call ? std::string(kSystemCallPrefix).append(site.name) : site.name;
-}
-
-std::string FunctionName(const Hook& hook) {
-  return hook.system_call ? FunctionName(SiteBefore(hook)) : hook.call;
-}
-
-std::string NameOf(const Site& site) {
-  switch (site.kind) {
-    case Site::Kind::kTracepoint:
-      return "tracepoint " + site.source + "/" + site.name;
-    case Site::Kind::kRawTracepoint:
-      return "raw tracepoint " + site.name;
-    case Site::Kind::kUprobe:
-      return site.source + ":" + site.name;
-    case Site::Kind::kLsm:
-    case Site::Kind::kFunction:
-    case Site::Kind::kSystemCall:
-      break;
-  }
-  std::string name = site.kind == Site::Kind::kSystemCall ? "sys_" + site.name : site.name;
-  if (site.at_return) name += " at its return";
-  return name;
-}
-
-namespace {
 
 /// The subject of a filter and its type.
 SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {

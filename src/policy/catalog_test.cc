@@ -11,25 +11,6 @@
 namespace gatehouse::policy {
 namespace {
 
-TEST(Catalog, KnowsThePlacesOfHooks) {
-  using Kind = Site::Kind;
-  EXPECT_EQ(SiteOf(HookKind::kLsm, "file_open"), (Site{Kind::kLsm, "file_open"}));
-  EXPECT_EQ(SiteOf(HookKind::kKprobe, "security_file_open"),
-            (Site{Kind::kFunction, "security_file_open"}));
-  EXPECT_EQ(SiteOf(HookKind::kKprobe, "do_unlinkat"), (Site{Kind::kFunction, "do_unlinkat"}));
-}
-
-TEST(Catalog, KnowsHooksOfExecutionsByBothNames) {
-  EXPECT_EQ(SiteOf(HookKind::kLsm, "bprm_creds_for_exec"), kCredsForExec);
-  EXPECT_EQ(SiteOf(HookKind::kKprobe, "security_bprm_creds_for_exec"), kCredsForExec);
-  EXPECT_EQ(SiteOf(HookKind::kLsm, "bprm_check_security"), kBprmCheck);
-  EXPECT_EQ(SiteOf(HookKind::kKprobe, "security_bprm_check"), kBprmCheck);
-  EXPECT_TRUE(IsOfExec(kCredsForExec));
-  EXPECT_TRUE(IsOfExec(kBprmCheck));
-  EXPECT_FALSE(IsOfExec(SiteOf(HookKind::kKprobe, "bprm_check_security")));
-  EXPECT_FALSE(IsOfExec(SiteOf(HookKind::kLsm, "bprm_creds_from_file")));
-}
-
 template <typename Value>
 void ExpectDistinct(std::span<const NameRow<Value>> rows) {
   std::set<std::string_view> names;

@@ -7,6 +7,7 @@
 #include "policy/catalog.h"
 #include "policy/numbers.h"
 #include "policy/parse.h"
+#include "policy/sites.h"
 
 namespace gatehouse::policy {
 namespace {

@@ -18,6 +18,7 @@
 #include <ostream>
 
 #include "event/decode.h"
+#include "policy/sites.h"
 
 namespace gatehouse::bypass {
 namespace {

@@ -12,7 +12,7 @@
 #include "compile/strings.h"
 #include "kernel/kernel.h"
 #include "kernel/testing/workload.h"
-#include "policy/catalog.h"
+#include "policy/sites.h"
 #include "sandbox.h"
 
 /// The corpus of ways around a policy. Each test is one way, named as in docs/bypasses.md, and runs

@@ -13,6 +13,7 @@
 #include "fixture.h"
 #include "policy/catalog.h"
 #include "policy/parse.h"
+#include "policy/sites.h"
 #include "settings.h"
 
 namespace gatehouse::test {

@@ -12,6 +12,7 @@
 #include "kernel/cgroup_tree.h"
 #include "policy/catalog.h"
 #include "policy/parse.h"
+#include "policy/sites.h"
 
 namespace gatehouse::test {
 namespace {

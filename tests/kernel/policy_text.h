@@ -1,3 +1,4 @@
+#include "policy/sites.h"
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
