@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/kernel_types.h"
 
-#include <bpf/btf.h>
-
 namespace gatehouse::kernel {
 
 KernelTypes::KernelTypes() : types_(btf__load_vmlinux_btf(), &btf__free) {}

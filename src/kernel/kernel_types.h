@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <bpf/btf.h>
+
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "kernel/plan.h"
-
-struct btf;
-struct btf_type;
 
 namespace gatehouse::kernel {
 
