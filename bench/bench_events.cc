@@ -14,6 +14,7 @@
 #include "daemon/event_pipeline.h"
 #include "event/decode.h"
 #include "event/enrich.h"
+#include "event/fakes.h"
 #include "export/json.h"
 #include "kernel/fd.h"
 #include "workload/registry.h"
@@ -24,69 +25,44 @@ namespace {
 constexpr double kEventLimitNs = 1e9 / 300'000;
 constexpr bind::InstanceId kInstance = 1;
 constexpr size_t kWriteBytes = 1 << 20;
+constexpr off_t kFileBytes = 64 << 20;
+constexpr uint32_t kRecords = 20'000;  // the buffer of 8 MB holds some more
 constexpr int kRounds = 7;
 constexpr const char* kInMemory = "/dev/shm";  // how fast a disk is, is another question
 constexpr uint32_t kPid = 4242;
 
 using Clock = std::chrono::steady_clock;
 
-gh_process ProcessOf(uint32_t pid, bind::WorkloadId workload) {
+gh_process ProcessIn(bind::WorkloadId workload) {
   gh_process process{};
-  process.pid = pid;
-  process.tid = pid;
-  process.start_ns = pid * 1'000ULL;
+  process.pid = kPid;
+  process.tid = kPid;
+  process.start_ns = 1;
   process.exec_seq = 1;
   process.parent_pid = 1;
   process.workload = workload;
   return process;
 }
 
-template <typename Layout>
-void Append(const Layout& layout, std::vector<std::byte>& bytes) {
-  const auto* const begin = reinterpret_cast<const std::byte*>(&layout);
-  bytes.insert(bytes.end(), begin, begin + sizeof(layout));
-}
-
 /// The record of a program that begins.
-std::vector<std::byte> ExecBytes(uint32_t pid, bind::WorkloadId workload) {
+std::vector<std::byte> ExecBytes(bind::WorkloadId workload) {
   constexpr std::string_view kBinary = "/usr/sbin/nginx";
   constexpr std::string_view kArguments("nginx\0-g\0daemon off;", 20);
-  constexpr std::string_view kDirectory = "/";
-  gh_event_exec exec{};
-  exec.header.type = GH_EVENT_EXEC;
-  exec.process = ProcessOf(pid, workload);
-  exec.binary_len = kBinary.size();
-  exec.args_len = kArguments.size();
-  exec.cwd_len = kDirectory.size();
-  exec.header.size =
-      static_cast<uint32_t>(sizeof(exec) + kBinary.size() + kArguments.size() + kDirectory.size());
-  std::vector<std::byte> bytes;
-  Append(exec, bytes);
-  for (const std::string_view text : {kBinary, kArguments, kDirectory}) {
-    const auto* const begin = reinterpret_cast<const std::byte*>(text.data());
-    bytes.insert(bytes.end(), begin, begin + text.size());
-  }
-  return bytes;
+  gh_event_exec layout = event::testing::ExecLayout(kBinary, kArguments, "/");
+  layout.process = ProcessIn(workload);
+  return event::testing::Bytes(layout, GH_EVENT_EXEC, {kBinary, kArguments, "/"});
 }
 
 /// The record of a system call with one number.
-std::vector<std::byte> CallBytes(uint32_t pid, bind::WorkloadId workload, uint64_t number) {
-  gh_event_policy event{};
-  event.header.type = GH_EVENT_POLICY;
-  event.header.size =
-      static_cast<uint32_t>(sizeof(event) + sizeof(gh_event_value) + sizeof(number));
-  event.header.time_ns = number;
-  event.process = ProcessOf(pid, workload);
-  event.policy = kInstance;
-  event.actions = GH_ACTION_POST;
-  event.n_values = 1;
-  gh_event_value value{};
-  value.bytes = sizeof(number);
-  std::vector<std::byte> bytes;
-  Append(event, bytes);
-  Append(value, bytes);
-  Append(number, bytes);
-  return bytes;
+std::vector<std::byte> CallBytes(bind::WorkloadId workload, uint64_t number) {
+  gh_event_policy layout{};
+  layout.header.time_ns = number;
+  layout.process = ProcessIn(workload);
+  layout.policy = kInstance;
+  layout.actions = GH_ACTION_POST;
+  layout.n_values = 1;
+  return event::testing::Bytes(layout, GH_EVENT_POLICY,
+                               {event::testing::NumberBytes(GH_SUBJECT_ARGUMENT_0, number)});
 }
 
 /// All that events go through behind the ring buffer, in one thread.
@@ -145,8 +121,11 @@ class Line {
   std::string buffer_;
 };
 
-/// Writes what waits, as the event log does.
+/// Writes what waits, as the event log does; a file that is full is begun anew, as by rotation.
 Result<void> Flush(int file, std::string& buffer) {
+  if (lseek(file, 0, SEEK_CUR) >= kFileBytes && lseek(file, 0, SEEK_SET) < 0) {
+    return FailErrno("event log", "cannot seek", errno);
+  }
   if (write(file, buffer.data(), buffer.size()) != static_cast<ssize_t>(buffer.size())) {
     return FailErrno("event log", "cannot write", errno);
   }
@@ -154,18 +133,15 @@ Result<void> Flush(int file, std::string& buffer) {
   return {};
 }
 
-Result<double> NsPerEvent(Line& line, std::span<const std::vector<std::byte>> records, int file,
-                          size_t& line_bytes) {
-  if (lseek(file, 0, SEEK_SET) < 0) return FailErrno("event log", "cannot seek", errno);
+Result<double> NsPerEvent(Line& line, std::span<const std::vector<std::byte>> records,
+                          uint32_t events, int file) {
   const auto begin = Clock::now();
-  for (const std::vector<std::byte>& record : records) {
-    GH_TRY(line.Take(record));
-    if (line_bytes == 0) line_bytes = line.buffer().size();
+  for (uint32_t i = 0; i < events; ++i) {
+    GH_TRY(line.Take(records[i % records.size()]));
     if (line.buffer().size() >= kWriteBytes) GH_TRY(Flush(file, line.buffer()));
   }
   GH_TRY(Flush(file, line.buffer()));
-  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() /
-         static_cast<double>(records.size());
+  return std::chrono::duration<double, std::nano>(Clock::now() - begin).count() / events;
 }
 
 }  // namespace
@@ -183,13 +159,14 @@ Result<void> BenchEvents(const Settings& settings, Report& report) {
     const kernel::Fd file(open(kInMemory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
     if (!file.valid()) return FailErrno(kInMemory, "cannot make a file", errno);
     std::vector<std::vector<std::byte>> records;
-    for (uint32_t i = 0; i < events; ++i) records.push_back(CallBytes(kPid, workload, i));
-    GH_TRY(line.Take(ExecBytes(kPid, workload)));
+    for (uint32_t i = 0; i < kRecords; ++i) records.push_back(CallBytes(workload, i));
+    GH_TRY(line.Take(ExecBytes(workload)));
     line.buffer().clear();
-    size_t line_bytes = 0;
+    GH_TRY(line.Take(records.back()));
+    const size_t line_bytes = line.buffer().size();
     std::vector<double> rounds;
     for (int round = 0; round < kRounds; ++round) {
-      GH_ASSIGN(const double ns, NsPerEvent(line, records, file.get(), line_bytes));
+      GH_ASSIGN(const double ns, NsPerEvent(line, records, events, file.get()));
       rounds.push_back(ns);
     }
     const double best = *std::ranges::min_element(rounds);

@@ -166,8 +166,9 @@ Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
   const LibbpfLog log;
   gate.link.reset(AttachProgram(gate.program, site, *plan));
   if (gate.link) return {};
+  const int error = errno;
   return FailErrno("hook/" + policy::NameOf(site),
-                   std::string("cannot attach ") + bpf_program__name(gate.program), errno,
+                   std::string("cannot attach ") + bpf_program__name(gate.program), error,
                    log.Tail());
 }
 

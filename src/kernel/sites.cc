@@ -408,8 +408,9 @@ Result<Plan> Sites::Make(const policy::Site& site) const {
 }
 
 bool Sites::Has(const policy::Site& site) const {
+  if (known_.contains(site) || policy::IsOfExec(site)) return true;
   const KernelTypes types;
-  if (known_.contains(site) || !types.loaded() || policy::IsOfExec(site)) return true;
+  if (!types.loaded()) return true;
   const auto is_there = [&](const std::string& function) {
     return types.FindFunction(function) >= 0;
   };

@@ -55,11 +55,16 @@ constexpr std::array kTextOperators{
     Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix, Operator::kNotPostfix,
 };
 
-constexpr std::array kPathOperators{
-    Operator::kEqual,    Operator::kNotEqual,    Operator::kIn,      Operator::kNotIn,
-    Operator::kPrefix,   Operator::kNotPrefix,   Operator::kPostfix, Operator::kNotPostfix,
-    Operator::kFileType, Operator::kNotFileType,
-};
+/// Those of texts, and some more.
+template <size_t N>
+constexpr auto WithTextOperators(const std::array<Operator, N>& more) {
+  std::array<Operator, kTextOperators.size() + N> operators{};
+  std::ranges::copy(more, std::ranges::copy(kTextOperators, operators.begin()).out);
+  return operators;
+}
+
+constexpr auto kPathOperators =
+    WithTextOperators(std::array{Operator::kFileType, Operator::kNotFileType});
 
 constexpr std::array kNumberOperators{
     Operator::kEqual,      Operator::kNotEqual, Operator::kIn,       Operator::kNotIn,
@@ -147,12 +152,7 @@ const FieldOperator* FindIn(std::span<const FieldOperator> operators, Operator o
 }
 
 /// Of an address of AF_UNIX.
-constexpr auto kSockaddrUnOperators = [] {
-  std::array<Operator, kTextOperators.size() + 1> operators{};
-  std::ranges::copy(kTextOperators, operators.begin());
-  operators.back() = Operator::kFamily;
-  return operators;
-}();
+constexpr auto kSockaddrUnOperators = WithTextOperators(std::array{Operator::kFamily});
 
 const FieldOperator* FindField(Operator op) {
   const FieldOperator* const of_socket = FindIn(kFieldOperators, op);

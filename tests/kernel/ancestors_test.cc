@@ -79,6 +79,26 @@ TEST_F(Ancestors, AProcessBelongsToThoseItComesFrom) {
 }
 
 TEST_F(Ancestors, AProcessBelongsToItself) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  const pid_t child = kernel::testing::ForkInto(cgroup_.path());  // waits until its id is known
+  if (child == 0) {
+    char byte = 0;
+    if (read(ends[0], &byte, 1) == 1) syscall(SYS_getpgid, 0);
+    _exit(0);
+  }
+  Must(gatehouse().Apply(Policy("in", Pids("In", child, kFollow)) +
+                         Policy("not-in", Pids("NotIn", child, kFollow))));
+  EXPECT_EQ(write(ends[1], "x", 1), 1);
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  close(ends[0]);
+  close(ends[1]);
+  EXPECT_THAT(Told(), ElementsAre("in"));
+}
+
+TEST_F(Ancestors, TheFirstProcessIsEveryonesAncestor) {
   const pid_t init = 1;
   Must(gatehouse().Apply(Policy("init", Pids("In", init, kFollow))));
   EXPECT_EQ(Call(), Allowed());

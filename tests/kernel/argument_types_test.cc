@@ -27,12 +27,6 @@ using ::testing::HasSubstr;
 
 class ArgumentTypes : public WithNetworks<DenyingTest> {
  protected:
-  /// The error of a policy that is refused.
-  static std::string Refusal(const std::string& policy) {
-    const auto applied = gatehouse().Apply(policy);
-    return applied ? "it was taken" : applied.error().Message();
-  }
-
   ProgramTree tree_;
 };
 

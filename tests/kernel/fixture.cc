@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <ostream>
 
@@ -32,6 +35,11 @@ kernel::Options WithBackend(kernel::Options options) {
 }
 
 }  // namespace
+
+int Errno(long result) {
+  if (result < 0) return errno;
+  _exit(0);
+}
 
 std::optional<kernel::Backend> BackendFromEnvironment() {
   const char* name = std::getenv("GATEHOUSE_BACKEND");
@@ -277,6 +285,25 @@ void KernelTest::TearDown() {
       EXPECT_GT(gatehouse().Counter(name), before) << name;
     }
   }
+}
+
+std::string KernelTest::Refusal(const std::string& text) {
+  const auto applied = gatehouse().Apply(text);
+  return applied ? "it was taken" : applied.error().Message();
+}
+
+bool KernelTest::IsAppliedOnPerfEvents(const std::string& text) {
+  utsname system{};
+  uname(&system);
+  int major = 0, minor = 0;
+  EXPECT_EQ(sscanf(system.release, "%d.%d", &major, &minor), 2);
+  if (major > 6 || (major == 6 && minor >= 1)) {
+    Must(gatehouse().Apply(text));
+    return true;
+  }
+  const std::string refusal = Refusal(text);
+  EXPECT_NE(refusal.find("use kernel 6.1 or later"), std::string::npos) << refusal;
+  return false;
 }
 
 workload::WorkloadPtr KernelTest::Workload(const std::string& cgroup, workload::Labels labels) {

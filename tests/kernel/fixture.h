@@ -37,6 +37,9 @@ T Must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
+/// A system call's result, as the outcome of an attempt: its errno, or the end of the process.
+[[nodiscard]] int Errno(long result);
+
 /// A record of the kernel, with the names that the agent knows and the event made from it.
 struct Event {
   std::shared_ptr<const std::vector<std::byte>> bytes;  ///< what the record's views point into
@@ -166,6 +169,21 @@ class KernelTest : public ::testing::Test {
   [[nodiscard]] static Gatehouse& gatehouse() { return *gatehouse_; }
   /// A counter of the kernel that this test makes rise.
   void ExpectCounter(std::string name) { expected_counters_.push_back(std::move(name)); }
+  /// The error of a text that is refused.
+  [[nodiscard]] static std::string Refusal(const std::string& text);
+  /// Applies a text with hooks that are programs on perf events: tracepoints by fields, uprobes.
+  /// Kernels before 6.1 have to refuse it; then false.
+  [[nodiscard]] static bool IsAppliedOnPerfEvents(const std::string& text);
+  /// What policies tell, of the type that `of` of an event is.
+  template <typename Told>
+  [[nodiscard]] static std::vector<Told> TakeTold(const Told& (tetragon::GetEventsResponse::*of)()
+                                                      const) {
+    std::vector<Told> told;
+    for (const Event& event : gatehouse().TakeEvents()) {
+      if (event.AsPolicy() != nullptr) told.push_back(((*event.enriched).*of)());
+    }
+    return told;
+  }
   /// Makes `cgroup` a workload with labels.
   static workload::WorkloadPtr Workload(const std::string& cgroup, workload::Labels labels = {});
 

@@ -34,12 +34,6 @@ std::string Policy(const std::string& name, const std::string& hook, const std::
 
 const std::string kDeny = "{action: Override, argError: -1}";
 
-/// A system call's result, as the outcome of an attempt: its errno, or the end of the process.
-int Errno(long result) {
-  if (result < 0) return errno;
-  _exit(0);
-}
-
 class Hooks : public DenyingTest {
  protected:
   void SetUp() override {
@@ -47,11 +41,6 @@ class Hooks : public DenyingTest {
     (void)Workload(cgroup_.path());
   }
 
-  /// The error of a policy that is refused.
-  static std::string Refusal(const std::string& policy) {
-    const auto applied = gatehouse().Apply(policy);
-    return applied ? "it was taken" : applied.error().Message();
-  }
   [[nodiscard]] Outcome Open(const std::string& path, int flags = O_RDONLY) const {
     return cgroup_.Run([&] { return Errno(open(path.c_str(), flags)); });
   }

@@ -94,12 +94,6 @@ inline const sockaddr* Unreadable() {
       mmap(nullptr, 1, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 }
 
-/// A system call's result, as the outcome of an attempt: its errno, or the end of the process.
-inline int Errno(long result) {
-  if (result < 0) return errno;
-  _exit(0);
-}
-
 /// A network with nothing but a loopback interface, which is up.
 inline bool MakeNetwork() {
   if (unshare(CLONE_NEWNET) != 0) return false;

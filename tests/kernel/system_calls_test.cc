@@ -53,12 +53,6 @@ std::string PathIs(const std::string& op, const std::string& path) {
 
 constexpr const char* kKill = "{action: Sigkill}";
 
-/// A system call's result, as the outcome of an attempt: its errno, or the end of the process.
-int Errno(long result) {
-  if (result < 0) return errno;
-  _exit(0);
-}
-
 class SystemCalls : public KernelTest {
  protected:
   void SetUp() override {
@@ -73,17 +67,8 @@ class SystemCalls : public KernelTest {
   [[nodiscard]] std::string Path(const std::string& name) const {
     return programs_.path() + "/" + name;
   }
-  static std::string Refusal(const std::string& policy) {
-    const auto applied = gatehouse().Apply(policy);
-    return applied ? "it was taken" : applied.error().Message();
-  }
-  /// What policies tell of the workload.
   static std::vector<tetragon::ProcessKprobe> Told() {
-    std::vector<tetragon::ProcessKprobe> told;
-    for (const Event& event : gatehouse().TakeEvents()) {
-      if (event.AsPolicy() != nullptr) told.push_back(event.enriched->process_kprobe());
-    }
-    return told;
+    return TakeTold(&tetragon::GetEventsResponse::process_kprobe);
   }
 
   const Cgroup cgroup_{"app"};

@@ -5,12 +5,10 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
-#include <cstdio>
 
 #include "fixture.h"
 
@@ -44,12 +42,6 @@ std::string Where(uint32_t index, const std::string& op, const std::string& valu
          value + "\"]}]";
 }
 
-/// A system call's result, as the outcome of an attempt: its errno, or the end of the process.
-int Errno(long result) {
-  if (result < 0) return errno;
-  _exit(0);
-}
-
 class Tracepoints : public KernelTest {
  protected:
   static void SetUpTestSuite() {
@@ -80,30 +72,8 @@ class Tracepoints : public KernelTest {
       return Errno(kill(getpid(), signal));
     });
   }
-  static std::string Refusal(const std::string& policy) {
-    const auto applied = gatehouse().Apply(policy);
-    return applied ? "it was taken" : applied.error().Message();
-  }
-  /// Whether the policy is in force. Kernels before 6.1 have to refuse it.
-  static bool IsApplied(const std::string& policy) {
-    utsname system{};
-    uname(&system);
-    int major = 0, minor = 0;
-    EXPECT_EQ(sscanf(system.release, "%d.%d", &major, &minor), 2);
-    if (major > 6 || (major == 6 && minor >= 1)) {
-      Must(gatehouse().Apply(policy));
-      return true;
-    }
-    EXPECT_THAT(Refusal(policy), HasSubstr("use kernel 6.1 or later"));
-    return false;
-  }
-  /// What policies tell of the workload.
   static std::vector<tetragon::ProcessTracepoint> Told() {
-    std::vector<tetragon::ProcessTracepoint> told;
-    for (const Event& event : gatehouse().TakeEvents()) {
-      if (event.AsPolicy() != nullptr) told.push_back(event.enriched->process_tracepoint());
-    }
-    return told;
+    return TakeTold(&tetragon::GetEventsResponse::process_tracepoint);
   }
   static uint64_t PoliciesOn(const std::string& hook, bool attached) {
     for (const kernel::HookStatus& status : gatehouse().kernel().status().hooks) {
@@ -182,7 +152,7 @@ TEST_F(Tracepoints, ARawOneIsCheckedAgainstItsArguments) {
 
 TEST_F(Tracepoints, EveryFieldOfAnEvent) {
   const std::string listed = programs_.Add("listed"), other = programs_.Add("other");
-  if (!IsApplied(
+  if (!IsAppliedOnPerfEvents(
           Policy("p", {.place = "subsystem: sched, event: sched_process_exec",
                        .args = "{index: 4, type: data_loc, label: file}, {index: 5, type: int}",
                        .filters = Where(4, "Equal", listed)}))) {
@@ -205,11 +175,12 @@ TEST_F(Tracepoints, EveryFieldOfAnEvent) {
 }
 
 TEST_F(Tracepoints, OfASystemCallAStringOfTheProcess) {
-  if (!IsApplied(Policy("p", {.place = "subsystem: syscalls, event: sys_enter_mkdirat",
-                              .args = "{index: 4, type: int}, {index: 5, type: int}, "
-                                      "{index: 6, type: string}, {index: 7, type: uint16}",
-                              .filters = Where(6, "Postfix", "/no"),
-                              .action = kKill}))) {
+  if (!IsAppliedOnPerfEvents(
+          Policy("p", {.place = "subsystem: syscalls, event: sys_enter_mkdirat",
+                       .args = "{index: 4, type: int}, {index: 5, type: int}, "
+                               "{index: 6, type: string}, {index: 7, type: uint16}",
+                       .filters = Where(6, "Postfix", "/no"),
+                       .action = kKill}))) {
     return;
   }
   EXPECT_EQ(MakeDirectory(cgroup_, "yes").outcome, Allowed());
@@ -228,10 +199,11 @@ TEST_F(Tracepoints, OfASystemCallAStringOfTheProcess) {
 // Fields 4 to 10 of signal_generate: sig, errno, code, comm[16], pid, group, result.
 TEST_F(Tracepoints, TextsAndNumbersOfTheRecord) {
   const std::string name = "kernel_test";
-  if (!IsApplied(Policy("p", {.place = "subsystem: signal, event: signal_generate",
-                              .args = "{index: 4, type: int}, {index: 7, type: string}, "
-                                      "{index: 8, type: int}",
-                              .filters = Where(7, "Prefix", name)}))) {
+  if (!IsAppliedOnPerfEvents(
+          Policy("p", {.place = "subsystem: signal, event: signal_generate",
+                       .args = "{index: 4, type: int}, {index: 7, type: string}, "
+                               "{index: 8, type: int}",
+                       .filters = Where(7, "Prefix", name)}))) {
     return;
   }
   const Attempt attempt = SignalItself(SIGUSR1);
@@ -245,9 +217,10 @@ TEST_F(Tracepoints, TextsAndNumbersOfTheRecord) {
 
 // An array is its first element; an index that is no declared field's is a place in args.
 TEST_F(Tracepoints, AnyCallByItsNumber) {
-  if (!IsApplied(Policy("p", {.place = "subsystem: raw_syscalls, event: sys_enter",
-                              .args = "{index: 4, type: int64}, {index: 5, type: uint64}",
-                              .filters = Where(0, "Equal", std::to_string(SYS_getpgid))}))) {
+  if (!IsAppliedOnPerfEvents(
+          Policy("p", {.place = "subsystem: raw_syscalls, event: sys_enter",
+                       .args = "{index: 4, type: int64}, {index: 5, type: uint64}",
+                       .filters = Where(0, "Equal", std::to_string(SYS_getpgid))}))) {
     return;
   }
   EXPECT_EQ(cgroup_.Run([] { return Errno(syscall(SYS_getpgid, 0)); }), Allowed());
@@ -261,7 +234,7 @@ TEST_F(Tracepoints, ServeAllPoliciesByOneProgram) {
   const std::string place = "subsystem: syscalls, event: sys_enter_mkdirat";
   const std::string args = "{index: 6, type: string}";
   const std::string hook = "tracepoint syscalls/sys_enter_mkdirat";
-  if (!IsApplied(
+  if (!IsAppliedOnPerfEvents(
           Policy("a", {.place = place, .args = args, .filters = Where(6, "Postfix", "/a")}) +
           Policy("b", {.place = place, .args = args, .filters = Where(6, "Postfix", "/b")}))) {
     return;
@@ -279,14 +252,16 @@ TEST_F(Tracepoints, ServeAllPoliciesByOneProgram) {
 }
 
 TEST_F(Tracepoints, ThatThisKernelDoesNotHave) {
-  if (!IsApplied(Policy("p", {.place = "subsystem: sched, event: sched_process_exec"}))) return;
+  if (!IsAppliedOnPerfEvents(Policy("p", {.place = "subsystem: sched, event: sched_process_exec"})))
+    return;
   EXPECT_THAT(Refusal(Policy("p", {.place = "subsystem: sched, event: no_such_event"})),
               HasSubstr("hook/tracepoint sched/no_such_event: this kernel has no such tracepoint"));
 }
 
 TEST_F(Tracepoints, AreCheckedAgainstTheirFields) {
   const std::string place = "subsystem: sched, event: sched_process_exec";
-  if (!IsApplied(Policy("p", {.place = place, .args = "{index: 5, type: int}"}))) return;
+  if (!IsAppliedOnPerfEvents(Policy("p", {.place = place, .args = "{index: 5, type: int}"})))
+    return;
   EXPECT_THAT(Refusal(Policy("p", {.place = place, .args = "{index: 5, type: string}"})),
               HasSubstr("argument 5 of sched/sched_process_exec is a number"));
   EXPECT_THAT(Refusal(Policy("p", {.place = place, .args = "{index: 5, type: int64}"})),

@@ -2,12 +2,11 @@
 // Functions of programs: of this one.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <filesystem>
+#include <fstream>
 
 #include "fixture.h"
 #include "kernel/elf_file.h"
@@ -64,29 +63,8 @@ class Uprobes : public KernelTest {
       _exit(GatehouseProbed(number, touched.c_str()));
     });
   }
-  static std::string Refusal(const std::string& policy) {
-    const auto applied = gatehouse().Apply(policy);
-    return applied ? "it was taken" : applied.error().Message();
-  }
-  /// Whether the policy is in force. Kernels before 6.1 have to refuse it.
-  static bool IsApplied(const std::string& policy) {
-    utsname system{};
-    uname(&system);
-    int major = 0, minor = 0;
-    EXPECT_EQ(sscanf(system.release, "%d.%d", &major, &minor), 2);
-    if (major > 6 || (major == 6 && minor >= 1)) {
-      Must(gatehouse().Apply(policy));
-      return true;
-    }
-    EXPECT_THAT(Refusal(policy), HasSubstr("use kernel 6.1 or later"));
-    return false;
-  }
   static std::vector<tetragon::ProcessUprobe> Told() {
-    std::vector<tetragon::ProcessUprobe> told;
-    for (const Event& event : gatehouse().TakeEvents()) {
-      if (event.AsPolicy() != nullptr) told.push_back(event.enriched->process_uprobe());
-    }
-    return told;
+    return TakeTold(&tetragon::GetEventsResponse::process_uprobe);
   }
 
   const Cgroup cgroup_{"app"};
@@ -94,7 +72,7 @@ class Uprobes : public KernelTest {
 };
 
 TEST_F(Uprobes, EveryFieldOfAnEvent) {
-  if (!IsApplied(Policy("p", {.filters = TextIs("listed")}))) return;
+  if (!IsAppliedOnPerfEvents(Policy("p", {.filters = TextIs("listed")}))) return;
   EXPECT_EQ(Call(cgroup_, 7, "other").outcome, Allowed(7));
   EXPECT_EQ(Call(other_, 7, "listed").outcome, Allowed(7));
   const Attempt attempt = Call(cgroup_, 9, "listed");
@@ -117,7 +95,7 @@ TEST_F(Uprobes, EveryFieldOfAnEvent) {
 }
 
 TEST_F(Uprobes, KillByAnArgument) {
-  if (!IsApplied(Policy("p", {.filters = TextIs("no"), .action = kKill}))) return;
+  if (!IsAppliedOnPerfEvents(Policy("p", {.filters = TextIs("no"), .action = kKill}))) return;
   EXPECT_EQ(Call(cgroup_, 0, "yes").outcome, Allowed());
   EXPECT_EQ(Call(cgroup_, 0, "no").outcome, Killed(SIGKILL));
   const auto told = Told();
@@ -125,10 +103,10 @@ TEST_F(Uprobes, KillByAnArgument) {
   EXPECT_EQ(told[0].action(), tetragon::KPROBE_ACTION_SIGKILL);
 }
 
-TEST_F(Uprobes, AtAnOffsetOrAnAddress) {
+TEST_F(Uprobes, AtAnOffset) {
   const std::string path = UprobeText().path;
   const uint64_t offset = Must(kernel::OffsetOfSymbol(path, "GatehouseProbed", "test"));
-  if (!IsApplied(Policy("p", {.places = fmt::format("offsets: [{}]", offset)}))) return;
+  if (!IsAppliedOnPerfEvents(Policy("p", {.places = fmt::format("offsets: [{}]", offset)}))) return;
   EXPECT_EQ(Call(cgroup_, 3, "text").outcome, Allowed(3));
   const auto told = Told();
   ASSERT_EQ(told.size(), 1U);
@@ -137,9 +115,24 @@ TEST_F(Uprobes, AtAnOffsetOrAnAddress) {
   EXPECT_EQ(told[0].args(0).int_arg(), 3);
 }
 
+TEST_F(Uprobes, AtAnAddress) {
+  uint64_t begin = 0;  // of this program, which is linked to begin at 0
+  std::ifstream("/proc/self/maps") >> std::hex >> begin;
+  const uint64_t address = reinterpret_cast<uint64_t>(&GatehouseProbed) - begin;
+  if (!IsAppliedOnPerfEvents(Policy("p", {.places = fmt::format("addrs: [{:#x}]", address)}))) {
+    return;
+  }
+  EXPECT_EQ(Call(cgroup_, 3, "text").outcome, Allowed(3));
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_EQ(told[0].symbol(), fmt::format("@{:#x}", address));
+  EXPECT_EQ(told[0].args(0).int_arg(), 3);
+}
+
 TEST_F(Uprobes, SeveralSymbolsAreSeveralHooks) {
-  if (!IsApplied(Policy("p", {.places = "symbols: [GatehouseProbed, GatehouseProbedToo]",
-                              .args = "{index: 0, type: int}"}))) {
+  if (!IsAppliedOnPerfEvents(
+          Policy("p", {.places = "symbols: [GatehouseProbed, GatehouseProbedToo]",
+                       .args = "{index: 0, type: int}"}))) {
     return;
   }
   EXPECT_EQ(
@@ -154,7 +147,8 @@ TEST_F(Uprobes, SeveralSymbolsAreSeveralHooks) {
 }
 
 TEST_F(Uprobes, ServeAllPoliciesByOneProgram) {
-  if (!IsApplied(Policy("a", {.filters = TextIs("a")}) + Policy("b", {.filters = TextIs("b")}))) {
+  if (!IsAppliedOnPerfEvents(Policy("a", {.filters = TextIs("a")}) +
+                             Policy("b", {.filters = TextIs("b")}))) {
     return;
   }
   EXPECT_EQ(Call(cgroup_, 0, "b").outcome, Allowed());
@@ -172,7 +166,7 @@ TEST_F(Uprobes, ServeAllPoliciesByOneProgram) {
 }
 
 TEST_F(Uprobes, AnUnreadableStringIsInNoSet) {
-  if (!IsApplied(
+  if (!IsAppliedOnPerfEvents(
           Policy("p", {.filters = "matchArgs: [{index: 1, operator: NotPrefix, values: [a]}]",
                        .action = kKill}))) {
     return;
@@ -184,7 +178,7 @@ TEST_F(Uprobes, AnUnreadableStringIsInNoSet) {
 }
 
 TEST_F(Uprobes, WhatCannotBeProbed) {
-  if (!IsApplied(Policy("p", {}))) return;
+  if (!IsAppliedOnPerfEvents(Policy("p", {}))) return;
   EXPECT_THAT(Refusal(Policy("p", {.places = "symbols: [no_such_function]"})),
               HasSubstr("defines no function of that name"));
   EXPECT_THAT(Refusal(Policy("p", {.path = "/no/such/file"})), HasSubstr("cannot be read"));

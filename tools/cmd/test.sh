@@ -58,6 +58,7 @@ if wants vm; then
   packages_ensure vm
   "$tools/cmd/vm.sh" --fetch &
   fetching=$!
+  trap 'kill "$fetching" 2>/dev/null || true' EXIT # if the build fails
 fi
 note "Building (ten minutes or so the first time)."
 "$tools/cmd/build.sh" "${build_args[@]}" >&2
@@ -71,7 +72,10 @@ if wants kernel && ! reason=$("$build_dir/bin/gatehoused" --probe 2>&1); then
   wants unit && kept+=(unit)
   labels=("${kept[@]}")
 fi
-if [[ -n $fetching ]]; then wait "$fetching"; fi
+if [[ -n $fetching ]]; then
+  wait "$fetching"
+  trap - EXIT
+fi
 note "Testing: ${labels[*]}."
 pattern=$(IFS='|' && echo "^(${labels[*]})\$")
 ctest --test-dir "$build_dir" --output-on-failure --parallel "$(nproc)" --label-regex "$pattern"
