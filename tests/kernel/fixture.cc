@@ -22,6 +22,7 @@ namespace {
 
 // Known to the kernel alone: no policy is about it.
 constexpr bind::WorkloadId kMarkerWorkload = 0xffffffff;
+int markers_made = 0;  // each Gatehouse has one of its own
 constexpr auto kEventsTimeout = std::chrono::minutes(2);  // far beyond what any machine needs
 
 std::string KeyOf(const bind::InstanceDirectory& instances, bind::InstanceId id) {
@@ -118,7 +119,7 @@ Gatehouse::Gatehouse(kernel::Options options, bind::Resolver::Options resolver)
       names_(std::make_shared<Names>(registry_, resolver_.instances())),
       cache_({.node_name = "node"}, clock_, proc_),
       enricher_({.node_name = "node"}, cache_, clock_, names_->workloads, names_->policies),
-      marker_("marker") {
+      marker_("marker" + std::to_string(markers_made++)) {
   (void)Must(kernel_->Track(kMarkerWorkload, marker_.path()));
 }
 
@@ -267,9 +268,18 @@ uint64_t Gatehouse::Counter(std::string_view name) const {
 
 std::unique_ptr<Gatehouse> KernelTest::gatehouse_;
 
-void KernelTest::SetUpTestSuite() { gatehouse_ = std::make_unique<Gatehouse>(); }
+/// Ends the kernel that the suites share, when all of them are over.
+class KernelTest::Environment : public ::testing::Environment {
+ public:
+  void TearDown() override { gatehouse_.reset(); }
+};
 
-void KernelTest::TearDownTestSuite() { gatehouse_.reset(); }
+const ::testing::Environment* const KernelTest::environment_ =
+    ::testing::AddGlobalTestEnvironment(new Environment);
+
+void KernelTest::SetUpTestSuite() {
+  if (!gatehouse_) gatehouse_ = std::make_unique<Gatehouse>();
+}
 
 void KernelTest::SetUp() {
   gatehouse().Reset();

@@ -157,12 +157,12 @@ class Gatehouse {
   Cgroup marker_;  // a program run here marks the end of what TakeEvents waits for
 };
 
-/// A suite with one loaded kernel; each test begins without policies and workloads. After each test
-/// nothing may have been lost or unreadable but what the test expects.
+/// All suites share one loaded kernel; each test begins without policies and workloads, but with
+/// the hooks that tests before it have loaded. After each test nothing may have been lost or
+/// unreadable but what the test expects.
 class KernelTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite();
-  static void TearDownTestSuite();
   void SetUp() override;
   void TearDown() override;
 
@@ -190,7 +190,10 @@ class KernelTest : public ::testing::Test {
   ProgramTree programs_;
 
  private:
+  class Environment;
+
   static std::unique_ptr<Gatehouse> gatehouse_;
+  static const ::testing::Environment* const environment_;
   std::vector<std::pair<std::string, uint64_t>> counters_;
   std::vector<std::string> expected_counters_;
 };

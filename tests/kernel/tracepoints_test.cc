@@ -52,7 +52,6 @@ class Tracepoints : public KernelTest {
     KernelTest::SetUpTestSuite();
   }
   static void TearDownTestSuite() {
-    KernelTest::TearDownTestSuite();
     if (mounted_) umount(kTracefs);
   }
   void SetUp() override {
