@@ -12,6 +12,10 @@ namespace {
 constexpr uint32_t kValueCounts[] = {1, 10, 1000, 10'000};
 constexpr size_t kPathLengths[] = {24, 128, 1024, 4095};
 constexpr size_t kComponents[] = {255, 15, 1};
+constexpr uint32_t kPatternCounts[] = {50, 5000};
+constexpr size_t kPatternPathBytes = 100;
+constexpr double kPatternRatioLimit = 10;
+constexpr double kPatternCountRatioLimit = 1.10;
 constexpr double kQuiet =
     0.1;  // of the rounds: those that other work on the machine disturbed least
 
@@ -78,6 +82,57 @@ Result<void> ByLength(const Settings& settings, Report& report, const Cgroups& c
   return {};
 }
 
+/// Patterns as policies have them; those of the first kind may still take any path at its end.
+std::string PatternOf(uint32_t i) {
+  const std::string number = std::to_string(i);
+  switch (i % 5) {
+    case 0:
+      return "**/name-" + number;
+    case 1:
+      return "/srv/app-" + number + "/releases/*/bin/*";
+    case 2:
+      return "/opt/*-" + number + "-*/lib/[a-z]*.so*";
+    case 3:
+      return "/usr/lib/module-" + number + "/**";
+    default:
+      return "/home/user-" + number + "/.cache/**/tool-?";
+  }
+}
+
+Result<void> ByPatterns(const Settings& settings, Report& report, const Cgroups& cgroups,
+                        const Programs& programs, const Runner& bound) {
+  constexpr size_t kComponent = 15;
+  const std::string allowed = programs.MakeDeep(kPatternPathBytes, kComponent, 'a');
+  const std::string denied = programs.MakeDeep(kPatternPathBytes, kComponent, 'b');
+  std::vector<std::vector<Cell>> rows;
+  std::vector<double> exact, patterns;
+  for (const bool of_patterns : {false, true}) {
+    for (const uint32_t count : kPatternCounts) {
+      Policy policy = WithValues(count, allowed);
+      policy.of_patterns = of_patterns;
+      for (uint32_t i = 1; of_patterns && i < count; ++i) policy.allowed[i] = PatternOf(i);
+      if (of_patterns) policy.allowed[0] = "**" + allowed.substr(allowed.rfind('/'));
+      GH_ASSIGN(
+          const std::unique_ptr<Design> design,
+          StartGatehouse({.backend = settings.backend, .base_events = kernel::BaseEvents::kOff}));
+      const Growth growth = Grow(*design, std::span(cgroups.workloads()).first(1), {&policy, 1});
+      if (growth.in_force != 1) return Fail(ErrorCode::kSystem, design->name(), growth.refusal);
+      GH_ASSIGN(const double hit, QuietNs(*design, {&bound, allowed, true}, settings));
+      GH_ASSIGN(const double miss, QuietNs(*design, {&bound, denied, false}, settings));
+      rows.push_back({of_patterns ? "patterns" : "paths", count, hit, miss});
+      (of_patterns ? patterns : exact).push_back(hit);
+    }
+  }
+  report.Table(
+      "Cost of one decision on a path of 100 bytes by patterns, lowest tenth of the rounds",
+      {"values", "number", "in the set", "not in it"}, rows);
+  report.Add({"decision, 5,000 patterns against 5,000 paths", kPatternRatioLimit,
+              patterns.back() / exact.back(), "x"});
+  report.Add({"decision, 5,000 patterns against 50", kPatternCountRatioLimit,
+              patterns.back() / patterns.front(), "x"});
+  return {};
+}
+
 }  // namespace
 
 Result<void> BenchValues(const Settings& settings, Report& report) {
@@ -86,7 +141,8 @@ Result<void> BenchValues(const Settings& settings, Report& report) {
   const Runner bound(cgroups.workloads()[0].cgroup);
   GH_ASSIGN(const RunStatistics statistics, RunStatistics::Enable());
   GH_TRY(ByValues(settings, report, cgroups, programs, bound));
-  return ByLength(settings, report, cgroups, programs, bound);
+  GH_TRY(ByLength(settings, report, cgroups, programs, bound));
+  return ByPatterns(settings, report, cgroups, programs, bound);
 }
 
 }  // namespace gatehouse::bench

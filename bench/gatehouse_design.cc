@@ -65,8 +65,11 @@ class Gatehouse : public Design {
     std::vector<policy::Action> actions{test::Deny()};
     if (!options_.post_denials) actions.push_back({.kind = policy::ActionKind::kNoPost});
     policy::Spec spec;
-    spec.hooks.push_back(test::ExecHook({test::Selector(
-        {test::ObjectFilter(policy::Operator::kNotIn, policy.allowed)}, std::move(actions))}));
+    spec.hooks.push_back(test::ExecHook(
+        {test::Selector({test::ObjectFilter(policy.of_patterns ? policy::Operator::kNotGlob
+                                                               : policy::Operator::kNotIn,
+                                            policy.allowed)},
+                        std::move(actions))}));
     return test::PolicyDocument(NameOf(policy.number), Engine::Selecting(policy.number),
                                 std::move(spec));
   }

@@ -20,6 +20,7 @@ struct Workload {
 struct Policy {
   uint32_t number = 0;
   std::vector<std::string> allowed;
+  bool of_patterns = false;  ///< `allowed` are globs; the baselines know none
 };
 
 inline constexpr uint32_t kStrings = 2000;

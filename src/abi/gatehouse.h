@@ -50,9 +50,11 @@ enum gh_limits {
   GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
   GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
-  GH_MATCHES_MAX = 256,       /* interned heads (or tails) of one value found at once */
-  GH_SET_PAGES_MAX = 1024,    /* a set holds at most that many pages of ids */
-  GH_SLOT_PROBES_MAX = 32,    /* the longest probe sequence of the string table */
+  GH_MATCHES_MAX = 256,  /* interned heads and automata (or tails) of one value found at once */
+  GH_AUTOMATA_MAX = 256, /* different sets of patterns that one value is compared with */
+  GH_AUTOMATON_WORDS_MAX = 1 << 20, /* of one set of patterns */
+  GH_SET_PAGES_MAX = 1024,          /* a set holds at most that many pages of ids */
+  GH_SLOT_PROBES_MAX = 32,          /* the longest probe sequence of the string table */
   GH_ANCESTORS_MAX = 32,      /* a process and its ancestors, as far as a filter follows forks */
   GH_PROTECTED_MAX = 32,      /* the agent and its ancestors */
   GH_CGROUP_DEPTH_MAX = 1024, /* levels searched upwards for a cgroup that is not tracked itself */
@@ -259,6 +261,7 @@ enum gh_match {
   GH_MATCH_RANGE = 3,   /* ranges of numbers */
   GH_MATCH_MASK = 4,    /* one range, whose `first` has a bit in common with the number */
   GH_MATCH_ADDRESS = 5, /* ranges of addresses */
+  GH_MATCH_PATTERN = 6, /* one id, of the automaton of all patterns of the set */
 };
 
 enum gh_action {
@@ -315,22 +318,52 @@ enum gh_input_flags {
 
 /* A value that a filter of the gate looks at or that an event shows. */
 struct gh_input {
-  gh_u8 subject;  /* enum gh_subject */
-  gh_u8 read;     /* enum gh_read */
-  gh_u8 bytes;    /* of a number: 1, 2, 4 or 8 */
-  gh_u8 flags;    /* enum gh_input_flags */
-  gh_u32 lengths; /* of a text: address of a struct gh_lengths, or 0: no heads, no tails */
+  gh_u8 subject; /* enum gh_subject */
+  gh_u8 read;    /* enum gh_read */
+  gh_u8 bytes;   /* of a number: 1, 2, 4 or 8 */
+  gh_u8 flags;   /* enum gh_input_flags */
+  gh_u32 scan;   /* of a text: address of a struct gh_scan, or 0: it is digested as a whole */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_input) == 8, "gh_input");
 
-/* The lengths at which heads and tails of a value are digested: ascending, distinct, in bytes. */
-struct gh_lengths {
+/* What a text is searched for: the lengths at which its heads and tails are digested, ascending,
+ * distinct, in bytes; the addresses of the automata that it is given to. */
+struct gh_scan {
   gh_u32 heads;
   gh_u32 n_heads;
   gh_u32 tails;
   gh_u32 n_tails;
+  gh_u32 automata;
+  gh_u32 n_automata; /* at most GH_AUTOMATA_MAX */
+  gh_u32 reserved[2];
 };
-GH_STATIC_ASSERT(sizeof(struct gh_lengths) == 16, "gh_lengths");
+GH_STATIC_ASSERT(sizeof(struct gh_scan) == 32, "gh_scan");
+
+/*
+ * An automaton says of a text whether any of a set of patterns takes it. Its first word is the
+ * state that it begins in. A state is the offset, in words from the automaton's address, of
+ *
+ *   info       gh_state_first, how many words `row` has, whether a text may end here
+ *   otherwise  the state after a byte that is not in the row
+ *   slash      the state after a '/'
+ *   row[]      the states after the bytes from gh_state_first on; '/' has no use for its own
+ *
+ * or one of two that no byte changes.
+ */
+enum gh_state {
+  GH_STATE_NEVER = 0,  /* no pattern can take the text any more */
+  GH_STATE_ALWAYS = 1, /* one takes it, however it goes on */
+};
+enum gh_state_word { GH_STATE_OTHERWISE = 1, GH_STATE_SLASH = 2, GH_STATE_ROW = 3 };
+static inline gh_u32 gh_state_info(gh_u32 first, gh_u32 n, int takes) {
+  return first | n << 8 | (takes ? 1u << 31 : 0);
+}
+static inline gh_u32 gh_state_first(gh_u32 info) { return info & 0xff; }
+static inline gh_u32 gh_state_n(gh_u32 info) { return info >> 8 & 0x1ff; }
+static inline gh_u32 gh_state_takes(gh_u32 info) { return info >> 31; }
+
+/* The id of the automaton at an address, beside those of strings. */
+#define GH_AUTOMATON_ID(address) (0x80000000u | (address))
 
 enum gh_rule_flags {
   GH_RULE_LAST = 1 << 0,      /* the policy has no further rule on this hook */

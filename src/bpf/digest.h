@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * From a value's text to the ids of the strings that policies know: the whole text, its heads
- * (prefixes) and its tails (postfixes).
+ * (prefixes) and its tails (postfixes); and to those of the sets of patterns that take it.
  *
  * One pass in each direction, whatever the number of policies: the state of SipHash-2-4 is carried
  * along and finished on a copy at each length that the gate's policies name. A tail is the head of
@@ -184,8 +184,52 @@ __noinline int intern_lengths(__u32 index, __u32 slot, __u32 direction, __u32 le
   return 0;
 }
 
-/* Finds out which interned strings values[slot] is, begins with, ends in. */
-static __always_inline void intern_value(__u32 index, __u32 slot, __u32 lengths_address) {
+/* Gives at most LOOP_BLOCK bytes, from `at` on, to the automaton at `address` in `state`: the state
+ * after them. */
+__noinline __u32 automaton_block(__u32 index, __u32 slot, __u32 address, __u32 state, __u32 at) {
+  struct value* value = value_of(index, slot);
+  if (!value) return GH_STATE_NEVER;
+  __u32 len = value->len, start = value->start;
+  for (__u32 i = 0; i < LOOP_BLOCK; i++) {
+    if (at >= len || state <= GH_STATE_ALWAYS) break;
+    __u64 place = start + at - TEXT_BEGIN;
+    opaque(place);
+    __u32 byte = value->bytes[TEXT_BEGIN + (place & (GH_PATH_MAX - 1))];
+    __u32 info = word_at(address + state), word = byte - gh_state_first(info);
+    word = word < gh_state_n(info) ? GH_STATE_ROW + word : GH_STATE_OTHERWISE;
+    state = word_at(address + state + (byte == '/' ? GH_STATE_SLASH : word));
+    at++;
+  }
+  return state;
+}
+
+/* Whether the automaton at `address` takes the text. */
+__noinline int automaton_takes(__u32 index, __u32 slot, __u32 address) {
+  struct value* value = value_of(index, slot);
+  if (!value) return 0;
+  __u32 state = word_at(address);
+  for (__u32 at = 0; at < GH_PATH_MAX; at += LOOP_BLOCK) {
+    if (at >= value->len || state <= GH_STATE_ALWAYS) break;
+    state = automaton_block(index, slot, address, state, at);
+  }
+  if (state <= GH_STATE_ALWAYS) return state == GH_STATE_ALWAYS;
+  return gh_state_takes(word_at(address + state));
+}
+
+/* Notes which of the `n` automata whose addresses stand at `addresses` take the text. */
+__noinline int match_automata(__u32 index, __u32 slot, __u32 addresses, __u32 n) {
+  for (__u32 i = 0; i < GH_AUTOMATA_MAX; i++) {
+    if (i >= n) break;
+    __u32 address = word_at(addresses + i);
+    if (automaton_takes(index, slot, address))
+      add_match(index, slot, FORWARD, GH_AUTOMATON_ID(address));
+  }
+  return 0;
+}
+
+/* Finds out which interned strings values[slot] is, begins with, ends in, and which automata take
+ * it. */
+static __always_inline void intern_value(__u32 index, __u32 slot, __u32 scan_address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value* value = value_of(index, slot);
   if (!scratch || !value) return;
@@ -194,13 +238,14 @@ static __always_inline void intern_value(__u32 index, __u32 slot, __u32 lengths_
   value->n_tails = 0;
   if (value->unreadable) return;
 
-  struct gh_lengths* lengths = record_at(struct gh_lengths, lengths_address);
-  if (lengths && lengths->n_tails) {
+  struct gh_scan* scan = record_at(struct gh_scan, scan_address);
+  if (scan && scan->n_tails) {
     sip_start(scratch);
-    intern_lengths(index, slot, BACKWARD, lengths->tails, lengths->n_tails);
+    intern_lengths(index, slot, BACKWARD, scan->tails, scan->n_tails);
   }
+  if (scan && scan->n_automata) match_automata(index, slot, scan->automata, scan->n_automata);
   sip_start(scratch);
-  if (lengths) intern_lengths(index, slot, FORWARD, lengths->heads, lengths->n_heads);
+  if (scan) intern_lengths(index, slot, FORWARD, scan->heads, scan->n_heads);
   value->id = intern_at(index, slot, FORWARD, value->len); /* goes on where the heads ended */
 }
 

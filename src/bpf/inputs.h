@@ -216,7 +216,7 @@ __noinline int read_input(__u32 index, __u32 address) {
   else
     read_path(index, subject, value, read, raw);
   if (read >= GH_READ_FILE) subject->number = subject->file_mode >> 12; /* the type of the file */
-  intern_value(index, slot, input->lengths);
+  intern_value(index, slot, input->scan);
   return 0;
 }
 

@@ -103,7 +103,7 @@ static __always_inline bool text_matches(__u32 index, __u32 slot, __u32 match, _
   struct value* value = value_of(index, slot);
   if (!value || value->unreadable) return 0;
   if (match == GH_MATCH_EXACT) return value->id && set_has(set, n, value->id);
-  bool heads = match == GH_MATCH_PREFIX;
+  bool heads = match != GH_MATCH_POSTFIX;
   __u32 candidates = heads ? value->n_heads : value->n_tails;
   for (__u32 i = 0; i < GH_MATCHES_MAX; i++) {
     if (i >= candidates) break;

@@ -148,8 +148,9 @@ class Image {
       std::span<const StoredHook* const> policies);
   [[nodiscard]] Result<gh_gate> StageGate(Stage& stage, Group& group, uint16_t hook,
                                           std::span<const StoredHook* const> policies);
-  [[nodiscard]] Result<uint32_t> StageLengths(Stage& stage, Group& group, uint8_t subject,
-                                              std::span<const StoredHook* const> policies);
+  [[nodiscard]] uint32_t AddressOf(const Stage& stage, const ValueSet& set) const;
+  [[nodiscard]] Result<uint32_t> StageScan(Stage& stage, Group& group, uint8_t subject,
+                                           std::span<const StoredHook* const> policies);
   /// Writes records one after the other: the address of the first; 0 if there is none.
   template <typename T>
   [[nodiscard]] Result<uint32_t> StageList(Stage& stage, Group& group, std::span<const T> list);

@@ -9,6 +9,18 @@
 
 namespace gatehouse::compile {
 
+namespace {
+
+constexpr uint32_t kWordsBeforeAutomaton = 1;  // its id
+
+/// How many ids or ranges programs search.
+uint32_t MembersOf(const ValueSet& set) {
+  if (set.match() == GH_MATCH_PATTERN) return set.size() == 0 ? 0 : 1;
+  return static_cast<uint32_t>(set.size());
+}
+
+}  // namespace
+
 Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   if (set.size() == 0) return 0;
   if (const auto stored = sets_.find(&set); stored != sets_.end()) {
@@ -21,15 +33,24 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
   if (stored.users++ > 0) return stored.block.address;
   const auto words = static_cast<uint32_t>(set.bytes() / GH_WORD_BYTES);
   constexpr uint32_t kPageWords = GH_PAGE_WORDS;
+  const bool searched = set.match() != GH_MATCH_PATTERN;
   const bool small = words <= kPageWords;
   const auto member_words = words / static_cast<uint32_t>(set.size());
-  auto block = Allocate(words, small ? member_words : kPageWords, small ? kPageWords : 0);
+  auto block = !searched ? Allocate(words, 1, 0)
+               : small   ? Allocate(words, member_words, kPageWords)
+                         : Allocate(words, kPageWords, 0);
   if (!block) {
     stage.sets.erase(&set);
     return tl::unexpected(std::move(block).error());
   }
   stage.blocks.push_back(*block);
   stored.block = *block;
+  if (!searched) {
+    const uint32_t automaton = block->address + kWordsBeforeAutomaton;
+    *At<uint32_t>(block->address) = GH_AUTOMATON_ID(automaton);
+    std::ranges::copy(set.automaton(), At<uint32_t>(automaton));
+    return block->address;
+  }
   std::ranges::copy(set.ids(), At<uint32_t>(block->address));
   std::ranges::copy(set.ranges(), At<gh_range>(block->address));
   std::ranges::copy(set.addresses(), At<gh_address_range>(block->address));
@@ -46,7 +67,7 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
                                 .negated = filter.negated,
                                 .field = static_cast<uint8_t>(filter.field),
                                 .set = set,
-                                .count = static_cast<uint32_t>(filter.set->size()),
+                                .count = MembersOf(*filter.set),
                                 .reserved2 = 0});
   }
   const auto words = static_cast<uint32_t>(filters.size()) * kWords<gh_filter>;
@@ -103,13 +124,22 @@ Result<uint32_t> Image::StageList(Stage& stage, Group& group, std::span<const T>
   return block.address;
 }
 
-Result<uint32_t> Image::StageLengths(Stage& stage, Group& group, uint8_t subject,
-                                     std::span<const StoredHook* const> policies) {
-  std::set<uint32_t> heads, tails;
+/// The address of a set that is in the image, or will be.
+uint32_t Image::AddressOf(const Stage& stage, const ValueSet& set) const {
+  const auto staged = stage.sets.find(&set);
+  return staged != stage.sets.end() ? staged->second.block.address : sets_.at(&set).block.address;
+}
+
+Result<uint32_t> Image::StageScan(Stage& stage, Group& group, uint8_t subject,
+                                  std::span<const StoredHook* const> policies) {
+  std::set<uint32_t> heads, tails, automata;
   for (const StoredHook* policy : policies) {
     for (const Rule& rule : policy->program->rules) {
       for (const Filter& filter : rule.filters) {
-        if (filter.subject != subject) continue;
+        if (filter.subject != subject || filter.set->size() == 0) continue;
+        if (filter.match == GH_MATCH_PATTERN) {
+          automata.insert(AddressOf(stage, *filter.set) + kWordsBeforeAutomaton);
+        }
         if (filter.match != GH_MATCH_PREFIX && filter.match != GH_MATCH_POSTFIX) continue;
         auto& lengths = filter.match == GH_MATCH_PREFIX ? heads : tails;
         for (const StringId id : filter.set->ids()) {
@@ -118,15 +148,24 @@ Result<uint32_t> Image::StageLengths(Stage& stage, Group& group, uint8_t subject
       }
     }
   }
-  if (heads.empty() && tails.empty()) return 0;
-  const std::vector<uint32_t> head_list(heads.begin(), heads.end());
-  const std::vector<uint32_t> tail_list(tails.begin(), tails.end());
-  gh_lengths lengths{};
-  GH_ASSIGN(lengths.heads, StageList<uint32_t>(stage, group, head_list));
-  GH_ASSIGN(lengths.tails, StageList<uint32_t>(stage, group, tail_list));
-  lengths.n_heads = static_cast<uint32_t>(head_list.size());
-  lengths.n_tails = static_cast<uint32_t>(tail_list.size());
-  return StageList<gh_lengths>(stage, group, {&lengths, 1});
+  if (heads.empty() && tails.empty() && automata.empty()) return 0;
+  if (automata.size() > GH_AUTOMATA_MAX) {
+    return Fail(ErrorCode::kRefused, policies.front()->program->site->name,
+                "the policies of one workload compare one value with " +
+                    std::to_string(automata.size()) + " different sets of patterns; the limit is " +
+                    std::to_string(int{GH_AUTOMATA_MAX}),
+                "give them the same patterns, or fewer of the policies");
+  }
+  const auto stage_list = [&](const std::set<uint32_t>& set, gh_u32& n) {
+    const std::vector<uint32_t> list(set.begin(), set.end());
+    n = static_cast<gh_u32>(list.size());
+    return StageList<uint32_t>(stage, group, list);
+  };
+  gh_scan scan{};
+  GH_ASSIGN(scan.heads, stage_list(heads, scan.n_heads));
+  GH_ASSIGN(scan.tails, stage_list(tails, scan.n_tails));
+  GH_ASSIGN(scan.automata, stage_list(automata, scan.n_automata));
+  return StageList<gh_scan>(stage, group, {&scan, 1});
 }
 
 /// What the policies look at together, ascending by subject.
@@ -170,12 +209,12 @@ Result<gh_gate> Image::StageGate(Stage& stage, Group& group, uint16_t hook,
   GH_ASSIGN(const std::vector<Input> inputs, InputsOf(policies));
   std::vector<gh_input> records;
   for (const Input& input : inputs) {
-    GH_ASSIGN(const uint32_t lengths, StageLengths(stage, group, input.subject, policies));
+    GH_ASSIGN(const uint32_t scan, StageScan(stage, group, input.subject, policies));
     records.push_back({.subject = input.subject,
                        .read = static_cast<uint8_t>(input.read),
                        .bytes = input.bytes,
                        .flags = static_cast<uint8_t>(input.is_signed ? GH_INPUT_SIGNED : 0),
-                       .lengths = lengths});
+                       .scan = scan});
   }
   gh_gate gate{};
   GH_ASSIGN(gate.policies, StageList<uint32_t>(stage, group, first_rules));

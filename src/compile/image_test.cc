@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "glob/automaton.h"
 #include "policy/sites.h"
 
 namespace gatehouse::compile {
@@ -104,7 +105,10 @@ class ImageTest : public ::testing::Test {
   ProgramPtr AllowList(const std::vector<std::string>& values, gh_match match = GH_MATCH_EXACT) {
     Rule rule;
     const std::vector<std::string_view> views(values.begin(), values.end());
-    rule.filters.push_back({.match = match, .negated = true, .set = sets_.Make(match, views)});
+    rule.filters.push_back({.match = match,
+                            .negated = true,
+                            .set = match == GH_MATCH_PATTERN ? sets_.MakePatterns(values).value()
+                                                             : sets_.Make(match, views)});
     rule.actions = GH_ACTION_OVERRIDE;
     rule.error = -1;
     auto program = std::make_shared<Program>();
@@ -260,14 +264,72 @@ TEST_F(ImageTest, LengthsOfHeadsAndTailsAreThoseOfTheGroupsPolicies) {
                             .groups = {{1, {1, 2}}, {2, {3}}}}));
   const Reader reader = Read();
   const gh_gate* gate = reader.Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
-  const auto* lengths = reader.At<gh_lengths>(reader.Inputs(*gate)[0].lengths);
-  ASSERT_NE(lengths, nullptr);
-  ASSERT_EQ(lengths->n_heads, 2u);
-  EXPECT_EQ(memory_.words()[lengths->heads], 5u);
-  EXPECT_EQ(memory_.words()[lengths->heads + 1], 6u);
-  ASSERT_EQ(lengths->n_tails, 1u);
+  const auto* scan = reader.At<gh_scan>(reader.Inputs(*gate)[0].scan);
+  ASSERT_NE(scan, nullptr);
+  ASSERT_EQ(scan->n_heads, 2u);
+  EXPECT_EQ(memory_.words()[scan->heads], 5u);
+  EXPECT_EQ(memory_.words()[scan->heads + 1], 6u);
+  ASSERT_EQ(scan->n_tails, 1u);
+  EXPECT_EQ(scan->n_automata, 0u);
   gate = reader.Gate(image_.SlotOf(2), GH_HOOK_BPRM_CREDS_FOR_EXEC);
-  EXPECT_EQ(reader.Inputs(*gate)[0].lengths, 0u);
+  EXPECT_EQ(reader.Inputs(*gate)[0].scan, 0u);
+}
+
+TEST_F(ImageTest, AutomataAreSharedAndGoWithTheirLastPolicy) {
+  std::vector<std::string> patterns;
+  for (int i = 0; i < 3000; ++i) patterns.push_back("/srv/" + std::to_string(i * 7919) + "/*.d");
+  const auto add = [&] {
+    ASSERT_TRUE(image_.Apply({.added = {{1, AllowList(patterns, GH_MATCH_PATTERN)},
+                                        {2, AllowList(patterns, GH_MATCH_PATTERN)},
+                                        {3, AllowList({"/a*"}, GH_MATCH_PATTERN)}},
+                              .removed = {},
+                              .groups = {{1, {1, 2, 3}}, {2, {2}}}}));
+  };
+  const auto remove = [&] {
+    ASSERT_TRUE(image_.Apply({.added = {}, .removed = {1, 2, 3}, .groups = {{1, {}}, {2, {}}}}));
+    image_.Reclaim(image_.generation());
+  };
+  add();  // the table of strings grows once
+  remove();
+  const uint64_t before = image_.sizes().used_bytes;
+  add();
+  const Reader reader = Read();
+  const gh_gate* gate = reader.Gate(image_.SlotOf(1), GH_HOOK_BPRM_CREDS_FOR_EXEC);
+  const auto* scan = reader.At<gh_scan>(reader.Inputs(*gate)[0].scan);
+  ASSERT_NE(scan, nullptr);
+  EXPECT_EQ(scan->n_heads, 0u);
+  ASSERT_EQ(scan->n_automata, 2u) << "two policies have the same";
+  std::set<bool> takes;
+  for (uint32_t i = 0; i < scan->n_automata; ++i) {
+    const uint32_t address = memory_.words()[scan->automata + i];
+    EXPECT_EQ(memory_.words()[address - 1], GH_AUTOMATON_ID(address));
+    takes.insert(glob::Takes(memory_.words().subspan(address), "/srv/7919/x.d"));
+  }
+  EXPECT_EQ(takes, (std::set{false, true}));
+  EXPECT_GT(image_.sizes().used_bytes, before + 80'000);
+  remove();
+  EXPECT_EQ(image_.sizes().sets, 0u);
+  EXPECT_EQ(image_.sizes().used_bytes, before);
+}
+
+TEST_F(ImageTest, TooManySetsOfPatternsAreRefusedAndChangeNothing) {
+  bind::Delta delta;
+  std::vector<bind::InstanceId> ids;
+  for (uint32_t id = 1; id <= GH_AUTOMATA_MAX + 1; ++id) {
+    delta.added.emplace_back(id, AllowList({"/a" + std::to_string(id) + "*"}, GH_MATCH_PATTERN));
+    ids.push_back(id);
+  }
+  delta.groups = {{1, ids}};
+  const uint64_t generation = image_.generation();
+  const auto applied = image_.Apply(delta);
+  ASSERT_FALSE(applied);
+  EXPECT_NE(applied.error().cause.find("257 different sets of patterns; the limit is 256"),
+            std::string::npos)
+      << applied.error().Message();
+  EXPECT_EQ(image_.generation(), generation);
+  delta.added.pop_back();
+  delta.groups[0].second.pop_back();
+  EXPECT_TRUE(image_.Apply(delta));
 }
 
 const policy::Site kFileOpen{policy::Site::Kind::kLsm, "file_open"};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <iterator>
 #include <map>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "policy/format.h"
 #include "policy/numbers.h"
 #include "policy/sites.h"
+#include "policy/values.h"
 
 namespace gatehouse::compile {
 namespace {
@@ -19,7 +21,7 @@ namespace {
 constexpr size_t kSetBytesMax = size_t{GH_SET_PAGES_MAX} * GH_PAGE_BYTES;
 
 Result<void> CheckSize(const ValueSet& set, const std::string& object) {
-  if (set.bytes() <= kSetBytesMax) return {};
+  if (set.match() == GH_MATCH_PATTERN || set.bytes() <= kSetBytesMax) return {};
   return Fail(ErrorCode::kInvalid, object,
               "a filter compares with " + std::to_string(set.size()) + " values, and at most " +
                   std::to_string(kSetBytesMax * set.size() / set.bytes()) + " are possible",
@@ -57,6 +59,17 @@ Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
       ranges.insert(ranges.end(), of_value->begin(), of_value->end());
     }
     set = sets.MakeAddresses(std::move(ranges));
+  } else if (match == GH_MATCH_PATTERN) {
+    std::vector<std::string> patterns;
+    for (const std::string_view text : texts) {
+      std::ranges::move(policy::PatternsOf(op, text), std::back_inserter(patterns));
+    }
+    auto of_patterns = sets.MakePatterns(patterns);
+    if (!of_patterns) {
+      of_patterns.error().object = object;
+      return of_patterns;
+    }
+    set = std::move(*of_patterns);
   } else {
     set = sets.Make(match, texts);
   }

@@ -152,6 +152,36 @@ TEST_F(LowerTest, EachOperatorIsAMatchAndANegation) {
   }
 }
 
+TEST_F(LowerTest, OperatorsOfPatternsAreOneMatch) {
+  const struct {
+    Operator op;
+    bool negated;
+    std::vector<std::string> patterns;
+  } cases[] = {
+      {Operator::kGlob, false, {"/a*"}},
+      {Operator::kNotGlob, true, {"/a*"}},
+      {Operator::kInDirectory, false, {"/a\\*", "/a\\*/**"}},
+      {Operator::kNotInDirectory, true, {"/a\\*", "/a\\*/**"}},
+      {Operator::kSubString, false, {"**\\/a\\***"}},
+      {Operator::kSubStringIgnoringCase, false, {"**\\/[aA]\\***"}},
+  };
+  for (const auto& expected : cases) {
+    const Rule rule = OnlyRule(MakeSelector({MakeFilter(expected.op, {"/a*"})}, {}));
+    const Filter& filter = rule.filters.at(0);
+    EXPECT_EQ(filter.match, GH_MATCH_PATTERN);
+    EXPECT_EQ(filter.negated, expected.negated);
+    EXPECT_THAT(sets_.Texts(*filter.set), ::testing::UnorderedElementsAreArray(expected.patterns));
+    EXPECT_FALSE(filter.set->automaton().empty());
+  }
+}
+
+TEST_F(LowerTest, PatternsThatMultiplyAreRefusedByName) {
+  const auto lowered = TryLower(MakeSpec(MakeHook(
+      {MakeSelector({MakeFilter(Operator::kGlob, {"*a???????????????????????????????"})}, {})})));
+  ASSERT_FALSE(lowered);
+  EXPECT_THAT(lowered.error().Message(), HasSubstr("would need a table of more than 4 MB"));
+}
+
 TEST_F(LowerTest, MatchBinariesLooksAtTheBinary) {
   policy::Filter filter = MakeFilter(Operator::kIn, {"/bin/sh"});
   filter.subject = policy::Subject::kBinary;

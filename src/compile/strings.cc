@@ -8,6 +8,8 @@
 #include <iterator>
 #include <utility>
 
+#include "glob/automaton.h"
+
 namespace gatehouse::compile {
 namespace {
 
@@ -182,6 +184,27 @@ ValueSetPtr ValueSets::MakeAddresses(std::vector<gh_address_range> ranges) {
   return Intern(GH_MATCH_ADDRESS, {.addresses = std::move(ranges)});
 }
 
+Result<ValueSetPtr> ValueSets::MakePatterns(std::span<const std::string> patterns) {
+  SetContent content;
+  std::vector<glob::Pattern> parsed;
+  parsed.reserve(patterns.size());
+  for (const std::string& pattern : patterns) {
+    GH_ASSIGN(glob::Pattern steps, glob::Parse(pattern));
+    parsed.push_back(std::move(steps));
+  }
+  for (const std::string& pattern : patterns) content.ids.push_back(pool_.Intern(pattern));
+  const std::vector<StringId> references = content.ids;
+  SortDistinct(content.ids);
+  const auto make = [&]() -> Result<ValueSetPtr> {
+    if (ValueSetPtr known = Find(GH_MATCH_PATTERN, content)) return known;
+    GH_ASSIGN(content.automaton, glob::MakeAutomaton(parsed));
+    return Intern(GH_MATCH_PATTERN, std::move(content));
+  };
+  Result<ValueSetPtr> set = make();
+  for (const StringId id : references) pool_.Release(id);
+  return set;
+}
+
 ValueSetPtr ValueSets::Union(std::span<const ValueSetPtr> exact) {
   std::vector<StringId> ids;
   for (const ValueSetPtr& set : exact) {
@@ -219,9 +242,8 @@ ValueSetPtr ValueSets::InternIds(gh_match match, std::vector<StringId> ids) {
   return set;
 }
 
-ValueSetPtr ValueSets::Intern(gh_match match, SetContent content) {
-  const uint64_t hash = ContentHash(match, content);
-  const auto [first, last] = by_content_.equal_range(hash);
+ValueSetPtr ValueSets::Find(gh_match match, const SetContent& content) const {
+  const auto [first, last] = by_content_.equal_range(ContentHash(match, content));
   for (auto candidate = first; candidate != last; ++candidate) {
     const ValueSetPtr other = candidate->second.lock();
     if (other && other->match() == match && std::ranges::equal(other->ids(), content.ids) &&
@@ -230,6 +252,12 @@ ValueSetPtr ValueSets::Intern(gh_match match, SetContent content) {
       return other;
     }
   }
+  return nullptr;
+}
+
+ValueSetPtr ValueSets::Intern(gh_match match, SetContent content) {
+  if (ValueSetPtr known = Find(match, content)) return known;
+  const uint64_t hash = ContentHash(match, content);
   if (by_content_.size() >= sweep_at_) {
     std::erase_if(by_content_, [](const auto& entry) { return entry.second.expired(); });
     sweep_at_ = std::max(sweep_at_, 2 * by_content_.size());

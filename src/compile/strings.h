@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "abi/gatehouse.h"
+#include "base/result.h"
 
 namespace gatehouse::compile {
 
@@ -65,6 +66,7 @@ class StringPool {
 /// are empty.
 struct SetContent {
   std::vector<StringId> ids = {};                ///< ascending, distinct
+  std::vector<uint32_t> automaton = {};          ///< of the ids, if they are patterns
   std::vector<gh_range> ranges = {};             ///< ascending, neither overlapping nor touching
   std::vector<gh_address_range> addresses = {};  ///< as ranges
 };
@@ -80,18 +82,22 @@ class ValueSet {
   ValueSet& operator=(const ValueSet&) = delete;
 
   [[nodiscard]] gh_match match() const { return match_; }
-  /// Ascending, distinct. With GH_MATCH_POSTFIX they name byte-reversed strings.
+  /// Ascending, distinct. With GH_MATCH_POSTFIX they name byte-reversed strings, with
+  /// GH_MATCH_PATTERN patterns.
   [[nodiscard]] std::span<const StringId> ids() const { return content_.ids; }
+  /// With GH_MATCH_PATTERN: of all of them together, see glob::MakeAutomaton.
+  [[nodiscard]] std::span<const uint32_t> automaton() const { return content_.automaton; }
   /// With GH_MATCH_RANGE. With GH_MATCH_MASK one, whose `first` is the mask.
   [[nodiscard]] std::span<const gh_range> ranges() const { return content_.ranges; }
   /// With GH_MATCH_ADDRESS.
   [[nodiscard]] std::span<const gh_address_range> addresses() const { return content_.addresses; }
-  /// Members: ids or ranges.
+  /// Values: ids or ranges.
   [[nodiscard]] size_t size() const {
     return content_.ids.size() + content_.ranges.size() + content_.addresses.size();
   }
   /// What they take in the image.
   [[nodiscard]] size_t bytes() const {
+    if (match_ == GH_MATCH_PATTERN) return GH_WORD_BYTES + automaton().size_bytes();
     return ids().size_bytes() + ranges().size_bytes() + addresses().size_bytes();
   }
 
@@ -117,6 +123,9 @@ class ValueSets {
   [[nodiscard]] ValueSetPtr MakeNumbers(gh_match match, std::vector<gh_range> ranges);
   /// The addresses in any of `ranges`, which may overlap.
   [[nodiscard]] ValueSetPtr MakeAddresses(std::vector<gh_address_range> ranges);
+  /// The texts that any of `patterns` (glob/pattern.h) takes. Errors: kInvalid, a pattern that is
+  /// none, or too much of them.
+  [[nodiscard]] Result<ValueSetPtr> MakePatterns(std::span<const std::string> patterns);
   /// The union of exact sets.
   [[nodiscard]] ValueSetPtr Union(std::span<const ValueSetPtr> exact);
   /// The strings of an exact set, in no order; they stay as long as the set.
@@ -127,7 +136,9 @@ class ValueSets {
  private:
   /// Drops duplicates; takes over one reference for each of `ids`.
   [[nodiscard]] ValueSetPtr InternIds(gh_match match, std::vector<StringId> ids);
-  /// The set with that content that is there, or a new one.
+  /// The set with that content that is there, or null. An automaton follows from its ids.
+  [[nodiscard]] ValueSetPtr Find(gh_match match, const SetContent& content) const;
+  /// The same, or a new one.
   [[nodiscard]] ValueSetPtr Intern(gh_match match, SetContent content);
 
   StringPool& pool_;

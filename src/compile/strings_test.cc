@@ -51,6 +51,27 @@ TEST(StringPool, ErasesNothingThatIsReferredToAgain) {
   EXPECT_TRUE(pool.Erase(id));
 }
 
+TEST(ValueSets, EqualPatternsAreOneSetWhateverTheirOrder) {
+  StringPool pool;
+  ValueSets sets(pool);
+  const std::vector<std::string> patterns{"/a*", "/b*"}, reversed{"/b*", "/a*", "/b*"};
+  const ValueSetPtr set = sets.MakePatterns(patterns).value();
+  EXPECT_EQ(set, sets.MakePatterns(reversed).value());
+  EXPECT_NE(set, sets.MakePatterns(std::vector<std::string>{"/a*"}).value());
+  EXPECT_EQ(set->match(), GH_MATCH_PATTERN);
+  EXPECT_EQ(set->size(), 2u);
+  EXPECT_EQ(set->bytes(), 4 * (1 + set->automaton().size()));
+  EXPECT_THAT(sets.Texts(*set), UnorderedElementsAre("/a*", "/b*"));
+}
+
+TEST(ValueSets, PatternsThatAreRefusedLeaveNoString) {
+  StringPool pool;
+  ValueSets sets(pool);
+  EXPECT_FALSE(sets.MakePatterns(std::vector<std::string>{"/a", "/[b"}));
+  EXPECT_FALSE(sets.MakePatterns(std::vector<std::string>{"*a???????????????????????????????"}));
+  EXPECT_THAT(pool.TakeIdle(), ::testing::SizeIs(1)) << "of the one that could be read";
+}
+
 TEST(StringPool, ReportsWhatWasAddedOnce) {
   StringPool pool;
   const StringId kept = pool.Intern("kept");

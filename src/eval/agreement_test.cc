@@ -14,6 +14,7 @@
 #include "bind/resolver.h"
 #include "bind/test_documents.h"
 #include "eval/evaluator.h"
+#include "glob/automaton.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
 
@@ -35,6 +36,7 @@ const std::vector<std::string> kPaths = {"/bin/ls", "/bin/lsx", "/bin/sh",      
                                          "/b",      "/"};
 const std::vector<std::string> kParts = {"/bin/", "/opt/a", "/opt/ab", ".sh",
                                          "ls",    "/",      "/usr",    "b"};
+const std::vector<std::string> kPatterns = {"/bin/*", "/opt/a?", "**/[a-l]*", "/usr/**", "/*b*"};
 
 /// Everything that is true in the end.
 struct World {
@@ -160,14 +162,18 @@ class Generator {
 
   policy::Values MakeValues(Operator op) {
     policy::Values values;
-    const bool whole = policy::TraitsOf(op, policy::ValueKind::kPath).match == GH_MATCH_EXACT;
-    values.literals = Some(whole ? kPaths : kParts, 4);
+    const gh_match match = policy::TraitsOf(op, policy::ValueKind::kPath).match;
+    values.literals = Some(match == GH_MATCH_EXACT     ? kPaths
+                           : match == GH_MATCH_PATTERN ? kPatterns
+                                                       : kParts,
+                           4);
     return values;
   }
   policy::Filter MakeFilter(const std::vector<std::string>& variables) {
     const std::vector<Operator> operators = {
         Operator::kEqual,  Operator::kNotEqual,  Operator::kIn,      Operator::kNotIn,
-        Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix, Operator::kNotPostfix};
+        Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix, Operator::kNotPostfix,
+        Operator::kGlob,   Operator::kNotGlob};
     policy::Filter filter;
     filter.op = Pick(operators);
     if (Chance(30)) filter.subject = policy::Subject::kBinary;
@@ -387,9 +393,10 @@ Verdict Execute(Node& node, bind::WorkloadId workload, const Operation& operatio
     bool in_set = false;
     for (const std::string& text : node.sets().Texts(*filter.set)) {
       if (!path) continue;
-      in_set |= filter.match == GH_MATCH_EXACT    ? *path == text
-                : filter.match == GH_MATCH_PREFIX ? path->starts_with(text)
-                                                  : path->ends_with(text);
+      in_set |= filter.match == GH_MATCH_EXACT     ? *path == text
+                : filter.match == GH_MATCH_PATTERN ? glob::Takes(filter.set->automaton(), *path)
+                : filter.match == GH_MATCH_PREFIX  ? path->starts_with(text)
+                                                   : path->ends_with(text);
     }
     return in_set != filter.negated;
   };

@@ -10,6 +10,7 @@
 #include "eval/addresses.h"
 #include "eval/numbers.h"
 #include "eval/standing.h"
+#include "glob/pattern.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
 
@@ -62,6 +63,8 @@ bool IsNegated(policy::Operator op) {
     case policy::Operator::kNotIn:
     case policy::Operator::kNotPrefix:
     case policy::Operator::kNotPostfix:
+    case policy::Operator::kNotGlob:
+    case policy::Operator::kNotInDirectory:
     case policy::Operator::kNotInRange:
     case policy::Operator::kNotInMap:
     case policy::Operator::kNotSourceAddress:
@@ -77,6 +80,13 @@ bool IsNegated(policy::Operator op) {
   }
 }
 
+bool SameLetter(char a, char b) {
+  const auto lower = [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 'a' - 'A') : c;
+  };
+  return lower(a) == lower(b);
+}
+
 /// Whether `text` compares with `value` as the operator says, its negation left aside.
 bool TextCompares(policy::ArgumentType type, policy::Operator op, const std::string& text,
                   const std::string& value) {
@@ -88,6 +98,18 @@ bool TextCompares(policy::ArgumentType type, policy::Operator op, const std::str
     case policy::Operator::kPostfix:
     case policy::Operator::kNotPostfix:
       return text.ends_with(value);
+    case policy::Operator::kGlob:
+    case policy::Operator::kNotGlob: {
+      const Result<glob::Pattern> pattern = glob::Parse(value);
+      return pattern && glob::Matches(*pattern, text);
+    }
+    case policy::Operator::kSubString:
+      return text.find(value) != std::string::npos;
+    case policy::Operator::kSubStringIgnoringCase:
+      return !std::ranges::search(text, value, SameLetter).empty();
+    case policy::Operator::kInDirectory:
+    case policy::Operator::kNotInDirectory:
+      return text == value || text.starts_with(value.ends_with('/') ? value : value + '/');
     default:
       return text == value;
   }

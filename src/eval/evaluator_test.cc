@@ -80,15 +80,40 @@ TEST_F(EvaluatorTest, NothingSaysNothing) {
   EXPECT_THAT(verdict.posts, IsEmpty());
 }
 
+TEST_F(EvaluatorTest, PatternsTakeWholeTextsAndPartsAnyCase) {
+  const auto denies = [&](Operator op, const std::string& value, const std::string& path) {
+    policies_.clear();
+    AddPolicy("p", {Selector({ObjectFilter(op, {value})}, {Deny()})});
+    return Ask(path).error != 0;
+  };
+  EXPECT_TRUE(denies(Operator::kGlob, "/bin/*", "/bin/ls"));
+  EXPECT_FALSE(denies(Operator::kGlob, "/bin/*", "/bin/x/ls"));
+  EXPECT_TRUE(denies(Operator::kInDirectory, "/bin", "/bin/x/ls"));
+  EXPECT_TRUE(denies(Operator::kInDirectory, "/", "/bin/x/ls"));
+  EXPECT_FALSE(denies(Operator::kInDirectory, "/bin", "/bin2/ls"));
+  EXPECT_FALSE(denies(Operator::kSubString, "X/L", "/bin/x/ls"));
+  EXPECT_TRUE(denies(Operator::kSubStringIgnoringCase, "X/L", "/bin/x/ls"));
+}
+
 TEST_F(EvaluatorTest, EachOperatorOnReadableAndUnreadablePaths) {
   const struct {
     Operator op;
     bool ls, ls_extra, unreadable;  // whether /bin/ls, x/bin/lsx, and nothing match
   } cases[] = {
-      {Operator::kEqual, true, false, false},   {Operator::kNotEqual, false, true, true},
-      {Operator::kIn, true, false, false},      {Operator::kNotIn, false, true, true},
-      {Operator::kPrefix, true, false, false},  {Operator::kNotPrefix, false, true, true},
-      {Operator::kPostfix, true, false, false}, {Operator::kNotPostfix, false, true, true},
+      {Operator::kEqual, true, false, false},
+      {Operator::kNotEqual, false, true, true},
+      {Operator::kIn, true, false, false},
+      {Operator::kNotIn, false, true, true},
+      {Operator::kPrefix, true, false, false},
+      {Operator::kNotPrefix, false, true, true},
+      {Operator::kPostfix, true, false, false},
+      {Operator::kNotPostfix, false, true, true},
+      {Operator::kGlob, true, false, false},
+      {Operator::kNotGlob, false, true, true},
+      {Operator::kInDirectory, true, false, false},
+      {Operator::kNotInDirectory, false, true, true},
+      {Operator::kSubString, true, true, false},
+      {Operator::kSubStringIgnoringCase, true, true, false},
   };
   for (const auto& expected : cases) {
     policies_.clear();

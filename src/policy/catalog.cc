@@ -27,8 +27,12 @@ constexpr std::array kOperators{
     OperatorName{"NotInRange", "", Operator::kNotInRange},
     OperatorName{"InMap", "", Operator::kInMap},
     OperatorName{"NotInMap", "", Operator::kNotInMap},
-    OperatorName{"SubString", "", {}},
-    OperatorName{"SubStringIgnCase", "", {}},
+    OperatorName{"Glob", "", Operator::kGlob},
+    OperatorName{"NotGlob", "", Operator::kNotGlob},
+    OperatorName{"InDir", "", Operator::kInDirectory},
+    OperatorName{"NotInDir", "", Operator::kNotInDirectory},
+    OperatorName{"SubString", "", Operator::kSubString},
+    OperatorName{"SubStringIgnCase", "", Operator::kSubStringIgnoringCase},
     OperatorName{"SAddr", "", Operator::kSourceAddress},
     OperatorName{"NotSAddr", "", Operator::kNotSourceAddress},
     OperatorName{"DAddr", "", Operator::kDestinationAddress},
@@ -51,8 +55,9 @@ constexpr std::array kOperators{
 };
 
 constexpr std::array kTextOperators{
-    Operator::kEqual,  Operator::kNotEqual,  Operator::kIn,      Operator::kNotIn,
-    Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix, Operator::kNotPostfix,
+    Operator::kEqual,  Operator::kNotEqual,  Operator::kIn,        Operator::kNotIn,
+    Operator::kPrefix, Operator::kNotPrefix, Operator::kPostfix,   Operator::kNotPostfix,
+    Operator::kGlob,   Operator::kNotGlob,   Operator::kSubString, Operator::kSubStringIgnoringCase,
 };
 
 /// Those of texts, and some more.
@@ -64,7 +69,8 @@ constexpr auto WithTextOperators(const std::array<Operator, N>& more) {
 }
 
 constexpr auto kPathOperators =
-    WithTextOperators(std::array{Operator::kFileType, Operator::kNotFileType});
+    WithTextOperators(std::array{Operator::kInDirectory, Operator::kNotInDirectory,
+                                 Operator::kFileType, Operator::kNotFileType});
 
 constexpr std::array kNumberOperators{
     Operator::kEqual,      Operator::kNotEqual, Operator::kIn,       Operator::kNotIn,
@@ -357,6 +363,14 @@ OperatorTraits TraitsOf(Operator op, ValueKind values) {
       return {GH_MATCH_POSTFIX, false};
     case Operator::kNotPostfix:
       return {GH_MATCH_POSTFIX, true};
+    case Operator::kGlob:
+    case Operator::kSubString:
+    case Operator::kSubStringIgnoringCase:
+    case Operator::kInDirectory:
+      return {GH_MATCH_PATTERN, false};
+    case Operator::kNotGlob:
+    case Operator::kNotInDirectory:
+      return {GH_MATCH_PATTERN, true};
     case Operator::kMask:
       return {GH_MATCH_MASK, false};
     case Operator::kGreater:

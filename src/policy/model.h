@@ -62,6 +62,10 @@ enum class Operator {
   kNotPrefix,
   kPostfix,
   kNotPostfix,
+  kGlob,
+  kNotGlob,
+  kSubString,
+  kSubStringIgnoringCase,
   kGreater,
   kLess,
   kMask,
@@ -88,6 +92,8 @@ enum class Operator {
   // Of files:
   kFileType,
   kNotFileType,
+  kInDirectory,
+  kNotInDirectory,
 };
 
 /// What a filter looks at; the name of the filter.

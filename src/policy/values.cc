@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "glob/pattern.h"
 #include "policy/addresses.h"
 #include "policy/catalog.h"
 #include "policy/names.h"
@@ -37,13 +38,32 @@ bool IsHeadOfNoPath(std::string_view value, const ValueUse& use) {
          TraitsOf(use.op, ValueKind::kPath).match == GH_MATCH_PREFIX;
 }
 
+bool IsGlob(Operator op) { return op == Operator::kGlob || op == Operator::kNotGlob; }
+
+/// A pattern whose braces somebody may take for alternatives.
+bool HasBraces(std::string_view value, const ValueUse& use) {
+  const size_t open = value.find('{');
+  return IsGlob(use.op) && open != value.npos && value.find(',', open) != value.npos &&
+         value.find('}', open) != value.npos;
+}
+
+Result<void> CheckGlob(std::string_view value, ValueKind values) {
+  GH_TRY(glob::Parse(value));
+  if (values != ValueKind::kPath || value.starts_with('/') || value.starts_with('*')) return {};
+  return Fail(ErrorCode::kInvalid, {}, NotAbsolute(value),
+              fmt::format("write the whole path, or {}", Quote("**/" + std::string(value))));
+}
+
 /// The kernel gives the path of the file itself: absolute, links and dots resolved.
 Result<void> CheckPath(std::string_view path, const ValueUse& use) {
   const gh_match match = TraitsOf(use.op, ValueKind::kPath).match;
-  if (match != GH_MATCH_EXACT) return {};
-  if (path == "/" && use.type != ArgumentType::kLinuxBinprm) return {};  // no program, but a file
+  const bool of_directory = use.op == Operator::kInDirectory || use.op == Operator::kNotInDirectory;
+  if (match != GH_MATCH_EXACT && !of_directory) return {};
+  // No program, but a file; and where programs are.
+  if (path == "/" && (of_directory || use.type != ArgumentType::kLinuxBinprm)) return {};
   if (!path.starts_with('/')) {
-    return Fail(ErrorCode::kInvalid, {}, NotAbsolute(path), RemedyOfNotAbsolute(path));
+    return Fail(ErrorCode::kInvalid, {}, NotAbsolute(path),
+                of_directory ? "write the whole path" : RemedyOfNotAbsolute(path));
   }
   if (!IsResolved(path)) {
     return Fail(ErrorCode::kInvalid, {},
@@ -55,7 +75,21 @@ Result<void> CheckPath(std::string_view path, const ValueUse& use) {
 
 }  // namespace
 
+std::vector<std::string> PatternsOf(Operator op, std::string_view value) {
+  switch (op) {
+    case Operator::kSubString:
+    case Operator::kSubStringIgnoringCase:
+      return {glob::Containing(value, op == Operator::kSubStringIgnoringCase)};
+    case Operator::kInDirectory:
+    case Operator::kNotInDirectory:
+      return {glob::Literally(value), glob::Below(value)};
+    default:
+      return {std::string(value)};
+  }
+}
+
 Result<void> CheckValue(std::string_view value, const ValueUse& use) {
+  if (IsGlob(use.op)) return CheckGlob(value, TraitsOf(use.type).values);
   switch (TraitsOf(use.type).values) {
     case ValueKind::kPath:
       return CheckPath(value, use);
@@ -96,6 +130,9 @@ Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>
       reader.Report(entry.position(), usable.error().cause, usable.error().remedy);
     } else if (use && IsHeadOfNoPath(*value, *use)) {
       reader.Warn(entry.position(), NotAbsolute(*value), RemedyOfNotAbsolute(*value));
+    } else if (use && HasBraces(*value, *use)) {
+      reader.Warn(entry.position(), "braces in a pattern stand for themselves",
+                  "write a value for each alternative");
     }
     values.literals.push_back(std::move(*value));
   });

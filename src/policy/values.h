@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "policy/model.h"
@@ -22,9 +24,12 @@ struct ValueUse {
 [[nodiscard]] Result<void> CheckValue(std::string_view value, const ValueUse& use);
 
 /// Reads a list of values; reports those that cannot be used so, and warns of those that match
-/// nothing. Without a use (in a binding, where
-/// the template decides), only their length is checked.
+/// nothing. Without a use (in a binding, where the template decides), only their length is checked.
 [[nodiscard]] Values ReadLiterals(Reader& reader, YamlNode node,
                                   const std::optional<ValueUse>& use);
+
+/// What an operator that searches by GH_MATCH_PATTERN makes of a value: patterns of glob/pattern.h,
+/// any of which takes the texts that the value is about.
+[[nodiscard]] std::vector<std::string> PatternsOf(Operator op, std::string_view value);
 
 }  // namespace gatehouse::policy

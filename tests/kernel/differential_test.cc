@@ -83,15 +83,35 @@ class Author {
         path.substr(path.size() - random_.Between(1, std::min<size_t>(path.size(), 300)));
     return random_.Percent(15) ? "a" + tail : tail;
   }
+  /// The path with some of its bytes, or of its end, as a pattern.
+  std::string GlobValue(std::string path) {
+    const size_t at = random_.Between(1, path.size() - 1);
+    switch (random_.Below(5)) {
+      case 0:
+        return path.substr(0, at) + "**";
+      case 1:
+        return "**" + path.substr(at);
+      case 2:
+        return path.substr(0, path.rfind('/')) + "/*";
+      case 3:
+        return path.substr(0, at) + "*" + path.substr(std::min(path.size(), at + 3));
+      default:
+        path[at] = '?';
+        return path;
+    }
+  }
   std::string Value(const std::string& op, const std::string& path) {
     std::string value = op.ends_with("Prefix")    ? HeadValue(path)
                         : op.ends_with("Postfix") ? TailValue(path)
+                        : op.ends_with("Glob")    ? GlobValue(path)
+                        : op == "SubString"       ? TailValue(HeadValue(path))
                                                   : ExactValue(path);
     return value.size() < GH_PATH_MAX ? value : path;
   }
   FilterText Filter(bool binary) {
     static const std::vector<std::string> kOperators{
-        "Equal", "NotEqual", "In", "NotIn", "Prefix", "NotPrefix", "Postfix", "NotPostfix"};
+        "Equal",      "NotEqual", "In",      "NotIn", "Prefix",   "NotPrefix", "Postfix",
+        "NotPostfix", "Glob",     "NotGlob", "InDir", "NotInDir", "SubString"};
     FilterText filter{.op = random_.Of(kOperators), .binary = binary};
     for (size_t i = random_.Between(1, 4); i > 0; --i) {
       filter.values.push_back(

@@ -22,7 +22,7 @@ namespace {
 
 // Known to the kernel alone: no policy is about it.
 constexpr bind::WorkloadId kMarkerWorkload = 0xffffffff;
-int markers_made = 0;  // each Gatehouse has one of its own
+int markers_made = 0;                                     // each Gatehouse has one of its own
 constexpr auto kEventsTimeout = std::chrono::minutes(2);  // far beyond what any machine needs
 
 std::string KeyOf(const bind::InstanceDirectory& instances, bind::InstanceId id) {

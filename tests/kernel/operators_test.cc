@@ -66,6 +66,41 @@ std::vector<std::string> Tail(const std::string& path) { return {"/other", "/" +
 std::vector<std::string> OtherTail(const std::string& path) {
   return {"/other", "x/" + Name(path)};
 }
+std::vector<std::string> ItsDirectory(const std::string& path) { return {Directory(path)}; }
+std::vector<std::string> HalfADirectory(const std::string& path) {
+  const std::string directory = Directory(path);
+  return {directory.substr(0, directory.size() - 1), directory + "x"};
+}
+std::vector<std::string> Names(const std::string& path) {
+  return {"/opt/*", Directory(path) + "/*"};
+}
+std::vector<std::string> NamesAbove(const std::string& path) {
+  return {Directory(Directory(path)) + "/*"};
+}
+std::vector<std::string> Everywhere(const std::string& path) { return {"**/" + Name(path)}; }
+std::vector<std::string> OneByteWrong(const std::string& path) {
+  const std::string name = Name(path);
+  return {Directory(path) + "/[!" + name[0] + "]" + name.substr(1), Directory(path) + "/?"};
+}
+std::vector<std::string> Thousands(const std::string& path) {
+  const std::string name = Name(path);
+  std::vector<std::string> values{Directory(path) + "/[" + name[0] + "]?" + name.substr(2)};
+  for (int i = 0; i < 5000; ++i) values.push_back("/opt/*/program-" + std::to_string(i) + "*");
+  return values;
+}
+std::vector<std::string> OtherThousands(const std::string& path) {
+  std::vector<std::string> values = Thousands(path);
+  values.erase(values.begin());
+  return values;
+}
+std::vector<std::string> Middle(const std::string& path) {
+  return {"/opt/", path.substr(1, path.size() - 2)};
+}
+std::vector<std::string> MiddleInCapitals(const std::string& path) {
+  std::string middle = Middle(path)[1];
+  for (char& c : middle) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return {middle};
+}
 
 const OperatorCase kCases[] = {
     {"Equal", "Path", true, Path},
@@ -105,6 +140,27 @@ const OperatorCase kCases[] = {
     {"NotPostfix", "LastByte", false, LastByte},
     {"NotPostfix", "Tail", false, Tail},
     {"NotPostfix", "OtherTail", true, OtherTail},
+    {"Glob", "Path", true, Path},
+    {"Glob", "Longer", false, Longer},
+    {"Glob", "Names", true, Names},
+    {"Glob", "NamesAbove", false, NamesAbove},
+    {"Glob", "Everywhere", true, Everywhere},
+    {"Glob", "OneByteWrong", false, OneByteWrong},
+    {"Glob", "Thousands", true, Thousands},
+    {"Glob", "OtherThousands", false, OtherThousands},
+    {"NotGlob", "Names", false, Names},
+    {"NotGlob", "NamesAbove", true, NamesAbove},
+    {"NotGlob", "OtherThousands", true, OtherThousands},
+    {"InDir", "Root", true, Root},
+    {"InDir", "ItsDirectory", true, ItsDirectory},
+    {"InDir", "Path", true, Path},
+    {"InDir", "HalfADirectory", false, HalfADirectory},
+    {"NotInDir", "ItsDirectory", false, ItsDirectory},
+    {"NotInDir", "HalfADirectory", true, HalfADirectory},
+    {"SubString", "Middle", true, Middle},
+    {"SubString", "MiddleInCapitals", false, MiddleInCapitals},
+    {"SubStringIgnCase", "MiddleInCapitals", true, MiddleInCapitals},
+    {"SubStringIgnCase", "OtherPath", false, OtherPath},
 };
 
 std::string CaseName(const ::testing::TestParamInfo<OperatorCase>& info) {
@@ -212,6 +268,9 @@ TEST_F(Values, PathsOfAnyLength) {
     EXPECT_FALSE(Denies(Object("Prefix", {sibling}), program));
     EXPECT_TRUE(Denies(Object("Postfix", {program}), program));
     EXPECT_FALSE(Denies(Object("Postfix", {"x" + program.substr(1)}), program));
+    EXPECT_TRUE(Denies(Object("Glob", {"**" + program.substr(length - 9)}), program));
+    EXPECT_TRUE(Denies(Object("Glob", {"/**" + program.substr(length - 1)}), program));
+    EXPECT_FALSE(Denies(Object("Glob", {"/**" + sibling.substr(length - 1)}), program));
   }
 }
 
@@ -307,8 +366,8 @@ TEST_F(Values, EmptySet) {
       return {};
     }));
   };
-  for (const char* op :
-       {"Equal", "In", "Prefix", "Postfix", "NotEqual", "NotIn", "NotPrefix", "NotPostfix"}) {
+  for (const char* op : {"Equal", "In", "Prefix", "Postfix", "Glob", "SubString", "NotEqual",
+                         "NotIn", "NotPrefix", "NotPostfix", "NotGlob"}) {
     gatehouse().Reset();
     Workload(cgroup_.path());
     apply(op);
