@@ -11,6 +11,13 @@ if [ "$1" = lsm ]; then
 else
   export GATEHOUSE_CASES=100 GATEHOUSE_FLIPS=50 GATEHOUSE_RUNS=500 GATEHOUSE_ROUNDS=20 GATEHOUSE_WORKLOADS=100
 fi
+# For the same reason, what the others leave out: each operator once more on matchBinaries, sixty-four hooks at once, a
+# gate with too many policies; of the ways around, each on both hooks, but with one kind of list on either.
+filter='*'
+if [ "$1" != lsm ]; then
+  filter='-*Operators.Binary/*:*.ManyHooksAndNoMapMore/*:*.MorePoliciesThanAGateHoldsAreRefused'
+  filter="$filter:*/creds_deny_list:*/check_allow_list"
+fi
 status=0
 
 # The tests of preemption need a kernel that takes the CPU from a task anywhere; fmod_ret must not be used on one.
@@ -30,7 +37,7 @@ export GATEHOUSE_CORPUS=/copy/corpus/policies
 
 for suite in kernel_test bypass_test host_test e2e_test; do
   log=/tmp/$suite.log
-  if "$suite" >"$log" 2>&1 && ! grep -q '^\[  SKIPPED \]' "$log"; then
+  if "$suite" --gtest_filter="$filter" >"$log" 2>&1 && ! grep -q '^\[  SKIPPED \]' "$log"; then
     # The seed and the number of random cases as well: a run that is repeated needs them.
     grep -E '^seed |^[0-9]+ cases: ' "$log"
     echo "$suite, backend $1: $(grep -E '^\[  PASSED  \]' "$log")"
