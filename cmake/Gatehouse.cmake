@@ -33,6 +33,20 @@ function(gatehouse_library name)
   target_link_libraries(gatehouse_${name} PUBLIC gatehouse_options ${ARG_LIBS})
 endfunction()
 
+# GoogleTest's headers take half of the time of a small test, so they are compiled once for all. With -fpch-preprocess
+# ccache knows what is in them.
+function(gatehouse_use_test_headers name)
+  if(NOT TARGET gatehouse_test_headers)
+    file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/test_headers.cc CONTENT "")
+    add_library(gatehouse_test_headers OBJECT ${PROJECT_BINARY_DIR}/test_headers.cc)
+    target_link_libraries(gatehouse_test_headers PRIVATE gatehouse_options GTest::gmock GTest::gtest)
+    target_compile_options(gatehouse_test_headers PRIVATE -O0)
+    target_precompile_headers(gatehouse_test_headers PRIVATE <gmock/gmock.h> <gtest/gtest.h>)
+  endif()
+  target_precompile_headers(${name} REUSE_FROM gatehouse_test_headers)
+  target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
+endfunction()
+
 # gatehouse_test(policy_parse_test SOURCES parse_test.cc LIBS gatehouse_policy): a unit test, without
 # root. With KERNEL: loads BPF programs; runs as root on this kernel and in virtual machines, and
 # carries the CTest label `kernel`.
@@ -43,6 +57,7 @@ function(gatehouse_test name)
   target_link_libraries(${name} PRIVATE gatehouse_options ${ARG_LIBS} GTest::gmock GTest::gtest GTest::gtest_main)
   # The compiler would spend a third of its time on optimising assertions; what is tested is optimised in its library.
   target_compile_options(${name} PRIVATE -O0)
+  gatehouse_use_test_headers(${name})
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
