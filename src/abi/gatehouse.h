@@ -48,7 +48,8 @@ enum gh_limits {
   GH_SYSTEM_CALLS_MAX = 512,     /* numbers of system calls that backend signal knows */
   GH_ARGUMENTS_MAX = 16,         /* arguments, fields of a tracepoint: policies name those before */
   GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
-  GH_RULES_PER_POLICY_MAX = 64,  /* selectors of one policy on one hook */
+  GH_HOOKS_PER_POLICY_MAX = 1024, /* of them of one policy */
+  GH_RULES_PER_POLICY_MAX = 64,   /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
   GH_MATCHES_MAX = 256,  /* interned heads and automata (or tails) of one value found at once */
   GH_AUTOMATA_MAX = 256, /* different sets of patterns that one value is compared with */
@@ -374,6 +375,12 @@ enum gh_rule_flags {
   GH_RULE_PER_PROCESS = 1 << 4,
 };
 
+/* Both count from 0, in the order of the policy: of its hooks, and of the selectors of that hook.
+ */
+#define GH_RULE_NUMBER(hook, selector) ((hook) * GH_RULES_PER_POLICY_MAX + (selector))
+#define GH_RULE_HOOK(number) ((number) / GH_RULES_PER_POLICY_MAX)
+#define GH_RULE_SELECTOR(number) ((number) % GH_RULES_PER_POLICY_MAX)
+
 /* One selector of one policy on one hook. */
 struct gh_rule {
   gh_u64 hits;    /* operations that it decided; added to atomically by all CPUs */
@@ -381,16 +388,16 @@ struct gh_rule {
   gh_u32 filters; /* address of n_filters struct gh_filter, all of which must hold */
   gh_u32 shows;   /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
   gh_s16 error;   /* with GH_ACTION_OVERRIDE: the negative errno */
-  gh_u8 index;    /* position of the selector on the policy's hook, as written */
+  gh_u16 number;  /* which selector of the policy it is: see GH_RULE_NUMBER */
   gh_u8 actions;  /* gh_action bits */
   gh_u8 n_filters;
   gh_u8 signal;      /* with GH_ACTION_SIGNAL */
   gh_u8 flags;       /* gh_rule_flags */
-  gh_u8 hook_index;  /* position of the hook in the policy, as written */
   gh_u32 interval_s; /* in which events with the same values are posted once; 0: always */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");
 GH_STATIC_ASSERT(GH_SUBJECT_TOLD <= 32, "gh_rule.shows has a bit for each");
+GH_STATIC_ASSERT(GH_RULE_NUMBER((int)GH_HOOKS_PER_POLICY_MAX, 0) <= 65536, "gh_rule.number");
 
 struct gh_filter {
   gh_u8 subject; /* enum gh_subject */
@@ -554,13 +561,13 @@ struct gh_event_policy {
   struct gh_process process; /* the process that acts; with the hook it is before the execve */
   gh_u32 policy;             /* gh_rule.policy */
   gh_u16 hook;
-  gh_u16 rule;    /* gh_rule.index */
+  gh_u16 rule;    /* gh_rule.number */
   gh_u16 actions; /* gh_rule.actions */
   gh_s16 error;
   gh_u8 signal;
-  gh_u8 flags;      /* gh_policy_event_flags */
-  gh_u8 hook_index; /* gh_rule.hook_index */
+  gh_u8 flags; /* gh_policy_event_flags */
   gh_u8 n_values;
+  gh_u8 reserved;
 };
 GH_STATIC_ASSERT(sizeof(struct gh_event_policy) == 96, "gh_event_policy");
 

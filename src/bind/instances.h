@@ -20,7 +20,7 @@ struct InstanceInfo {
   policy::Key key;            ///< of the policy or binding; merged bindings: names joined by "+"
   std::string template_name;  ///< empty: a TracingPolicy
   policy::Mode mode = policy::Mode::kEnforce;
-  policy::HookInfos hooks;           ///< by gh_rule.hook_index
+  policy::HookInfos hooks;           ///< by their order in the policy
   std::vector<policy::Key> members;  ///< the policy, the binding, or the merged bindings, in order
 };
 

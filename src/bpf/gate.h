@@ -80,12 +80,11 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
   fill_process(&event->process);
   event->policy = rule->policy;
   event->hook = hook;
-  event->rule = rule->index;
+  event->rule = rule->number;
   event->actions = rule->actions;
   event->error = rule->error;
   event->signal = rule->signal;
   event->flags = flags;
-  event->hook_index = rule->hook_index;
   __u32 end = sizeof(*event), shows = rule->shows, inputs = scratch->inputs;
   for (__u32 i = 0; i < GH_SUBJECT_TOLD; i++) { /* inputs ascend by subject */
     if (i >= scratch->n_inputs) break;

@@ -50,7 +50,7 @@ __noinline int posted_lately(__u32 index, __u32 rule_address, __u32 end) {
   if (behind > sizeof(scratch->event) - sizeof(zero)) return 0;
   bpf_probe_read_kernel(&scratch->event[behind], sizeof(zero), &zero); /* the last word's rest */
   sip_start(scratch);
-  absorb(scratch, (__u64)rule->policy << 32 | (__u32)rule->hook_index << 16 | rule->index);
+  absorb(scratch, (__u64)rule->policy << 32 | rule->number);
   absorb(scratch, who ? event->process.start_ns : 0);
   for (__u32 at = sizeof(*event); at < sizeof(scratch->event); at += 8 * LOOP_BLOCK) {
     if (at >= end) break;

@@ -28,7 +28,7 @@ using DigestKey = std::array<uint64_t, 2>;
 
 /// Decisions of one rule, as the kernel counted them.
 struct RuleCount {
-  uint8_t hook_index = 0;
+  uint16_t hook_index = 0;
   uint16_t rule = 0;
   uint64_t hits = 0;
 };

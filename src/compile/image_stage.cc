@@ -91,13 +91,12 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .filters = filters,
           .shows = hook.shows,
           .error = rule.error,
-          .index = static_cast<uint8_t>(rule.index),
+          .number = static_cast<uint16_t>(GH_RULE_NUMBER(hook.hook_index, rule.index)),
           .actions = static_cast<uint8_t>(rule.actions),
           .n_filters = static_cast<uint8_t>(rule.filters.size()),
           .signal = rule.signal,
           .flags = static_cast<uint8_t>((program->monitor ? GH_RULE_MONITOR : 0) |
                                         (rule.counted ? 0 : GH_RULE_UNCOUNTED) | rule.scope),
-          .hook_index = hook.hook_index,
           .interval_s = rule.interval_s,
       });
     }

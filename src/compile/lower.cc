@@ -87,7 +87,7 @@ class Lowering {
   Lowering(std::span<const policy::Variable> variables, ValueSets& sets, LoweredSpec& spec)
       : variables_(variables), sets_(sets), spec_(spec) {}
 
-  Result<void> AddHook(const policy::Hook& hook, uint8_t hook_index) {
+  Result<void> AddHook(const policy::Hook& hook, uint16_t hook_index) {
     if (hook.selectors.size() > GH_RULES_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   std::to_string(hook.selectors.size()) + " selectors, and at most " +
@@ -108,7 +108,7 @@ class Lowering {
     return part == Part::kWhole || policy::ActsBefore(selector) == (part == Part::kBefore);
   }
 
-  Result<void> AddProgram(const policy::Hook& hook, uint8_t hook_index, Part part) {
+  Result<void> AddProgram(const policy::Hook& hook, uint16_t hook_index, Part part) {
     HookProgram& lowered = spec_.hooks.emplace_back();
     lowered.site = std::make_shared<const policy::Site>(
         part == Part::kBefore ? policy::SiteBefore(hook) : policy::SiteOf(hook));
@@ -302,10 +302,10 @@ bool LoweredSpec::Enforces() const {
 
 Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::Variable> variables,
                              ValueSets& sets, const policy::HookInfos& like) {
-  if (spec.hooks.size() > UINT8_MAX) {
+  if (spec.hooks.size() > GH_HOOKS_PER_POLICY_MAX) {
     return Fail(ErrorCode::kInvalid, "",
                 std::to_string(spec.hooks.size()) + " hooks, and at most " +
-                    std::to_string(UINT8_MAX) + " are possible",
+                    std::to_string(int{GH_HOOKS_PER_POLICY_MAX}) + " are possible",
                 "split the policy");
   }
   auto lowered = std::make_shared<LoweredSpec>();
@@ -316,7 +316,7 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
   std::vector<policy::HookInfo> infos;
   infos.reserve(spec.hooks.size());
   for (const policy::Hook& hook : spec.hooks) {
-    GH_TRY(lowering.AddHook(hook, static_cast<uint8_t>(infos.size())));
+    GH_TRY(lowering.AddHook(hook, static_cast<uint16_t>(infos.size())));
     policy::HookInfo& info = infos.emplace_back(policy::HookInfo{.kind = hook.kind,
                                                                  .call = policy::FunctionName(hook),
                                                                  .source = hook.source,

@@ -49,7 +49,7 @@ using SitePtr = std::shared_ptr<const policy::Site>;
 /// can have two, before the function and at its return.
 struct HookProgram {
   SitePtr site;               ///< never null
-  uint8_t hook_index = 0;     ///< position of the hook in the policy, as written
+  uint16_t hook_index = 0;    ///< position of the hook in the policy, as written
   uint32_t shows = 0;         ///< bit per subject that events tell
   std::vector<Input> inputs;  ///< ascending by subject
   std::vector<Rule> rules;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "daemon/agent.h"
-#include "policy/sites.h"
 
 #include <algorithm>
 #include <memory_resource>
 #include <set>
+
+#include "daemon/completion.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -22,13 +23,6 @@ bind::Kind KindOf(const policy::Document& document) {
   if (std::holds_alternative<policy::Template>(document.object)) return bind::Kind::kTemplate;
   if (std::holds_alternative<policy::Binding>(document.object)) return bind::Kind::kBinding;
   return bind::Kind::kPolicy;
-}
-
-/// Null: it has none.
-policy::Spec* SpecOf(policy::Document& document) {
-  if (auto* policy = std::get_if<policy::TracingPolicy>(&document.object)) return &policy->spec;
-  if (auto* tmpl = std::get_if<policy::Template>(&document.object)) return &tmpl->spec;
-  return nullptr;
 }
 
 }  // namespace
@@ -108,26 +102,6 @@ Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions 
       resolver_(sets_, {.allow_host_enforcement = options_.allow_host_enforcement}),
       registry_(options_.cgroup_root) {}
 
-/// Takes the hooks out of a document that may be missing and are; says which, as warnings.
-std::vector<policy::Diagnostic> Agent::LeaveOutMissing(policy::Document& document) const {
-  std::vector<policy::Diagnostic> left_out;
-  policy::Spec* const spec = SpecOf(document);
-  if (spec == nullptr) return left_out;
-  std::erase_if(spec->hooks, [&](const policy::Hook& hook) {
-    const policy::Site site = policy::SiteOf(hook);
-    if (!hook.may_be_missing || kernel_.Has(site)) return false;
-    left_out.push_back({.file = document.file,
-                        .position = hook.position,
-                        .path = {},
-                        .cause = "policy/" + document.key().ToString() + ": this kernel has no " +
-                                 policy::FunctionName(hook) + ", so the hook is left out",
-                        .remedy = "remove ignore.callNotFound, if it must be there",
-                        .severity = policy::Severity::kWarning});
-    return true;
-  });
-  return left_out;
-}
-
 /// The one place where a policy is held against what this kernel can do. The mode does not matter:
 /// it can be changed at run time, and a policy that is accepted must be one that can be enforced.
 Result<void> Agent::Admit(const policy::Document& document) const {
@@ -195,8 +169,12 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
                           .kind = KindOf(document),
                           .position = document.position,
                           .outcome = Outcome::kAdded,
-                          .diagnostics = LeaveOutMissing(document)};
-    if (auto outcome = PlanDocument(document, candidate, plan); outcome) {
+                          .diagnostics = {}};
+    const auto plan_it = [&]() -> Result<Outcome> {
+      GH_ASSIGN(result.diagnostics, Complete(document, kernel_));
+      return PlanDocument(document, candidate, plan);
+    };
+    if (auto outcome = plan_it(); outcome) {
       result.outcome = *outcome;
     } else {
       if (good) candidate.result.code = outcome.error().code;

@@ -80,7 +80,7 @@ struct FileChange {
 
 /// Decisions of one selector, added up over all instances of the policy.
 struct RuleStats {
-  uint8_t hook_index = 0;
+  uint16_t hook_index = 0;
   uint16_t selector = 0;
   std::string call;
   uint16_t actions = 0;  ///< gh_action bits
@@ -205,7 +205,6 @@ class Agent {
   struct Plan;       // what a batch of candidates amounts to
 
   // All of these: mutex_ held.
-  [[nodiscard]] std::vector<policy::Diagnostic> LeaveOutMissing(policy::Document& document) const;
   [[nodiscard]] Result<void> Admit(const policy::Document& document) const;
   [[nodiscard]] Result<Outcome> PlanDocument(const policy::Document& document,
                                              const Candidate& candidate, Plan& plan) const;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "daemon/agent.h"
+#include "daemon/completion.h"
 #include "policy/sites.h"
 
 namespace gatehouse::daemon {
@@ -23,7 +24,7 @@ tl::unexpected<Error> NoSuchPolicy(const policy::Key& key) {
 }  // namespace
 
 std::vector<RuleStats> Agent::RulesOf(const bind::PolicyStatus& status) const {
-  std::map<std::pair<uint8_t, uint16_t>, RuleStats> rules;
+  std::map<std::pair<uint16_t, uint16_t>, RuleStats> rules;
   for (const bind::InstanceId instance : status.instances) {
     const auto program = programs_.find(instance);
     if (program == programs_.end()) continue;
@@ -145,13 +146,19 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
           {stored->text.Unpack(), std::string(stored->origin), setting.enabled, setting.mode});
     }
   }
-  // Reading the texts again takes its time, so it is done without the lock.
+  // Reading the texts again takes its time, so it is done without the lock; what the kernel adds
+  // to them, with it.
   explanation.documents.reserve(sources.size());
   std::vector<eval::Policy> policies;
   for (const Source& source : sources) {
     auto documents = policy::Parse(source.text, source.origin);
     if (!documents || documents->size() != 1) continue;  // it was good when it was taken
-    explanation.documents.push_back(std::move(documents->front()));
+    policy::Document& document = documents->front();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!Complete(document, kernel_)) continue;
+    }
+    explanation.documents.push_back(std::move(document));
     policies.push_back({.document = &explanation.documents.back(),
                         .enabled = source.enabled,
                         .mode = source.mode});

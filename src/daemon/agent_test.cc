@@ -298,6 +298,52 @@ TEST_F(AgentTest, AHookThatMayBeMissingIsLeftOut) {
   EXPECT_EQ(agent.PolicyText({"p", ""}).value(), good) << "another kernel may have it";
 }
 
+TEST_F(AgentTest, AHookOnAGeneratedListIsOneOnEachNameThatTheKernelHas) {
+  Agent& agent = Make();
+  const auto id = AddWorkload("/cg/a");
+  using Kind = policy::Site::Kind;
+  kernel_->SetNames(Kind::kFunction, {"ksys_hidden", "ksys_read", "ksys_write", "vfs_read"});
+  kernel_->SetNames(Kind::kSystemCall, {"dup"});
+  kernel_->RefuseHook({Kind::kFunction, "ksys_hidden"},
+                      {ErrorCode::kUnsupported, "hook/ksys_hidden", "nothing is let near", ""});
+  const auto text = [](const std::string& pattern, const std::string& more = "") {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n"
+           "  podSelector: {}\n  lists:\n  - {name: all, type: generated_syscalls}\n"
+           "  - {name: some, type: generated_ftrace, pattern: \"" +
+           pattern + "\"}\n  kprobes:\n  - {call: sys_openat}\n  - {call: \"list:some\"}\n" + more;
+  };
+  const auto good = agent.AddPolicies(text("^ksys_", "  - {call: \"list:all\"}\n"), "f.yaml", {});
+  ASSERT_TRUE(good.applied) << good.Message(1000);
+  EXPECT_EQ(good.Message(1000),
+            "warning: f.yaml:11:5: policy/p: 1 of the 3 functions of list some cannot be attached "
+            "to and are left out, the first of them hook/ksys_hidden: nothing is let near");
+  const auto programs = kernel_->Programs(id);
+  ASSERT_EQ(programs.size(), 1u);
+  std::vector<std::string> names;
+  for (const auto& hook : programs[0]->hooks) {
+    EXPECT_EQ(hook.hook_index, names.size());
+    names.push_back(policy::FunctionName(*hook.site));
+  }
+  EXPECT_THAT(names, ElementsAre("__x64_sys_openat", "ksys_read", "ksys_write", "__x64_sys_dup"));
+
+  const auto refusal = [&](const std::string& pattern) {
+    const auto result = agent.AddPolicies(text(pattern), "f.yaml", {.replace = true});
+    EXPECT_FALSE(result.applied);
+    return result.Message(1000);
+  };
+  EXPECT_THAT(refusal("^no_"), HasSubstr("policy/p: list some: this kernel has no function whose "
+                                         "name matches \"^no_\""));
+  EXPECT_THAT(refusal("hidden"), HasSubstr("to none of its 1 functions a program can be attached; "
+                                           "of the first, hook/ksys_hidden: nothing is let near"));
+  std::vector<std::string> many;
+  for (int i = 0; i <= GH_HOOKS_PER_POLICY_MAX; ++i) many.push_back("f" + std::to_string(i));
+  kernel_->SetNames(Kind::kFunction, many);
+  EXPECT_THAT(refusal("^f"),
+              HasSubstr("1025 functions match \"^f\", and at most 1024 are possible; "
+                        "write a narrower pattern"));
+  EXPECT_THAT(refusal("^f[1-9]"), HasSubstr("1025 hooks")) << "sys_openat is one, too";
+}
+
 TEST_F(AgentTest, WhatTheKernelCannotServeIsRefusedWithItsReason) {
   Agent& agent = Make();
   AddWorkload("/cg/a");

@@ -52,6 +52,28 @@ bool FakeKernel::Has(const policy::Site& site) const {
   return !missing_.contains(site);
 }
 
+void FakeKernel::SetNames(policy::Site::Kind kind, std::vector<std::string> names) {
+  const std::lock_guard lock(mutex_);
+  names_.insert_or_assign(kind, std::move(names));
+}
+
+std::vector<std::string> FakeKernel::Names(policy::Site::Kind kind) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = names_.find(kind);
+  return found == names_.end() ? std::vector<std::string>{} : found->second;
+}
+
+std::vector<Result<void>> FakeKernel::CanAttach(std::span<const policy::Site> sites) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Result<void>> results;
+  for (const policy::Site& site : sites) {
+    const auto refused = refused_hooks_.find(site);
+    results.push_back(refused == refused_hooks_.end() ? Result<void>{}
+                                                      : tl::unexpected(refused->second));
+  }
+  return results;
+}
+
 void FakeKernel::SetHits(bind::InstanceId instance, std::vector<kernel::RuleHits> hits) {
   const std::lock_guard lock(mutex_);
   hits_.insert_or_assign(instance, std::move(hits));

@@ -26,6 +26,8 @@ class FakeKernel final : public kernel::Kernel {
   void RemoveHook(const policy::Site& site);
   /// Of whichever hook.
   void RefuseSubject(gh_subject subject, Error reason);
+  /// The names of all functions and system calls, for lists.
+  void SetNames(policy::Site::Kind kind, std::vector<std::string> names);
   /// The next Apply fails with `reason` and changes nothing.
   void FailNextApply(Error reason);
   /// The next Track fails with `reason` and ties nothing.
@@ -49,6 +51,9 @@ class FakeKernel final : public kernel::Kernel {
   [[nodiscard]] kernel::Backend backend() const override { return backend_; }
   [[nodiscard]] Result<void> Supports(const compile::HookProgram& hook) const override;
   [[nodiscard]] bool Has(const policy::Site& site) const override;
+  [[nodiscard]] std::vector<std::string> Names(policy::Site::Kind kind) const override;
+  [[nodiscard]] std::vector<Result<void>> CanAttach(
+      std::span<const policy::Site> sites) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -68,6 +73,7 @@ class FakeKernel final : public kernel::Kernel {
   std::map<policy::Site, Error> refused_hooks_;
   std::map<uint8_t, Error> refused_subjects_;
   std::set<policy::Site> missing_;
+  std::map<policy::Site::Kind, std::vector<std::string>> names_;
   std::optional<Error> next_apply_;
   std::optional<Error> next_track_;
   std::map<bind::InstanceId, compile::ProgramPtr> instances_;

@@ -179,7 +179,7 @@ bool Acts(const policy::Selector& selector, Acting acting) {
 }
 
 /// The first selector that matches acts, and no other. A hook without selectors posts.
-HookVerdict Judge(const policy::Hook& hook, uint8_t hook_index, Acting acting,
+HookVerdict Judge(const policy::Hook& hook, uint16_t hook_index, Acting acting,
                   const Variables& variables, const Operation& operation) {
   HookVerdict verdict;
   verdict.hook_index = hook_index;
@@ -211,7 +211,7 @@ std::optional<Acting> ActingAt(const policy::Site& site, const policy::Hook& hoo
 PolicyVerdict Judge(Candidate candidate, const Operation& operation) {
   PolicyVerdict verdict;
   if (candidate.spec != nullptr) {
-    uint8_t hook_index = 0;
+    uint16_t hook_index = 0;
     for (const policy::Hook& hook : candidate.spec->hooks) {
       if (const auto acting = ActingAt(operation.site, hook)) {
         verdict.hooks.push_back(Judge(hook, hook_index, *acting, candidate.variables, operation));

@@ -73,7 +73,7 @@ struct SelectorVerdict {
 
 /// One hook of a policy on the operation; the selectors up to the first that matches.
 struct HookVerdict {
-  uint8_t hook_index = 0;
+  uint16_t hook_index = 0;
   std::vector<SelectorVerdict> selectors;
   std::optional<uint16_t> decided_by;  ///< index of the selector that acts
   // What that selector asks for:
@@ -97,7 +97,7 @@ struct PolicyVerdict {
 struct Post {
   policy::Key key;
   std::vector<policy::Key> members;
-  uint8_t hook_index = 0;
+  uint16_t hook_index = 0;
   uint16_t selector = 0;
   bool monitor = false;  ///< the actions below are reported, not done
   int32_t error = 0;

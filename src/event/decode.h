@@ -73,7 +73,7 @@ struct PolicyRecord {
   ProcessRecord process;
   bind::InstanceId instance = 0;
   uint16_t hook = GH_HOOK_BPRM_CREDS_FOR_EXEC;  ///< the agent's number for the site
-  uint8_t hook_index = 0;
+  uint16_t hook_index = 0;
   uint16_t rule = 0;
   uint16_t actions = 0;  ///< gh_action bits
   int16_t error = 0;

@@ -63,12 +63,11 @@ gh_event_policy PolicyLayout(gh_u8 n_values) {
   layout.process = SomeProcess();
   layout.policy = 7;
   layout.hook = 1'234;
-  layout.rule = 3;
+  layout.rule = GH_RULE_NUMBER(300, 3);
   layout.actions = GH_ACTION_POST | GH_ACTION_OVERRIDE;
   layout.error = -13;
   layout.signal = 9;
   layout.flags = GH_POLICY_MONITOR;
-  layout.hook_index = 2;
   layout.n_values = n_values;
   return layout;
 }
@@ -158,7 +157,7 @@ TEST(DecodeTest, PolicyHasEveryField) {
   EXPECT_EQ(policy.error, -13);
   EXPECT_EQ(policy.signal, 9);
   EXPECT_EQ(policy.flags, GH_POLICY_MONITOR);
-  EXPECT_EQ(policy.hook_index, 2);
+  EXPECT_EQ(policy.hook_index, 300);
   EXPECT_EQ(policy.n_values, 7u);
 }
 

@@ -187,7 +187,7 @@ TEST_F(EnrichTest, LsmHasEveryField) {
 
 TEST_F(EnrichTest, TracepointsAndUprobesHaveEveryField) {
   StartShell();
-  const auto enriched = [&](uint8_t hook_index) {
+  const auto enriched = [&](uint16_t hook_index) {
     PolicyRecord record = Denial();
     record.instance = kPlacesPolicy;
     record.hook_index = hook_index;

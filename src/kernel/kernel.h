@@ -51,8 +51,8 @@ struct Options {
 
 /// Decisions of one selector since its instance was added.
 struct RuleHits {
-  uint8_t hook_index = 0;
-  uint16_t rule = 0;  ///< gh_rule.index
+  uint16_t hook_index = 0;
+  uint16_t rule = 0;  ///< position of the selector on its hook
   uint64_t hits = 0;
 };
 
@@ -108,6 +108,14 @@ class Kernel {
 
   /// Whether the kernel has such a place, whatever can be done there.
   [[nodiscard]] virtual bool Has(const policy::Site& site) const = 0;
+
+  /// The names of all system calls, or of all functions, that the kernel tells of; sorted,
+  /// distinct. Some of them may be such that nothing can be attached to them.
+  [[nodiscard]] virtual std::vector<std::string> Names(policy::Site::Kind kind) const = 0;
+
+  /// For each place, nothing, or why no program can be attached to it. Attaches nothing.
+  [[nodiscard]] virtual std::vector<Result<void>> CanAttach(
+      std::span<const policy::Site> sites) const = 0;
 
   /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
   /// the old image stands, complete. Loads no program, except that a hook's is loaded and attached

@@ -9,6 +9,17 @@ int KernelTypes::FindFunction(const std::string& name) const {
   return btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
 }
 
+std::vector<std::string> KernelTypes::Functions(std::string_view prefix) const {
+  std::vector<std::string> names;
+  for (uint32_t id = 1; id < btf__type_cnt(types_.get()); ++id) {
+    const btf_type* const type = btf__type_by_id(types_.get(), id);
+    if (!btf_is_func(type)) continue;
+    const std::string_view name = btf__name_by_offset(types_.get(), type->name_off);
+    if (name.starts_with(prefix)) names.emplace_back(name.substr(prefix.size()));
+  }
+  return names;
+}
+
 std::optional<Prototype> KernelTypes::Function(const std::string& name) const {
   const int id = FindFunction(name);
   if (id < 0) return std::nullopt;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernel/plan.h"
@@ -29,6 +30,8 @@ class KernelTypes {
 
   /// Its number, negative if there is none.
   [[nodiscard]] int FindFunction(const std::string& name) const;
+  /// The names of all functions that begin with `prefix`, without it.
+  [[nodiscard]] std::vector<std::string> Functions(std::string_view prefix) const;
   [[nodiscard]] std::optional<Prototype> Function(const std::string& name) const;
   /// The arguments of the call that a tracepoint is.
   [[nodiscard]] std::optional<Prototype> Tracepoint(const std::string& name) const;

@@ -188,6 +188,14 @@ Result<void> LoadedKernel::Supports(const compile::HookProgram& hook) const {
 
 bool LoadedKernel::Has(const policy::Site& site) const { return hooks_.sites().Has(site); }
 
+std::vector<std::string> LoadedKernel::Names(policy::Site::Kind kind) const {
+  return Sites::Names(kind);
+}
+
+std::vector<Result<void>> LoadedKernel::CanAttach(std::span<const policy::Site> sites) const {
+  return hooks_.sites().CanAttach(sites);
+}
+
 // ---- changes
 // -----------------------------------------------------------------------------------------
 

@@ -33,6 +33,9 @@ class LoadedKernel : public Kernel {
   [[nodiscard]] Backend backend() const override { return backend_; }
   [[nodiscard]] Result<void> Supports(const compile::HookProgram& hook) const override;
   [[nodiscard]] bool Has(const policy::Site& site) const override;
+  [[nodiscard]] std::vector<std::string> Names(policy::Site::Kind kind) const override;
+  [[nodiscard]] std::vector<Result<void>> CanAttach(
+      std::span<const policy::Site> sites) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/sites.h"
 
-#include <bpf/bpf.h>
-#include <linux/bpf.h>
-#include <seccomp.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -12,12 +8,13 @@
 #include <optional>
 #include <string_view>
 
+#include "kernel/attachable.h"
 #include "kernel/elf_file.h"
-#include "kernel/fd.h"
 #include "kernel/kernel_types.h"
 #include "kernel/tracepoint_format.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
+#include "policy/system_calls.h"
 
 namespace gatehouse::kernel {
 namespace {
@@ -33,21 +30,10 @@ std::string CallerOf(const policy::Site& site) {
 
 std::string ObjectOf(const policy::Site& site) { return "hook/" + policy::NameOf(site); }
 
-/// Whether the kernel lets a program answer in the place of a function that may be told to fail
-/// (ALLOW_ERROR_INJECTION; check_attach_modify_return() in kernel/bpf/verifier.c): it says so when
-/// it is asked to load one.
+/// Whether a program may answer in the place of a function that may be told to fail
+/// (ALLOW_ERROR_INJECTION; check_attach_modify_return() in kernel/bpf/verifier.c).
 bool CanModify(uint32_t function) {
-  constexpr std::array<bpf_insn, 2> kAllow{{
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
-  }};
-  bpf_prog_load_opts options{};
-  options.sz = sizeof(options);
-  options.expected_attach_type = BPF_MODIFY_RETURN;
-  options.attach_btf_id = function;
-  const Fd program(bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "Dual BSD/GPL", kAllow.data(),
-                                 kAllow.size(), &options));
-  return program.valid();
+  return TakesProgram(BPF_PROG_TYPE_TRACING, BPF_MODIFY_RETURN, function);
 }
 
 Plan MakePlan(Way way, std::string target, Prototype prototype) {
@@ -58,12 +44,9 @@ Plan MakePlan(Way way, std::string target, Prototype prototype) {
               .overrides = (way == Way::kLsm || way == Way::kFmodRet) && prototype.returns()};
 }
 
-/// What BPF LSM attaches to.
-std::string HookOfLsm(const std::string& name) { return "bpf_lsm_" + name; }
-
-/// The function of a system call without parameters (SYSCALL_DEFINE0 in
-/// arch/x86/include/asm/syscall_wrapper.h).
-std::string WithoutParameters(const policy::Site& site) { return "__do_sys_" + site.name; }
+std::string WithoutParameters(const policy::Site& site) {
+  return std::string(kWithoutParameters) + site.name;
+}
 
 Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backend backend) {
   const std::string caller = CallerOf(site);
@@ -358,8 +341,8 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
                 "system calls, tracepoints and uprobes",
                 kRemedy);
   }
-  const int number = seccomp_syscall_resolve_name(site.name.c_str());
-  if (number < 0 || number >= GH_SYSTEM_CALLS_MAX) {
+  const std::optional<uint32_t> number = policy::NumberOf({.name = site.name});
+  if (!number || *number >= GH_SYSTEM_CALLS_MAX) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "backend signal does not know the number of this system call",
                 "`ausyscall --dump` lists what there is");
@@ -367,7 +350,7 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
   return Plan{.way = site.at_return ? Way::kLeave : Way::kEnter,
               .target = site.at_return ? "sys_exit" : "sys_enter",
               .parameters = ParametersInRegisters(),
-              .system_call = static_cast<uint32_t>(number)};
+              .system_call = number};
 }
 
 /// Before BPF had an allocator of its own (6.1, commit 7c8199e24fa0), the kernel warned of programs
@@ -389,13 +372,13 @@ Result<Plan> Sites::MakeOnPerfEvent(const policy::Site& site) const {
   return site.kind == policy::Site::Kind::kUprobe ? OnUprobe(site) : OnTracepoint(site);
 }
 
-Result<Plan> Sites::Make(const policy::Site& site) const {
+Result<Plan> Sites::Make(const policy::Site& site, Types& loaded) const {
   using Kind = policy::Site::Kind;
   if (site.kind == Kind::kUprobe || site.kind == Kind::kTracepoint) return MakeOnPerfEvent(site);
   if (backend_ == Backend::kSignal && site.kind != Kind::kRawTracepoint) {
     return MakeForSignal(site);
   }
-  const KernelTypes types;
+  const KernelTypes& types = loaded ? *loaded : loaded.emplace();
   if (!types.loaded()) {
     return FailErrno(ObjectOf(site), "the kernel's BTF cannot be read", errno,
                      "use a kernel with CONFIG_DEBUG_INFO_BTF");
@@ -432,11 +415,16 @@ bool Sites::Has(const policy::Site& site) const {
 }
 
 Result<const Plan*> Sites::Find(const policy::Site& site) const {
+  Types types;
+  return Find(site, types);
+}
+
+Result<const Plan*> Sites::Find(const policy::Site& site, Types& types) const {
   const auto known = known_.find(site);
   // A file can be another one by now, in which an old offset is the middle of an instruction.
   const bool may_change = site.kind == policy::Site::Kind::kUprobe;
   if (known != known_.end() && !may_change) return &known->second;
-  GH_ASSIGN(Plan plan, Make(site));
+  GH_ASSIGN(Plan plan, Make(site, types));
   return &known_.insert_or_assign(site, std::move(plan)).first->second;
 }
 

@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "compile/program.h"
 #include "kernel/host_namespaces.h"
 #include "kernel/kernel.h"
+#include "kernel/kernel_types.h"
 #include "kernel/plan.h"
 #include "policy/model.h"
 
@@ -32,12 +35,18 @@ class Sites {
   /// Whether the kernel has such a place, whatever `backend` can do there. True if it cannot be
   /// found out, as without BTF.
   [[nodiscard]] bool Has(const policy::Site& site) const;
+  /// See Kernel::Names and Kernel::CanAttach.
+  [[nodiscard]] static std::vector<std::string> Names(policy::Site::Kind kind);
+  [[nodiscard]] std::vector<Result<void>> CanAttach(std::span<const policy::Site> sites) const;
   /// Nothing, or why this program cannot be had here: beside what Find says, arguments that the
   /// function does not have or that are of another type, an Override where none is possible.
   [[nodiscard]] Result<void> Check(const compile::HookProgram& program) const;
 
  private:
-  [[nodiscard]] Result<Plan> Make(const policy::Site& site) const;
+  /// What the kernel's BTF says, loaded when it is needed first.
+  using Types = std::optional<KernelTypes>;
+  [[nodiscard]] Result<const Plan*> Find(const policy::Site& site, Types& types) const;
+  [[nodiscard]] Result<Plan> Make(const policy::Site& site, Types& types) const;
   [[nodiscard]] Result<void> CheckNamespace(const std::string& object, uint32_t kind) const;
   [[nodiscard]] Result<Plan> MakeForSignal(const policy::Site& site) const;
   [[nodiscard]] Result<Plan> MakeOnPerfEvent(const policy::Site& site) const;

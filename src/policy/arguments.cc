@@ -85,7 +85,7 @@ void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
                        fmt::format("argument {} of {} is not of type {}", argument.index, hook.call,
                                    NameOf(argument.type)),
                        fmt::format("write `type: {}`", NameOf(ArgumentType::kLinuxBinprm)));
-  } else if (is_program && hook.call.find("bprm") == std::string::npos) {
+  } else if (is_program && !hook.generated && hook.call.find("bprm") == std::string::npos) {
     reader.ReportField(
         "type", argument.position,
         fmt::format("{} has no argument of type {}", hook.call, NameOf(ArgumentType::kLinuxBinprm)),

@@ -7,18 +7,23 @@
 
 #include "policy/names.h"
 #include "policy/sites.h"
+#include "policy/system_calls.h"
 
 namespace gatehouse::policy {
 namespace {
 
 /// `sys_openat` and `__x64_sys_openat` are `openat`.
 bool CheckSystemCall(Reader& reader, ListedName& call) {
-  constexpr std::string_view kArchitecture = "__x64_";
-  constexpr std::string_view kSystemCall = "sys_";
-  std::string_view name = call.name;
-  if (name.starts_with(kArchitecture)) name.remove_prefix(kArchitecture.size());
-  if (name.starts_with(kSystemCall) && name.size() > kSystemCall.size()) {
-    call.name = std::string(name.substr(kSystemCall.size()));
+  std::optional<SystemCallName> found = FindSystemCall(call.name);
+  if (found && found->compat) {
+    reader.Report(call.position,
+                  fmt::format("{} is a system call of the 32-bit table, which no hook covers",
+                              Quote(call.name)),
+                  "remove it; in a list whose numbers a filter compares with it can stand");
+    return false;
+  }
+  if (found) {
+    call.name = std::move(found->name);
     return true;
   }
   reader.Report(call.position,
@@ -30,6 +35,13 @@ bool CheckSystemCall(Reader& reader, ListedName& call) {
 }
 
 bool CheckFunction(Reader& reader, const ListedName& call) {
+  if (call.name.find('/') != std::string::npos) {
+    reader.Report(
+        call.position,
+        fmt::format("{} is a system call, and the hook's are functions", Quote(call.name)),
+        "remove `syscall: false`, or what stands before the name");
+    return false;
+  }
   if (!IsOfExec(SiteOf(HookKind::kLsm, call.name))) return true;
   reader.Report(call.position, fmt::format("{} is an LSM hook, no function", Quote(call.name)),
                 "write it in lsmhooks");
@@ -47,12 +59,8 @@ bool CheckLsmHook(Reader& reader, const ListedName& call) {
   return false;
 }
 
-std::vector<ListedName> ReadNames(Reader& reader, YamlNode node, HookKind kind,
-                                  const std::vector<NameList>& lists) {
-  if (kind == HookKind::kKprobe && node.text().starts_with(kListPrefix)) {
-    const NameList* const list = FindList(reader, node, lists);
-    return list == nullptr ? std::vector<ListedName>() : list->values;
-  }
+std::vector<ListedName> ReadNames(Reader& reader, YamlNode node, const NameList* list) {
+  if (list != nullptr) return list->values;
   const std::optional<std::string> name = ReadKernelName(reader, node);
   if (!name) return {};
   return {{*name, node.position()}};
@@ -61,8 +69,8 @@ std::vector<ListedName> ReadNames(Reader& reader, YamlNode node, HookKind kind,
 }  // namespace
 
 std::vector<ListedName> ReadCalls(Reader& reader, YamlNode node, HookKind kind, bool system_call,
-                                  const std::vector<NameList>& lists) {
-  std::vector<ListedName> calls = ReadNames(reader, node, kind, lists);
+                                  const NameList* list) {
+  std::vector<ListedName> calls = ReadNames(reader, node, list);
   std::erase_if(calls, [&](ListedName& call) {
     if (kind == HookKind::kLsm) return !CheckLsmHook(reader, call);
     return !(system_call ? CheckSystemCall(reader, call) : CheckFunction(reader, call));

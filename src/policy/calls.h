@@ -10,11 +10,10 @@
 /// The names of places: functions, LSM hooks, system calls.
 namespace gatehouse::policy {
 
-/// Reads what a hook is on: a name, or `list:NAME`; system calls without what stands before their
-/// name. A name that cannot be one is reported; then there is none. Whether this kernel has it is
-/// found out by the agent.
+/// Reads what a hook is on: a name, or the names of `list`, unless it is null; system calls without
+/// what stands before their name. A name that cannot be one is reported; then there is none.
+/// Whether this kernel has it is found out by the agent.
 [[nodiscard]] std::vector<ListedName> ReadCalls(Reader& reader, YamlNode node, HookKind kind,
-                                                bool system_call,
-                                                const std::vector<NameList>& lists);
+                                                bool system_call, const NameList* list);
 
 }  // namespace gatehouse::policy

@@ -27,6 +27,7 @@ struct FilterDraft {
   const Hook& hook;
   std::span<const uint32_t> unknown;  // arguments
   VariableScope& variables;
+  const std::vector<NameList>& lists;
   std::optional<YamlNode> index = {};
   std::optional<YamlNode> args = {};
   std::optional<uint32_t> which = {};  // namespace, set of capabilities
@@ -200,7 +201,7 @@ Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, Argum
                   "remove one of the two");
   } else if (draft.values) {
     const Reader::Scope scope(reader, "values");
-    values = ReadLiterals(reader, *draft.values, use);
+    values = ReadLiterals(reader, *draft.values, use, draft.lists);
   } else if (draft.variable) {
     const Reader::Scope scope(reader, "valuesFromVariable");
     values.variable = draft.variables.Use(reader, *draft.variable, type);
@@ -286,6 +287,7 @@ struct SelectorDraft {
   const Hook* hook;  // null: no selector, but a macro without a hook
   std::span<const uint32_t> unknown;
   VariableScope& variables;
+  const std::vector<NameList>& lists;
   std::optional<YamlNode> macros = {};
   bool has_actions = false;                // before the function, if it is about returns
   std::optional<Position> at_return = {};  // of return_actions
@@ -297,7 +299,8 @@ struct SelectorDraft {
 void CheckForm(Reader& reader, YamlNode node, Subject subject) {
   const Hook no_hook;
   VariableScope no_variables;
-  FilterDraft draft{no_hook, {}, no_variables};
+  const std::vector<NameList> no_lists;
+  FilterDraft draft{no_hook, {}, no_variables, no_lists};
   reader.Fields<FilterDraft>(node, FieldsOf(subject), draft);
 }
 
@@ -305,7 +308,7 @@ template <Subject FilterSubject>
 void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
   reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
     if (draft.hook == nullptr) return CheckForm(reader, entry, FilterSubject);
-    FilterDraft filter_draft{*draft.hook, draft.unknown, draft.variables};
+    FilterDraft filter_draft{*draft.hook, draft.unknown, draft.variables, draft.lists};
     std::optional<Filter> filter = ReadFilter(reader, entry, FilterSubject, filter_draft);
     if (!filter) return;
     std::vector<Filter>& filters = draft.selector.filters;
@@ -491,7 +494,9 @@ std::vector<Macro> ReadMacros(Reader& reader, YamlNode node) {
     const Reader::Scope scope(reader, key.text());
     const size_t reports = reader.reports();
     VariableScope no_variables;
-    SelectorDraft draft{.hook = nullptr, .unknown = {}, .variables = no_variables};
+    const std::vector<NameList> no_lists;
+    SelectorDraft draft{
+        .hook = nullptr, .unknown = {}, .variables = no_variables, .lists = no_lists};
     reader.Fields<SelectorDraft>(value, kMacroFields, draft);
     macro.sound = reader.reports() == reports;
     macro.nodes = CountNodes(value);
@@ -504,7 +509,8 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
                                     std::span<const uint32_t> unknown, const HookScope& scope) {
   std::vector<Selector> selectors;
   reader.Entries(node, GH_RULES_PER_POLICY_MAX, [&](YamlNode entry) {
-    SelectorDraft draft{.hook = &hook, .unknown = unknown, .variables = scope.variables};
+    SelectorDraft draft{
+        .hook = &hook, .unknown = unknown, .variables = scope.variables, .lists = scope.lists};
     draft.selector.position = entry.position();
     if (!reader.Fields<SelectorDraft>(entry, kSelectorFields, draft)) return;
     MergeMacros(reader, entry, scope.macros, draft);

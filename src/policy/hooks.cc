@@ -17,7 +17,7 @@ namespace gatehouse::policy {
 namespace {
 
 constexpr size_t kHooksMax = 64;
-constexpr size_t kHooksInAllMax = 255;  // gh_rule.hook_index
+constexpr size_t kHooksInAllMax = GH_HOOKS_PER_POLICY_MAX;
 constexpr size_t kMessageBytesMax = 256;
 constexpr size_t kTagsMax = 16;
 constexpr size_t kTagBytesMax = 256;
@@ -149,14 +149,34 @@ void ReadReturned(Reader& reader, const HookDraft& draft, Hook& hook) {
                 "add `returnArg: {index: 0, type: int}`");
 }
 
+/// A generated list says by its type what its names are of.
+std::vector<std::string> ReadGenerated(Reader& reader, const HookDraft& draft, const NameList& list,
+                                       Hook& hook) {
+  const bool system_calls = list.type == ListType::kAllSystemCalls;
+  if (draft.syscall && hook.system_call != system_calls) {
+    reader.Report(draft.call->position(),
+                  fmt::format("list {} is of {}, and the hook's syscall says otherwise",
+                              Quote(list.name), system_calls ? "system calls" : "functions"),
+                  "remove syscall");
+  }
+  hook.system_call = system_calls;
+  hook.generated = {.name = list.name, .pattern = list.pattern};
+  return {std::string(kListPrefix) + list.name};
+}
+
 /// Of a hook of kprobes or lsmhooks: the places that it names.
-std::vector<std::string> ReadNamedCalls(Reader& reader, const HookDraft& draft, const Hook& hook,
+std::vector<std::string> ReadNamedCalls(Reader& reader, const HookDraft& draft, Hook& hook,
                                         const HookScope& scope) {
   std::vector<std::string> calls;
   if (!draft.call) return calls;
   const Reader::Scope field(reader, hook.kind == HookKind::kKprobe ? "call" : "hook");
-  for (ListedName& name :
-       ReadCalls(reader, *draft.call, hook.kind, hook.system_call, scope.lists)) {
+  const NameList* list = nullptr;
+  if (hook.kind == HookKind::kKprobe && draft.call->text().starts_with(kListPrefix)) {
+    list = FindList(reader, *draft.call, scope.lists);
+    if (list == nullptr) return calls;
+    if (list->generated()) return ReadGenerated(reader, draft, *list, hook);
+  }
+  for (ListedName& name : ReadCalls(reader, *draft.call, hook.kind, hook.system_call, list)) {
     calls.push_back(std::move(name.name));
   }
   return calls;

@@ -220,6 +220,12 @@ struct Argument {
   Position position = {};
 };
 
+/// A list whose names only the kernel knows: see daemon/completion.h.
+struct GeneratedList {
+  std::string name;
+  std::string pattern = {};  ///< of functions: RE2; of system calls: empty, and it is all of them
+};
+
 /// No selector means: Post always.
 struct Hook {
   HookKind kind = HookKind::kKprobe;
@@ -227,6 +233,8 @@ struct Hook {
   /// uprobe: a symbol, or `+` and an offset in the file, or `@` and an address, in hexadecimal.
   std::string call;
   std::string source = {};  ///< of a tracepoint: the subsystem; of a uprobe: path of the file
+  /// The hook stands for one on each name; `call` is `list:` and the name of the list.
+  std::optional<GeneratedList> generated = {};
   bool system_call = false;
   bool raw = false;  ///< a tracepoint by the arguments of its call, not by the fields of its record
   std::vector<Argument> arguments;

@@ -46,6 +46,14 @@ bool IsKernelName(std::string_view text) {
   });
 }
 
+/// With the ABI of a system call before it, or without.
+bool IsListedName(std::string_view text) {
+  for (const std::string_view abi : {"x64/", "i386/"}) {
+    if (text.starts_with(abi)) return IsKernelName(text.substr(abi.size()));
+  }
+  return IsKernelName(text);
+}
+
 struct Form {
   bool (*fits)(std::string_view);
   size_t bytes_max;
@@ -85,6 +93,13 @@ std::optional<std::string> ReadKernelName(Reader& reader, YamlNode node) {
   return ReadForm(reader, node,
                   {IsKernelName, kKernelNameBytesMax, "a name in the kernel",
                    "letters, digits, _ and ., with a letter or _ first"});
+}
+
+std::optional<std::string> ReadListedName(Reader& reader, YamlNode node) {
+  return ReadForm(reader, node,
+                  {IsListedName, kKernelNameBytesMax, "a name in the kernel",
+                   "letters, digits, _ and ., with a letter or _ first; before a system call, x64/ "
+                   "or i386/ may stand"});
 }
 
 bool IsLabelKey(std::string_view text) {

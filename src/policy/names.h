@@ -17,6 +17,8 @@ namespace gatehouse::policy {
 [[nodiscard]] std::optional<std::string> ReadVariableName(Reader& reader, YamlNode node);
 /// The name of a function or an LSM hook of the kernel: at most 127 bytes.
 [[nodiscard]] std::optional<std::string> ReadKernelName(Reader& reader, YamlNode node);
+/// As ReadKernelName, with `x64/` or `i386/` before it if need be.
+[[nodiscard]] std::optional<std::string> ReadListedName(Reader& reader, YamlNode node);
 /// The key of a label as selectors name it, with a source before it if need be
 /// (`k8s:io.kubernetes.pod.namespace`).
 [[nodiscard]] bool IsLabelKey(std::string_view text);

@@ -3,6 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 #include "glob/pattern.h"
 #include "policy/addresses.h"
 #include "policy/catalog.h"
@@ -115,8 +118,11 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
   __builtin_unreachable();
 }
 
-Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>& use) {
+Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>& use,
+                    const std::vector<NameList>& lists) {
   constexpr size_t kValueBytesMax = GH_PATH_MAX - 1;
+  const bool takes_lists = use && TakesLists(use->type);
+  std::vector<std::string> named;  // lists
   Values values;
   values.position = node.position();
   values.literals.reserve(std::min(node.size(), reader.limits().values_per_filter));
@@ -126,6 +132,16 @@ Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>
     std::optional<std::string> value =
         bare ? std::optional(std::string(entry.text())) : ReadText(reader, entry, kValueBytesMax);
     if (!value) return;
+    if (takes_lists && value->starts_with(kListPrefix)) {
+      if (std::ranges::find(named, *value) != named.end()) {
+        return reader.Report(entry.position(), fmt::format("{} is there twice", Quote(*value)),
+                             "remove one of the two");
+      }
+      std::ranges::move(ReadNumbersOfList(reader, entry, lists, use->type, use->op),
+                        std::back_inserter(values.literals));
+      named.push_back(std::move(*value));
+      return;
+    }
     if (const Result<void> usable = use ? CheckValue(*value, *use) : Result<void>(); !usable) {
       reader.Report(entry.position(), usable.error().cause, usable.error().remedy);
     } else if (use && IsHeadOfNoPath(*value, *use)) {

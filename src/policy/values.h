@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "policy/lists.h"
 #include "policy/model.h"
 #include "policy/reader.h"
 
@@ -25,8 +26,9 @@ struct ValueUse {
 
 /// Reads a list of values; reports those that cannot be used so, and warns of those that match
 /// nothing. Without a use (in a binding, where the template decides), only their length is checked.
-[[nodiscard]] Values ReadLiterals(Reader& reader, YamlNode node,
-                                  const std::optional<ValueUse>& use);
+/// `lists`: those that values on numbers may name.
+[[nodiscard]] Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>& use,
+                                  const std::vector<NameList>& lists = {});
 
 /// What an operator that searches by GH_MATCH_PATTERN makes of a value: patterns of glob/pattern.h,
 /// any of which takes the texts that the value is about.

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <ostream>
 
+#include "daemon/completion.h"
 #include "daemon/event_pipeline.h"
 #include "kernel/cgroup_tree.h"
 #include "policy/catalog.h"
@@ -144,8 +145,11 @@ Result<void> Gatehouse::Change(
 }
 
 Result<void> Gatehouse::Apply(std::string_view text) {
-  const auto documents = policy::Parse(text, "test");
+  auto documents = policy::Parse(text, "test");
   if (!documents) return Fail(ErrorCode::kInvalid, "", documents.error().front().ToString());
+  for (policy::Document& document : *documents) {
+    GH_TRY(daemon::Complete(document, *kernel_));
+  }
   return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
     for (const policy::Document& document : *documents) {
       const bool known = resolver_.Status(document.key()).has_value();

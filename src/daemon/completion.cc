@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "daemon/completion.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "policy/pattern.h"
+#include "policy/sites.h"
+
+namespace gatehouse::daemon {
+namespace {
+
+/// Null: it has none.
+policy::Spec* SpecOf(policy::Document& document) {
+  if (auto* policy = std::get_if<policy::TracingPolicy>(&document.object)) return &policy->spec;
+  if (auto* tmpl = std::get_if<policy::Template>(&document.object)) return &tmpl->spec;
+  return nullptr;
+}
+
+class Completion {
+ public:
+  Completion(policy::Document& document, const kernel::Kernel& kernel)
+      : document_(document), object_("policy/" + document.key().ToString()), kernel_(kernel) {}
+
+  Result<std::vector<policy::Diagnostic>> Run(policy::Spec& spec) {
+    std::vector<policy::Hook> hooks;
+    for (policy::Hook& hook : spec.hooks) {
+      if (hook.generated) {
+        GH_TRY(AddListed(hook, hooks));
+      } else if (hook.may_be_missing && !kernel_.Has(policy::SiteOf(hook))) {
+        Warn(hook, "this kernel has no " + policy::FunctionName(hook) + ", so the hook is left out",
+             "remove ignore.callNotFound, if it must be there");
+      } else {
+        hooks.push_back(std::move(hook));
+      }
+    }
+    if (hooks.size() > GH_HOOKS_PER_POLICY_MAX) {
+      return Fail(ErrorCode::kInvalid, object_,
+                  std::to_string(hooks.size()) +
+                      " hooks, each name of a list counted, and at most " +
+                      std::to_string(int{GH_HOOKS_PER_POLICY_MAX}) + " are possible",
+                  "write narrower patterns, or split the policy");
+    }
+    spec.hooks = std::move(hooks);
+    return std::move(warnings_);
+  }
+
+ private:
+  /// A hook on each name of a generated list.
+  Result<void> AddListed(const policy::Hook& hook, std::vector<policy::Hook>& hooks) {
+    const policy::GeneratedList& list = *hook.generated;
+    const std::string object = object_ + ": list " + list.name;
+    const std::string noun = hook.system_call ? " system calls" : " functions";
+    GH_ASSIGN(std::vector<policy::Hook> listed, HooksOf(hook, object));
+    const size_t all = listed.size();
+    std::vector<policy::Site> sites;
+    sites.reserve(all);
+    for (const policy::Hook& each : listed) sites.push_back(policy::SiteOf(each));
+    const std::vector<Result<void>> results = kernel_.CanAttach(sites);
+    const auto refused =
+        std::ranges::find_if(results, [](const Result<void>& result) { return !result; });
+    size_t at = 0;
+    const size_t left_out =
+        std::erase_if(listed, [&](const policy::Hook&) { return !results[at++]; });
+    if (listed.empty()) {
+      const Error& first = refused->error();
+      return Fail(first.code, object,
+                  "to none of its " + std::to_string(all) + noun +
+                      " a program can be attached; of the first, " + first.object + ": " +
+                      first.cause,
+                  first.remedy);
+    }
+    if (left_out != 0) {
+      Warn(hook,
+           std::to_string(left_out) + " of the " + std::to_string(all) + noun + " of list " +
+               list.name + " cannot be attached to and are left out, the first of them " +
+               refused->error().object + ": " + refused->error().cause,
+           "");
+    }
+    std::ranges::move(listed, std::back_inserter(hooks));
+    return {};
+  }
+
+  /// One for each name, whether it can be attached to or not.
+  Result<std::vector<policy::Hook>> HooksOf(const policy::Hook& hook,
+                                            const std::string& object) const {
+    using Kind = policy::Site::Kind;
+    std::vector<std::string> names =
+        kernel_.Names(hook.system_call ? Kind::kSystemCall : Kind::kFunction);
+    const std::string& pattern = hook.generated->pattern;
+    if (!hook.system_call) names = policy::Matching(pattern, std::move(names));
+    if (names.empty()) {
+      return Fail(ErrorCode::kUnsupported, object,
+                  hook.system_call
+                      ? "this kernel does not tell which system calls it has"
+                      : "this kernel has no function whose name matches \"" + pattern + "\"",
+                  "`bpftool btf dump file /sys/kernel/btf/vmlinux` lists its functions");
+    }
+    if (names.size() > GH_HOOKS_PER_POLICY_MAX) {
+      return Fail(ErrorCode::kInvalid, object,
+                  std::to_string(names.size()) + " functions match \"" + pattern +
+                      "\", and at most " + std::to_string(int{GH_HOOKS_PER_POLICY_MAX}) +
+                      " are possible",
+                  "write a narrower pattern");
+    }
+    policy::Hook model = hook;
+    model.generated.reset();
+    std::vector<policy::Hook> hooks(names.size(), model);
+    for (size_t i = 0; i < names.size(); ++i) hooks[i].call = std::move(names[i]);
+    return hooks;
+  }
+
+  void Warn(const policy::Hook& hook, const std::string& cause, std::string remedy) {
+    warnings_.push_back({.file = document_.file,
+                         .position = hook.position,
+                         .path = {},
+                         .cause = object_ + ": " + cause,
+                         .remedy = std::move(remedy),
+                         .severity = policy::Severity::kWarning});
+  }
+
+  policy::Document& document_;
+  const std::string object_;
+  const kernel::Kernel& kernel_;
+  std::vector<policy::Diagnostic> warnings_;
+};
+
+}  // namespace
+
+Result<std::vector<policy::Diagnostic>> Complete(policy::Document& document,
+                                                 const kernel::Kernel& kernel) {
+  policy::Spec* const spec = SpecOf(document);
+  if (spec == nullptr) return std::vector<policy::Diagnostic>();
+  return Completion(document, kernel).Run(*spec);
+}
+
+}  // namespace gatehouse::daemon

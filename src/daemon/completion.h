@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <vector>
+
+#include "base/result.h"
+#include "kernel/kernel.h"
+#include "policy/parse.h"
+
+namespace gatehouse::daemon {
+
+/// Settles what a document leaves to the kernel: a hook that may be missing and is, is taken out;
+/// one on a generated list becomes one for each name that can be attached to. Returns warnings of
+/// what is left out. Errors (kUnsupported): a list of which nothing is left; (kInvalid): more hooks
+/// than a policy may have.
+[[nodiscard]] Result<std::vector<policy::Diagnostic>> Complete(policy::Document& document,
+                                                               const kernel::Kernel& kernel);
+
+}  // namespace gatehouse::daemon
