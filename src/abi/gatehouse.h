@@ -153,6 +153,11 @@ enum gh_read {
    * socket of AF_UNIX, and as struct gh_socket the family. */
   GH_READ_SOCKADDR_UN,
   GH_READ_USER_SOCKADDR_UN, /* the same, memory of the process */
+  GH_READ_BUFFER,           /* void *: bytes, as many as gh_input.bytes names an argument for */
+  GH_READ_USER_BUFFER,      /* the same, memory of the process */
+  GH_READ_IOVEC,            /* struct iovec *, as many: the bytes of their buffers */
+  GH_READ_USER_IOVEC,       /* the same, memory of the process */
+  GH_READ_IOV_ITER,         /* struct iov_iter *: what is left of its bytes */
   GH_READ_FILE,             /* struct file *: its path */
   GH_READ_KIOCB,            /* struct kiocb *: the path of ki_filp */
   GH_READ_PATH,             /* struct path * */
@@ -175,6 +180,10 @@ static inline int gh_is_socket(gh_u32 read) {
   return read >= GH_READ_SOCK && read < GH_READ_STRING;
 }
 static inline int gh_is_text(gh_u32 read) { return read >= GH_READ_STRING; }
+/* Texts that are bytes: of more than GH_PATH_MAX - 1, the first are the value. */
+static inline int gh_is_buffer(gh_u32 read) {
+  return read >= GH_READ_BUFFER && read <= GH_READ_IOV_ITER;
+}
 
 /* What is known of a socket, a packet or an address of a socket. */
 enum gh_field {
@@ -314,14 +323,15 @@ struct gh_gate {
 GH_STATIC_ASSERT(sizeof(struct gh_gate) == 16, "gh_gate");
 
 enum gh_input_flags {
-  GH_INPUT_SIGNED = 1 << 0, /* a number that is extended by its sign */
+  GH_INPUT_SIGNED = 1 << 0, /* a number that is extended by its sign; the length of a buffer, of 32
+                               bits that are */
 };
 
 /* A value that a filter of the gate looks at or that an event shows. */
 struct gh_input {
   gh_u8 subject; /* enum gh_subject */
   gh_u8 read;    /* enum gh_read */
-  gh_u8 bytes;   /* of a number: 1, 2, 4 or 8 */
+  gh_u8 bytes;   /* of a number: 1, 2, 4 or 8; of a buffer: the gh_subject that is its length */
   gh_u8 flags;   /* enum gh_input_flags */
   gh_u32 scan;   /* of a text: address of a struct gh_scan, or 0: it is digested as a whole */
 };
@@ -552,8 +562,9 @@ struct gh_event_value {
   gh_u8 family;     /* AF_*, of GH_READ_SOCKADDR_UN */
   gh_u16 file_mode; /* st_mode, if it is the path of a file */
   gh_u16 bytes;
+  gh_u32 length; /* of a buffer: bytes that it has, of which these are the first */
 };
-GH_STATIC_ASSERT(sizeof(struct gh_event_value) == 8, "gh_event_value");
+GH_STATIC_ASSERT(sizeof(struct gh_event_value) == 12, "gh_event_value");
 
 /* Followed by n_values values, unaligned. One record for each policy that posts. */
 struct gh_event_policy {

@@ -59,6 +59,7 @@ __noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end
     head.file_mode = subject->file_mode;
     if (input->read == GH_READ_SOCKADDR_UN || input->read == GH_READ_USER_SOCKADDR_UN)
       head.family = subject->number;
+    if (gh_is_buffer(input->read)) head.length = subject->number;
     head.bytes = append_text(scratch, text, value);
   }
   bpf_probe_read_kernel(&scratch->event[at], sizeof(head), &head);

@@ -128,6 +128,92 @@ static __always_inline void read_sockaddr_un(struct scratch* scratch, struct val
   set_field(socket, GH_FIELD_FAMILY, family);
 }
 
+/* Behind the `at` bytes of a buffer that stand where events are made, the next `n`; returns how
+ * many then stand there, more than fit if they cannot be read. */
+__noinline __u32 append_bytes(__u32 index, __u32 at, __u64 from, __u64 n, bool of_process) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  __u64 place = at, bytes = n;
+  opaque(place);
+  if (!scratch || place >= GH_PATH_MAX) return GH_PATH_MAX;
+  if (bytes > GH_PATH_MAX - 1 - place) bytes = GH_PATH_MAX - 1 - place;
+  opaque(bytes);
+  if (bytes >= GH_PATH_MAX) return GH_PATH_MAX;
+  __u8* to = &scratch->event[place];
+  long failed = of_process ? bpf_probe_read_user(to, bytes, (void*)from)
+                           : bpf_probe_read_kernel(to, bytes, (void*)from);
+  return failed ? GH_PATH_MAX : place + bytes;
+}
+
+#define BUFFERS_MAX 16 /* of an array of them, as many are read */
+
+/* As append_bytes, what the entry of a struct iovec[] at `entry` is about, without its first `skip`
+ * bytes. `memory`: 1: the entry is in memory of the process; 2: its buffer is. */
+__noinline __u32 append_entry(__u32 index, __u32 at, __u64 entry, __u64 skip, __u32 memory) {
+  struct iovec iovec = {};
+  long failed = memory & 1 ? bpf_probe_read_user(&iovec, sizeof(iovec), (void*)entry)
+                           : bpf_probe_read_kernel(&iovec, sizeof(iovec), (void*)entry);
+  if (failed) return GH_PATH_MAX;
+  if (iovec.iov_len <= skip) return at;
+  return append_bytes(index, at, (__u64)iovec.iov_base + skip, iovec.iov_len - skip, memory & 2);
+}
+
+static __always_inline __u32 append_entries(__u32 index, __u64 entries, __u64 n, __u64 skip,
+                                            __u32 memory) {
+  __u32 at = 0;
+  for (__u32 i = 0; i < BUFFERS_MAX; i++) {
+    if (i >= n || at >= GH_PATH_MAX - 1) break;
+    at = append_entry(index, at, entries + i * sizeof(struct iovec), i ? 0 : skip, memory);
+  }
+  return at;
+}
+
+/* The address tells whose memory it is in, unless the process passed it. */
+static __always_inline bool is_of_process(__u64 address) { return (__s64)address >= 0; }
+
+/* Where events are made, the bytes of an iterator; returns how many, as append_bytes. */
+static __always_inline __u32 read_iterator(__u32 index, __u64 raw, __u64* length) {
+  struct iterator it = iterator_of((struct iov_iter*)raw);
+  *length = it.count;
+  if (!it.known) return GH_PATH_MAX;
+  if (it.buffer) return append_bytes(index, 0, it.buffer, it.count, true);
+  return append_entries(index, it.buffers, it.n_buffers, it.offset, it.of_process ? 2 : 0);
+}
+
+/* The bytes of a buffer, or of several; of long ones, those that they begin with. */
+__noinline int read_buffer(__u32 index, __u32 slot, __u32 number, __u32 address) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_input* input = record_at(struct gh_input, address);
+  struct value* value = value_of(index, slot);
+  if (!scratch || !input || !value) return 0;
+  __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
+  __s64 told = scratch->arguments[input->bytes & (WORDS_TAKEN - 1)];
+  __u32 read = input->read;
+  if (input->flags & GH_INPUT_SIGNED) told = (__s32)told;
+  __u64 length = told < 0 ? 0 : told, bytes = 0;
+  if (read == GH_READ_IOV_ITER) {
+    bytes = read_iterator(index, raw, &length);
+  } else {
+    bool of_process =
+        read == GH_READ_USER_BUFFER || read == GH_READ_USER_IOVEC || is_of_process(raw);
+    if (read == GH_READ_IOVEC || read == GH_READ_USER_IOVEC)
+      bytes = append_entries(index, raw, length, 0, of_process ? 3 : 0);
+    else
+      bytes = append_bytes(index, 0, raw, length, of_process);
+    if (read == GH_READ_IOVEC || read == GH_READ_USER_IOVEC) length = bytes;
+  }
+  value->unreadable = GH_READABLE;
+  value->len = 0;
+  value->start = TEXT_END;
+  if (bytes >= GH_PATH_MAX) {
+    unreadable(value, GH_UNREADABLE_FAULT, GH_STAT_STRING_FAULT);
+    bytes = length = 0;
+  }
+  if (bytes > length) bytes = length;
+  take_text(scratch, value, bytes);
+  scratch->subjects[number & (SUBJECTS - 1)].number = length > 0xffffffff ? 0xffffffff : length;
+  return 0;
+}
+
 /* An open file of the current process, or 0. Another thread may close it meanwhile. */
 static __always_inline struct file* file_of_descriptor(__u32 descriptor) {
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
@@ -211,6 +297,8 @@ __noinline int read_input(__u32 index, __u32 address) {
   subject->file_mode = 0;
   if (read == GH_READ_SOCKADDR_UN || read == GH_READ_USER_SOCKADDR_UN)
     read_sockaddr_un(scratch, value, number, read, raw);
+  else if (gh_is_buffer(read))
+    read_buffer(index, slot, number, address);
   else if (read < GH_READ_FILE)
     read_string(scratch, value, read, raw);
   else

@@ -330,6 +330,28 @@ struct cgroup {
   struct cgroup_root* root;
 };
 
+struct iovec {
+  void* iov_base;
+  __u64 iov_len;
+};
+
+enum iter_type { ITER_UBUF, ITER_IOVEC, ITER_KVEC };
+
+struct iov_iter {
+  __u8 iter_type;
+  __u64 iov_offset;
+  __u64 count;
+  struct iovec* iov;
+  void* ubuf;
+  unsigned long nr_segs;
+};
+struct iov_iter___5_10 {
+  unsigned int type;
+};
+struct iov_iter___6_4 {
+  struct iovec* __iov;
+};
+
 #pragma clang attribute pop
 
 /* CONFIG_AUDIT is an option: without it tasks have no login uid. */
@@ -376,6 +398,42 @@ static __always_inline const char* load_info_name(struct load_info* info) {
  * little endian the same bytes. */
 static __always_inline long read_capabilities(__u64* bits, const kernel_cap_t* set) {
   return bpf_probe_read_kernel(bits, sizeof(*bits), set);
+}
+
+/* What is left of an iterator: one buffer, or several. */
+struct iterator {
+  bool known;      /* it is of a kind that is read */
+  bool of_process; /* whose memory the buffers are in */
+  __u64 count;     /* bytes */
+  __u64 offset;    /* in the first buffer */
+  __u64 buffer;    /* the one buffer; 0: several */
+  __u64 buffers;   /* struct iovec[] */
+  __u64 n_buffers;
+};
+
+/* The kind had a bit for the direction until 5.14 (kernel commit 8cd54c1c8480); there is one for a
+ * single buffer from 6.0 on (fcb14cb1bdac); the array got another name in 6.4 (de4f5fed3f23). */
+static __always_inline struct iterator iterator_of(struct iov_iter* iter) {
+  struct iov_iter___5_10* old = (struct iov_iter___5_10*)iter;
+  struct iov_iter___6_4* new = (struct iov_iter___6_4*)iter;
+  struct iterator it = {
+      .count = BPF_CORE_READ(iter, count),
+      .offset = BPF_CORE_READ(iter, iov_offset),
+      .n_buffers = BPF_CORE_READ(iter, nr_segs),
+  };
+  __u32 kind = bpf_core_field_exists(old->type) ? BPF_CORE_READ(old, type) & ~1u
+                                                : BPF_CORE_READ(iter, iter_type);
+  it.buffers = bpf_core_field_exists(new->__iov) ? (__u64)BPF_CORE_READ(new, __iov)
+                                                 : (__u64)BPF_CORE_READ(iter, iov);
+  bool of_kernel = kind == bpf_core_enum_value(enum iter_type, ITER_KVEC);
+  it.of_process = !of_kernel;
+  it.known = of_kernel || kind == bpf_core_enum_value(enum iter_type, ITER_IOVEC);
+  if (bpf_core_enum_value_exists(enum iter_type, ITER_UBUF) &&
+      kind == bpf_core_enum_value(enum iter_type, ITER_UBUF)) {
+    it.known = true;
+    it.buffer = (__u64)BPF_CORE_READ(iter, ubuf) + it.offset;
+  }
+  return it;
 }
 
 /* Whether the process is in a system call of the 32-bit table. */

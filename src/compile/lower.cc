@@ -126,7 +126,8 @@ class Lowering {
   }
 
   /// How the value of an argument is read where it stands.
-  static Input InputOf(uint8_t subject, policy::ArgumentType type, const policy::Site& site) {
+  static Input InputOf(uint8_t subject, policy::ArgumentType type, const policy::Site& site,
+                       const std::optional<policy::Length>& length) {
     const policy::ArgumentTypeTraits traits = policy::TraitsOf(type);
     const bool of_process = policy::HasArgumentsOfProcess(site);
     gh_read read = traits.read;
@@ -135,18 +136,22 @@ class Lowering {
     if (of_process && read == GH_READ_STRING) read = GH_READ_USER_STRING;
     if (of_process && read == GH_READ_SOCKADDR) read = GH_READ_USER_SOCKADDR;
     if (of_process && read == GH_READ_SOCKADDR_UN) read = GH_READ_USER_SOCKADDR_UN;
+    if (of_process && read == GH_READ_BUFFER) read = GH_READ_USER_BUFFER;
+    if (of_process && read == GH_READ_IOVEC) read = GH_READ_USER_IOVEC;
+    if (length) return {subject, read, length->subject, length->narrow};
     return {.subject = subject, .read = read, .bytes = traits.bytes, .is_signed = traits.is_signed};
   }
 
   /// What the hook's arguments and filters look at.
   static void AddInputs(const policy::Hook& hook, HookProgram& lowered) {
     std::map<uint8_t, Input> inputs;
-    const auto add = [&](uint8_t subject, policy::ArgumentType type) {
-      inputs.emplace(subject, InputOf(subject, type, *lowered.site));
+    const auto add = [&](uint8_t subject, policy::ArgumentType type,
+                         const std::optional<policy::Length>& length = {}) {
+      inputs.emplace(subject, InputOf(subject, type, *lowered.site, length));
     };
     const auto show = [&](const policy::Argument& argument) {
       if (argument.type == policy::ArgumentType::kNop) return;
-      add(static_cast<uint8_t>(argument.index), argument.type);
+      add(static_cast<uint8_t>(argument.index), argument.type, argument.length);
       lowered.shows |= 1U << argument.index;
     };
     for (const policy::Argument& argument : hook.arguments) show(argument);

@@ -273,6 +273,23 @@ policy::Argument MakeArgument(uint32_t index, policy::ArgumentType type) {
   return argument;
 }
 
+TEST_F(LowerTest, ABufferHasItsLengthInAnotherArgument) {
+  policy::Hook hook = MakeHook({}, "tty_write");
+  hook.arguments = {MakeArgument(1, policy::ArgumentType::kBuffer)};
+  hook.arguments[0].length = policy::Length{.subject = 2, .narrow = false};
+  const auto of_function = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(of_function);
+  EXPECT_THAT((*of_function)->hooks.at(0).inputs,
+              testing::ElementsAre(Input{1, GH_READ_BUFFER, 2, false}));
+  hook.call = "read";
+  hook.system_call = true;
+  hook.arguments[0].length = policy::Length{.subject = GH_SUBJECT_RETURN, .narrow = true};
+  const auto of_call = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(of_call);
+  EXPECT_THAT((*of_call)->hooks.at(0).inputs,
+              testing::ElementsAre(Input{1, GH_READ_USER_BUFFER, GH_SUBJECT_RETURN, true}));
+}
+
 TEST_F(LowerTest, InputsAreTheArgumentsAndTheBinaryIfAFilterIsOnIt) {
   policy::Filter on_binary = MakeFilter(Operator::kIn, {"/bin/sh"});
   on_binary.subject = policy::Subject::kBinary;

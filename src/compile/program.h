@@ -38,8 +38,8 @@ struct Rule {
 struct Input {
   uint8_t subject = GH_SUBJECT_ARGUMENT_0;
   gh_read read = GH_READ_NUMBER;
-  uint8_t bytes = 0;       ///< of a number
-  bool is_signed = false;  ///< of a number
+  uint8_t bytes = 0;       ///< of a number; of a buffer: the gh_subject that is its length
+  bool is_signed = false;  ///< of a number; of a buffer: its length has 32 bits, and a sign
   auto operator<=>(const Input&) const = default;
 };
 

@@ -41,6 +41,14 @@ policy::ArgumentType TypeOf(gh_read read) {
     case GH_READ_SOCKADDR_UN:
     case GH_READ_USER_SOCKADDR_UN:
       return policy::ArgumentType::kSockaddrUn;
+    case GH_READ_BUFFER:
+    case GH_READ_USER_BUFFER:
+      return policy::ArgumentType::kBuffer;
+    case GH_READ_IOVEC:
+    case GH_READ_USER_IOVEC:
+      return policy::ArgumentType::kIovec;
+    case GH_READ_IOV_ITER:
+      return policy::ArgumentType::kIovIter;
     case GH_READ_SOCK:
       return policy::ArgumentType::kSock;
     case GH_READ_SOCKET:
@@ -88,6 +96,12 @@ void FillSockaddrUn(const ValueRecord& value, tetragon::KprobeSockaddrUn* out) {
   out->set_path(ToUtf8(value.text));
 }
 
+void FillBytes(const ValueRecord& value, tetragon::KprobeArgument* out) {
+  if (value.length <= value.text.size()) return out->set_bytes_arg(std::string(value.text));
+  out->mutable_truncated_bytes_arg()->set_bytes_arg(std::string(value.text));
+  out->mutable_truncated_bytes_arg()->set_orig_size(value.length);
+}
+
 void FillText(const ValueRecord& value, policy::ArgumentType type, tetragon::KprobeArgument* out) {
   switch (type) {
     case policy::ArgumentType::kLinuxBinprm:
@@ -102,6 +116,10 @@ void FillText(const ValueRecord& value, policy::ArgumentType type, tetragon::Kpr
     case policy::ArgumentType::kModule:
     case policy::ArgumentType::kLoadInfo:
       return out->mutable_module_arg()->set_name(ToUtf8(value.text));
+    case policy::ArgumentType::kBuffer:
+    case policy::ArgumentType::kIovec:
+    case policy::ArgumentType::kIovIter:
+      return FillBytes(value, out);
     case policy::ArgumentType::kSockaddrUn:
       return FillSockaddrUn(value, out->mutable_sockaddrun_arg());
     default:

@@ -118,6 +118,19 @@ TEST(ArgumentsTest, AddressesOfUnix) {
   show({.unreadable = GH_UNREADABLE_FAULT}, "");
 }
 
+TEST(ArgumentsTest, Buffers) {
+  for (const gh_read read :
+       {GH_READ_BUFFER, GH_READ_USER_BUFFER, GH_READ_IOVEC, GH_READ_USER_IOVEC, GH_READ_IOV_ITER}) {
+    const ValueRecord whole{.read = read, .length = 3, .text = {"a\0\xff", 3}};
+    ExpectShown(whole, ArgumentType::kBuffer, R"(bytes_arg: "a\000\377")");
+    const ValueRecord cut{.read = read, .length = 5000, .text = "ab"};
+    ExpectShown(cut, ArgumentType::kIovec,
+                R"(truncated_bytes_arg { bytes_arg: "ab" orig_size: 5000 })");
+    const ValueRecord unreadable{.read = read, .unreadable = GH_UNREADABLE_FAULT};
+    ExpectShown(unreadable, ArgumentType::kIovIter, R"(bytes_arg: "")");
+  }
+}
+
 TEST(ArgumentsTest, PathsWhoseModeIsNotKnown) {
   ExpectShown(ValueRecord{.read = GH_READ_PATH, .text = "/x"}, ArgumentType::kPath,
               R"(path_arg { path: "/x" })");

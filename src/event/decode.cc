@@ -120,7 +120,8 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
                     .read = static_cast<gh_read>(from.read),
                     .unreadable = static_cast<gh_unreadable>(from.unreadable),
                     .file_mode = from.file_mode,
-                    .family = from.family};
+                    .family = from.family,
+                    .length = from.length};
   if (gh_is_text(value.read)) {
     value.text = parts[0];
   } else if (value.unreadable == GH_READABLE || from.bytes != 0) {

@@ -58,6 +58,7 @@ struct ValueRecord {
   gh_unreadable unreadable = GH_READABLE;
   uint16_t file_mode = 0;      ///< st_mode, if it is a file's path
   uint8_t family = 0;          ///< AF_*, if it is an address of a socket
+  uint32_t length = 0;         ///< of a buffer, of which `text` is the beginning
   uint64_t number = 0;         ///< GH_READ_NUMBER: 64 bits, extended by its sign if it has one
   std::string_view text = {};  ///< of a socket: the bytes of its gh_socket
 

@@ -108,7 +108,8 @@ std::vector<std::byte> WholePolicy() {
        NumberBytes(1, 0xffff'ffff'ffff'fffeu),
        ValueBytes({.subject = GH_SUBJECT_BINARY, .read = GH_READ_BINARY}, "/bin/sh"),
        ValueBytes({.subject = 4, .read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT}, ""),
-       ValueBytes({.subject = 2, .read = GH_READ_SOCKADDR_UN, .family = 1}, "/x")});
+       ValueBytes({.subject = 2, .read = GH_READ_SOCKADDR_UN, .family = 1}, "/x"),
+       ValueBytes({.subject = 5, .read = GH_READ_USER_BUFFER, .length = 9}, "a\1b")});
 }
 
 // What is wrong with the bytes.
@@ -158,7 +159,7 @@ TEST(DecodeTest, PolicyHasEveryField) {
   EXPECT_EQ(policy.signal, 9);
   EXPECT_EQ(policy.flags, GH_POLICY_MONITOR);
   EXPECT_EQ(policy.hook_index, 300);
-  EXPECT_EQ(policy.n_values, 7u);
+  EXPECT_EQ(policy.n_values, 8u);
 }
 
 TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
@@ -174,6 +175,7 @@ TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
     EXPECT_EQ(value->unreadable, expected.unreadable);
     EXPECT_EQ(value->file_mode, expected.file_mode);
     EXPECT_EQ(value->family, expected.family);
+    EXPECT_EQ(value->length, expected.length);
     EXPECT_EQ(value->number, expected.number);
     EXPECT_EQ(value->text, expected.text);
     EXPECT_EQ(value->Socket().known, expected.Socket().known);
@@ -182,6 +184,7 @@ TEST(DecodeTest, EveryWayToReadAValueIsKnown) {
   expect(0, {.read = GH_READ_FILE, .file_mode = 0100755, .text = "/usr/bin/id"});
   expect(1, {.read = GH_READ_NUMBER, .number = static_cast<uint64_t>(-2)});
   expect(2, {.read = GH_READ_SOCKADDR_UN, .family = 1, .text = "/x"});
+  expect(5, {.read = GH_READ_USER_BUFFER, .length = 9, .text = "a\1b"});
   expect(3, {.read = GH_READ_PATH, .file_mode = 040755, .text = "/tmp"});
   expect(4, {.read = GH_READ_STRING, .unreadable = GH_UNREADABLE_FAULT});
   expect(GH_SUBJECT_BINARY, {.read = GH_READ_BINARY, .text = "/bin/sh"});
@@ -247,11 +250,11 @@ TEST(DecodeTest, LengthsOfValuesThatLieAreRefused) {
               HasSubstr("over the limit of 4095"));
   EXPECT_EQ(Refusal(PolicyBytes({FileBytes(0, std::string(GH_PATH_MAX - 1, 'a'))})), "decoded");
   EXPECT_THAT(Refusal(Bytes(PolicyLayout(1), GH_EVENT_POLICY, {"1234567"})),
-              HasSubstr("7 bytes, but 8 are the least"));
+              HasSubstr("7 bytes, but 12 are the least"));
   EXPECT_THAT(Refusal(Bytes(PolicyLayout(1), GH_EVENT_POLICY, {FileBytes(0, "/a") + "!"})),
               HasSubstr("1 bytes behind its values"));
   EXPECT_THAT(Refusal(Bytes(PolicyLayout(0), GH_EVENT_POLICY, {FileBytes(0, "/a")})),
-              HasSubstr("10 bytes behind its values"));
+              HasSubstr("14 bytes behind its values"));
 }
 
 TEST(DecodeTest, NumbersHaveEightBytes) {

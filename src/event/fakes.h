@@ -93,6 +93,7 @@ struct ValueHeader {
   gh_u8 unreadable = GH_READABLE;
   gh_u16 file_mode = 0;
   gh_u8 family = 0;
+  gh_u32 length = 0;
 };
 
 /// A value of a policy's event as the kernel writes it.
@@ -103,6 +104,7 @@ inline std::string ValueBytes(const ValueHeader& header, std::string_view bytes)
   layout.unreadable = header.unreadable;
   layout.file_mode = header.file_mode;
   layout.family = header.family;
+  layout.length = header.length;
   layout.bytes = static_cast<gh_u16>(bytes.size());
   std::string value(sizeof(layout), '\0');
   std::memcpy(value.data(), &layout, sizeof(layout));

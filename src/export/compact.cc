@@ -168,6 +168,11 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
       return PathText(argument.path_arg());
     case tetragon::KprobeArgument::kStringArg:
       return Labelled(argument, "\"" + Printable(argument.string_arg()) + "\"");
+    case tetragon::KprobeArgument::kBytesArg:
+      return Labelled(argument, "\"" + Printable(argument.bytes_arg()) + "\"");
+    case tetragon::KprobeArgument::kTruncatedBytesArg:
+      return Labelled(argument,
+                      "\"" + Printable(argument.truncated_bytes_arg().bytes_arg()) + "\"…");
     case tetragon::KprobeArgument::kIntArg:
       return Labelled(argument, std::to_string(argument.int_arg()));
     case tetragon::KprobeArgument::kUintArg:

@@ -91,6 +91,9 @@ TEST(CompactTest, Arguments) {
             Line(" -> -1, mask=4, -5, \\x0a=18446744073709551615"));
   EXPECT_EQ(Shown(R"(args { string_arg: "a b" label: "name" } args { string_arg: "\033" })"),
             Line(R"( -> name="a b", "\x1b")"));
+  EXPECT_EQ(Shown(R"(args { bytes_arg: "a\000b" label: "data" }
+                     args { truncated_bytes_arg { bytes_arg: "ab" orig_size: 9 } })"),
+            Line(R"( -> data="a\x00b", "ab"…)"));
   EXPECT_EQ(Shown(R"(args { capability_arg { value { value: 21 } name: "CAP_SYS_ADMIN" } }
                      args { capability_arg { value { value: 63 } } label: "cap" })"),
             Line(" -> CAP_SYS_ADMIN, cap=63"));

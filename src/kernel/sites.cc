@@ -201,7 +201,12 @@ std::string_view PointeeOf(gh_read read) {
     case GH_READ_BINPRM:
       return "linux_binprm";
     case GH_READ_STRING:
+    case GH_READ_BUFFER:
       return "char";
+    case GH_READ_IOVEC:
+      return "iovec";
+    case GH_READ_IOV_ITER:
+      return "iov_iter";
     case GH_READ_FILENAME:
       return "filename";
     case GH_READ_SOCK:
@@ -261,7 +266,9 @@ Result<void> CheckParameter(const std::string& object, const std::string& what,
   }
   const bool of_process = input.read == GH_READ_USER_STRING || input.read == GH_READ_FD ||
                           input.read == GH_READ_USER_SOCKADDR ||
-                          input.read == GH_READ_USER_SOCKADDR_UN;  // see policy/hooks
+                          input.read == GH_READ_USER_SOCKADDR_UN ||
+                          input.read == GH_READ_USER_BUFFER ||
+                          input.read == GH_READ_USER_IOVEC;  // see policy/arguments
   if (of_process || PointsTo(parameter, input.read)) return {};
   return refuse((parameter.pointer ? "is a pointer to " + parameter.pointee : "is a number") +
                     ", and its type in the policy is read from a pointer to " +
@@ -269,11 +276,16 @@ Result<void> CheckParameter(const std::string& object, const std::string& what,
                 "give the argument the type that the function has");
 }
 
-/// The name of a socket ends with its address, whose length is the next argument.
-Result<void> CheckLength(const std::string& object, const Plan& plan, uint32_t index) {
+/// Whether an argument can be a length.
+bool IsLength(const Plan& plan, uint32_t index) {
   const bool there = index < std::min<size_t>(plan.parameters.size(), GH_ARGUMENTS_MAX);
   const bool of_call = plan.registers != GH_REGISTERS_NONE || plan.system_call;
-  if (there && (of_call || !plan.parameters[index].pointer)) return {};
+  return there && (of_call || !plan.parameters[index].pointer);
+}
+
+/// The name of a socket ends with its address, whose length is the next argument.
+Result<void> CheckLengthOfAddress(const std::string& object, const Plan& plan, uint32_t index) {
+  if (IsLength(plan, index)) return {};
   return Fail(ErrorCode::kUnsupported, object,
               "argument " + std::to_string(index) + " of " + plan.target +
                   " is not the length of the address before it, or is beyond what can be read",
@@ -284,7 +296,14 @@ Result<void> CheckArgument(const std::string& object, const Plan& plan,
                            const compile::Input& input) {
   if (input.subject < plan.parameters.size()) {
     if (input.read == GH_READ_SOCKADDR_UN || input.read == GH_READ_USER_SOCKADDR_UN) {
-      GH_TRY(CheckLength(object, plan, input.subject + 1U));
+      GH_TRY(CheckLengthOfAddress(object, plan, input.subject + 1U));
+    }
+    const bool has_length = gh_is_buffer(input.read) && input.read != GH_READ_IOV_ITER;
+    if (has_length && input.bytes != GH_SUBJECT_RETURN && !IsLength(plan, input.bytes)) {
+      return Fail(ErrorCode::kUnsupported, object,
+                  "sizeArgIndex: argument " + std::to_string(input.bytes) + " of " + plan.target +
+                      " is no length",
+                  "write the position of the argument that is, counted from 1");
     }
     return CheckParameter(object,
                           "argument " + std::to_string(input.subject) + " of " + plan.target,

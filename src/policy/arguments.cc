@@ -21,8 +21,17 @@ constexpr size_t kLabelBytesMax = 256;
 struct ArgumentDraft {
   std::optional<int64_t> index;
   std::optional<ArgumentType> type;
+  std::optional<int64_t> size_index;  // counts from 1
+  bool return_copy = false;
+  bool max_data = false;
   Argument argument;
 };
+
+/// Reads a switch into `Member` of the draft.
+template <bool ArgumentDraft::* Member>
+void ReadSwitch(Reader& reader, YamlNode node, ArgumentDraft& draft) {
+  draft.*Member = reader.Bool(node).value_or(false);
+}
 
 constexpr std::array kArgumentFields{
     Field<ArgumentDraft>{{"index", Need::kRequired, "0"},
@@ -38,13 +47,16 @@ constexpr std::array kArgumentFields{
                            draft.argument.label =
                                ReadText(reader, node, kLabelBytesMax).value_or("");
                          }},
-    Field<ArgumentDraft>{{"returnCopy", Need::kOnlyFalse}},
-    Field<ArgumentDraft>{{"maxData", Need::kOnlyFalse}},
+    Field<ArgumentDraft>{{"sizeArgIndex"},
+                         [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
+                           draft.size_index = reader.Integer(node, 1, GH_ARGUMENTS_MAX).value_or(1);
+                         }},
+    Field<ArgumentDraft>{{"returnCopy"}, ReadSwitch<&ArgumentDraft::return_copy>},
+    Field<ArgumentDraft>{{"maxData"}, ReadSwitch<&ArgumentDraft::max_data>},
     Field<ArgumentDraft>{{"resolve", Need::kUnsupported}},
     Field<ArgumentDraft>{{"source", Need::kUnsupported}},
     Field<ArgumentDraft>{{"btfType", Need::kUnsupported}},
     Field<ArgumentDraft>{{"btfTypeModule", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"sizeArgIndex", Need::kUnsupported}},
 };
 
 /// Whether a value of the type is a number, and not behind a pointer.
@@ -55,17 +67,74 @@ bool IsWord(ArgumentType type) {
 
 /// The arguments are what a process writes.
 void CheckArgumentOfProcess(Reader& reader, const Argument& argument, const Hook& hook) {
-  const bool possible = argument.type == ArgumentType::kString ||
-                        argument.type == ArgumentType::kFd ||
-                        argument.type == ArgumentType::kSockaddr ||
-                        argument.type == ArgumentType::kSockaddrUn || IsWord(argument.type);
+  const bool possible =
+      argument.type == ArgumentType::kString || argument.type == ArgumentType::kFd ||
+      argument.type == ArgumentType::kSockaddr || argument.type == ArgumentType::kSockaddrUn ||
+      argument.type == ArgumentType::kBuffer || argument.type == ArgumentType::kIovec ||
+      IsWord(argument.type);
   if (possible) return;
   reader.ReportField(
       "type", argument.position,
       fmt::format("a {} has no argument of type {}",
                   hook.kind == HookKind::kUprobe ? "function of a program" : "system call",
                   NameOf(argument.type)),
-      "use string, fd, sockaddr, sockaddr_un or a type of numbers");
+      "use string, fd, sockaddr, sockaddr_un, char_buf, char_iovec or a type of numbers");
+}
+
+bool IsBuffer(ArgumentType type) { return TraitsOf(type).values == ValueKind::kBytes; }
+
+/// Whether the number that is a length has 32 bits: it has the type that the policy gives it, and
+/// without one, 64.
+bool IsNarrow(const Hook& hook, uint32_t subject) {
+  const auto narrow = [](ArgumentType type) {
+    return IsWord(type) && TraitsOf(type).bytes <= sizeof(uint32_t);
+  };
+  if (subject == GH_SUBJECT_RETURN) return narrow(hook.returned->type);
+  return std::ranges::any_of(hook.arguments, [&](const Argument& argument) {
+    return argument.index == subject && narrow(argument.type);
+  });
+}
+
+/// Reports what the fields about lengths say to an argument that has none, or lack.
+void CheckLength(Reader& reader, const ArgumentDraft& draft, const Hook& hook) {
+  const ArgumentType type = *draft.type;
+  const Position position = draft.argument.position;
+  const bool needs_length = type == ArgumentType::kBuffer || type == ArgumentType::kIovec;
+  if (draft.return_copy && !hook.returned) {
+    reader.ReportField("returnCopy", position, "the hook does not ask for what is returned",
+                       "add `return: true` and returnArg to it, or remove returnCopy");
+  }
+  if (draft.size_index && !needs_length) {
+    reader.ReportField(
+        "sizeArgIndex", position,
+        fmt::format("an argument of type {} has no length in another one", NameOf(type)),
+        "remove it");
+  }
+  if (draft.max_data && !IsBuffer(type)) {
+    reader.ReportField("maxData", position,
+                       fmt::format("an argument of type {} is no buffer", NameOf(type)),
+                       "remove it");
+  }
+  if (type == ArgumentType::kIovec && draft.return_copy) {
+    reader.ReportField("returnCopy", position, "returnCopy of a char_iovec is not supported yet",
+                       "remove it");
+  } else if (needs_length && !draft.size_index && !draft.return_copy) {
+    reader.Report(position, fmt::format("how long the {} is, is not said", NameOf(type)),
+                  "add sizeArgIndex: the argument that is its length, counted from 1");
+  }
+}
+
+/// What is returned is the length of a buffer that the function fills.
+std::optional<Length> LengthOf(const ArgumentDraft& draft, const Hook& hook) {
+  const auto length = [&](uint32_t subject) {
+    return Length{static_cast<uint8_t>(subject), IsNarrow(hook, subject)};
+  };
+  if (draft.type == ArgumentType::kBuffer && draft.return_copy) {
+    if (hook.returned) return length(GH_SUBJECT_RETURN);
+  } else if (draft.size_index) {
+    return length(static_cast<uint32_t>(*draft.size_index - 1));
+  }
+  return std::nullopt;
 }
 
 /// Reports an argument that the hook surely does not have. What others have, the kernel knows.
@@ -97,6 +166,7 @@ void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
 
 std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
   std::vector<uint32_t> unknown;
+  std::vector<ArgumentDraft> drafts;
   const Reader::Scope scope(reader, "args");
   reader.Entries(node, GH_ARGUMENTS_MAX, [&](YamlNode entry) {
     ArgumentDraft draft;
@@ -115,8 +185,11 @@ std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
                          "remove one of the two");
     }
     if (!hook.call.empty() && draft.type) CheckArgument(reader, argument, hook);
-    hook.arguments.push_back(std::move(argument));
+    if (draft.type) CheckLength(reader, draft, hook);
+    hook.arguments.push_back(argument);
+    drafts.push_back(std::move(draft));
   });
+  for (size_t i = 0; i < drafts.size(); ++i) hook.arguments[i].length = LengthOf(drafts[i], hook);
   return unknown;
 }
 
@@ -129,6 +202,10 @@ void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
     reader.ReportField("index", returned.argument.position, "one value is returned, number 0",
                        "write `index: 0`");
   }
+  if (returned.size_index || returned.return_copy || returned.max_data) {
+    reader.Report(returned.argument.position, "what is returned is no buffer",
+                  "remove sizeArgIndex, returnCopy and maxData");
+  }
   returned.argument.index = GH_SUBJECT_RETURN;
   if (!returned.type) return;
   returned.argument.type = *returned.type;
@@ -139,6 +216,18 @@ void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
   reader.ReportField("type", returned.argument.position,
                      fmt::format("what is returned cannot be a {}", NameOf(*returned.type)),
                      "use a type of numbers, such as int");
+}
+
+void CheckReturnCopies(Reader& reader, const Hook& hook) {
+  const bool copies = std::ranges::any_of(hook.arguments, [](const Argument& argument) {
+    return argument.length && argument.length->subject == GH_SUBJECT_RETURN;
+  });
+  const auto before = std::ranges::find_if(hook.selectors, ActsBefore);
+  if (!copies || before == hook.selectors.end()) return;
+  reader.Report(before->position,
+                "this selector acts before the function, and returnCopy is about what is there "
+                "when it returns",
+                "write matchReturnActions instead of matchActions");
 }
 
 void CheckTexts(Reader& reader, const Hook& hook) {

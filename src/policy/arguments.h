@@ -18,6 +18,9 @@ namespace gatehouse::policy {
 /// Reads `returnArg` into `hook.returned`; nothing if it is wrong, which is reported.
 void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook);
 
+/// Reports selectors that act before the function where a buffer is read when it returns.
+void CheckReturnCopies(Reader& reader, const Hook& hook);
+
 /// Reports more texts than the kernel side reads for one operation.
 void CheckTexts(Reader& reader, const Hook& hook);
 

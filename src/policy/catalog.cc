@@ -185,13 +185,13 @@ constexpr std::array kArgumentTypes{
     TypeName{"size_t", "", ArgumentType::kSizeT},
     TypeName{"capability", "", ArgumentType::kCapability},
     TypeName{"auto", "", {}},
-    TypeName{"char_buf", "", {}},
-    TypeName{"char_iovec", "", {}},
+    TypeName{"char_buf", "const_buf", ArgumentType::kBuffer},
+    TypeName{"char_iovec", "", ArgumentType::kIovec},
     TypeName{"filename", "", ArgumentType::kFilename},
     TypeName{"fd", "", ArgumentType::kFd},
     TypeName{"dentry", "", ArgumentType::kDentry},
     TypeName{"kiocb", "", ArgumentType::kKiocb},
-    TypeName{"iov_iter", "", {}},
+    TypeName{"iov_iter", "", ArgumentType::kIovIter},
     TypeName{"skb", "", ArgumentType::kSkb},
     TypeName{"sock", "", ArgumentType::kSock},
     TypeName{"socket", "", ArgumentType::kSocket},
@@ -212,7 +212,6 @@ constexpr std::array kArgumentTypes{
     TypeName{"module", "", ArgumentType::kModule},
     TypeName{"syscall64", "", ArgumentType::kSystemCall},
     TypeName{"net_device", "", ArgumentType::kNetDevice},
-    TypeName{"const_buf", "", {}},
     TypeName{"nop", "", ArgumentType::kNop},
 };
 
@@ -487,6 +486,12 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return {.values = ValueKind::kString,
               .operators = kSockaddrUnOperators,
               .read = GH_READ_SOCKADDR_UN};
+    case ArgumentType::kBuffer:
+      return text(ValueKind::kBytes, GH_READ_BUFFER);
+    case ArgumentType::kIovec:
+      return text(ValueKind::kBytes, GH_READ_IOVEC);
+    case ArgumentType::kIovIter:
+      return text(ValueKind::kBytes, GH_READ_IOV_ITER);
     case ArgumentType::kSock:
       return socket(kSocketOperators, GH_READ_SOCK);
     case ArgumentType::kSocket:

@@ -26,6 +26,7 @@ struct NameRow {
 enum class ValueKind {
   kPath,            ///< absolute, resolved path of a file, at most GH_PATH_MAX - 1 bytes
   kString,          ///< any text of at most GH_PATH_MAX - 1 bytes
+  kBytes,           ///< the same, with NUL bytes if need be
   kSocket,          ///< none: each operator is about a field, whose type has values
   kAddress,         ///< IPv4 or IPv6, alone or with the length of a prefix: `10.0.0.0/8`
   kNumber,          ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
@@ -39,7 +40,7 @@ enum class ValueKind {
   kNamespace,       ///< the number of a namespace's inode, or `host_ns`
   kCapabilities,    ///< of a set: one that is in it, as kCapability
 };
-[[nodiscard]] constexpr bool IsText(ValueKind values) { return values <= ValueKind::kString; }
+[[nodiscard]] constexpr bool IsText(ValueKind values) { return values <= ValueKind::kBytes; }
 [[nodiscard]] constexpr bool IsNumber(ValueKind values) { return values >= ValueKind::kNumber; }
 
 /// How an operator searches its values.

@@ -264,6 +264,7 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
     hook.selectors = ReadSelectors(reader, *draft.selectors, hook, unknown, scope);
   }
   CheckTexts(reader, hook);
+  CheckReturnCopies(reader, hook);
   std::vector<Hook> hooks(std::max<size_t>(calls.size(), 1), hook);
   for (size_t i = 0; i < calls.size(); ++i) hooks[i].call = std::move(calls[i]);
   return hooks;

@@ -180,6 +180,9 @@ enum class ArgumentType {
   kLoadInfo,       ///< a module that is being loaded
   kNetDevice,      ///< a network interface
   kSockaddrUn,     ///< struct sockaddr_un
+  kBuffer,         ///< bytes in memory: see Argument::length
+  kIovec,          ///< bytes in several places: struct iovec[]
+  kIovIter,        ///< struct iov_iter
   kSock,           ///< struct sock
   kSocket,         ///< struct socket
   kSkb,            ///< struct sk_buff: a packet
@@ -212,12 +215,19 @@ struct Site {
   auto operator<=>(const Site&) const = default;
 };
 
+/// The number that is the length of a buffer.
+struct Length {
+  uint8_t subject = 0;  ///< enum gh_subject: another argument, or what is returned
+  bool narrow = false;  ///< it has 32 bits
+};
+
 struct Argument {
   /// Position among the function's parameters, or the fields of the tracepoint, from 0.
   uint32_t index = 0;
   ArgumentType type = ArgumentType::kLinuxBinprm;
   std::string label = {};
   Position position = {};
+  std::optional<Length> length = {};  ///< of kBuffer, in bytes; of kIovec, in entries
 };
 
 /// A list whose names only the kernel knows: see daemon/completion.h.

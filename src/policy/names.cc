@@ -108,8 +108,11 @@ bool IsLabelKey(std::string_view text) {
   });
 }
 
-std::optional<std::string> ReadText(Reader& reader, YamlNode node, size_t bytes_max) {
-  std::optional<std::string> text = reader.String(node);
+namespace {
+
+/// `text`, unless it has a wrong length, which is reported.
+std::optional<std::string> Fitting(Reader& reader, YamlNode node, std::optional<std::string> text,
+                                   size_t bytes_max) {
   if (!text || (!text->empty() && text->size() <= bytes_max)) return text;
   if (text->empty()) {
     reader.Report(node.position(), "the text is empty", "write something, or remove it");
@@ -118,6 +121,16 @@ std::optional<std::string> ReadText(Reader& reader, YamlNode node, size_t bytes_
                   "shorten the text");
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<std::string> ReadText(Reader& reader, YamlNode node, size_t bytes_max) {
+  return Fitting(reader, node, reader.String(node), bytes_max);
+}
+
+std::optional<std::string> ReadBytes(Reader& reader, YamlNode node, size_t bytes_max) {
+  return Fitting(reader, node, reader.Bytes(node), bytes_max);
 }
 
 }  // namespace gatehouse::policy

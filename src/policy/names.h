@@ -23,7 +23,8 @@ namespace gatehouse::policy {
 /// (`k8s:io.kubernetes.pod.namespace`).
 [[nodiscard]] bool IsLabelKey(std::string_view text);
 
-/// A text of at most `bytes_max` bytes that is not empty.
+/// A text of at most `bytes_max` bytes that is not empty; bytes may be NUL.
 [[nodiscard]] std::optional<std::string> ReadText(Reader& reader, YamlNode node, size_t bytes_max);
+[[nodiscard]] std::optional<std::string> ReadBytes(Reader& reader, YamlNode node, size_t bytes_max);
 
 }  // namespace gatehouse::policy

@@ -278,8 +278,11 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
     for (const NameRow<Operator>& op : Operators()) {
       if (!op.value) continue;
       if (!ValueOf(*op.value).empty()) continue;
-      const std::string text =
-          FilterPolicy("file_open", type.name, op.name, ValueFor(*type.value, *op.value));
+      const bool has_length =
+          *type.value == ArgumentType::kBuffer || *type.value == ArgumentType::kIovec;
+      const std::string text = FilterPolicy(
+          "file_open", std::string(type.name) + (has_length ? ", sizeArgIndex: 2" : ""), op.name,
+          ValueFor(*type.value, *op.value));
       const bool applies = std::ranges::find(traits.operators, *op.value) != traits.operators.end();
       EXPECT_EQ(Messages(text).empty(), applies) << type.name << " " << op.name;
       if (!applies) continue;
@@ -290,9 +293,9 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
       ++taken;
     }
   }
-  // Of texts, paths, addresses of AF_UNIX; numbers, sets of capabilities; sockets, packets,
-  // addresses.
-  EXPECT_EQ(taken, 5U * 8 + 5U * 10 + 9 + 14U * 11 + 4U * 5 + 2U * 11 + 10 + 5);
+  // Of texts and buffers, paths, addresses of AF_UNIX; numbers, sets of capabilities; sockets,
+  // packets, addresses.
+  EXPECT_EQ(taken, 8U * 8 + 5U * 10 + 9 + 14U * 11 + 4U * 5 + 2U * 11 + 10 + 5);
 }
 
 TEST(Parse, TakesABprmOfHooksOfBprms) {

@@ -167,6 +167,14 @@ bool Reader::ExpectEntries(YamlNode node, size_t entries_max) {
 }
 
 std::optional<std::string> Reader::String(YamlNode node) {
+  std::optional<std::string> text = Bytes(node);
+  if (!text || text->find('\0') == text->npos) return text;
+  Report(node.position(), "a text contains a NUL byte",
+         "remove it: no path and no name contains one");
+  return std::nullopt;
+}
+
+std::optional<std::string> Reader::Bytes(YamlNode node) {
   const bool string =
       node.kind() == YamlKind::kString ||
       (node.kind() == YamlKind::kPlain && TypeOfPlain(node.text()) == ScalarType::kString);

@@ -161,8 +161,10 @@ class Reader {
     });
   }
 
-  /// The value of a scalar, if it is of that type; else reports it.
+  /// The value of a scalar, if it is of that type; else reports it. A string has no NUL bytes;
+  /// bytes are a string that may have them.
   [[nodiscard]] std::optional<std::string> String(YamlNode node);
+  [[nodiscard]] std::optional<std::string> Bytes(YamlNode node);
   [[nodiscard]] std::optional<bool> Bool(YamlNode node);
   [[nodiscard]] std::optional<int64_t> Integer(YamlNode node, int64_t least, int64_t most);
 

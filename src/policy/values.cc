@@ -97,6 +97,7 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
     case ValueKind::kPath:
       return CheckPath(value, use);
     case ValueKind::kString:
+    case ValueKind::kBytes:
     case ValueKind::kSocket:
       return {};
     case ValueKind::kAddress:
@@ -129,8 +130,10 @@ Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>
   reader.Entries(node, reader.limits().values_per_filter, [&](YamlNode entry) {
     // Of process ids the language has numbers, of everything else texts.
     const bool bare = use && use->type == ArgumentType::kPid && entry.kind() == YamlKind::kPlain;
-    std::optional<std::string> value =
-        bare ? std::optional(std::string(entry.text())) : ReadText(reader, entry, kValueBytesMax);
+    const bool bytes = !use || TraitsOf(use->type).values == ValueKind::kBytes;
+    std::optional<std::string> value = bare    ? std::optional(std::string(entry.text()))
+                                       : bytes ? ReadBytes(reader, entry, kValueBytesMax)
+                                               : ReadText(reader, entry, kValueBytesMax);
     if (!value) return;
     if (takes_lists && value->starts_with(kListPrefix)) {
       if (std::ranges::find(named, *value) != named.end()) {

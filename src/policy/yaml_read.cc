@@ -130,10 +130,6 @@ class YamlTreeBuilder : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     if (Ended()) return;
-    if (value.find('\0') != value.npos) {
-      return Fail(PositionOf(mark, first_line_), Path(), "a text contains a NUL byte",
-                  "remove it: no path and no name contains one");
-    }
     AddScalar(mark, anchor, KindByTag(mark, tag, value), value);
   }
 
