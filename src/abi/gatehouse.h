@@ -54,6 +54,7 @@ enum gh_limits {
   GH_MATCHES_MAX = 256,  /* interned heads and automata (or tails) of one value found at once */
   GH_AUTOMATA_MAX = 256, /* different sets of patterns that one value is compared with */
   GH_AUTOMATON_WORDS_MAX = 1 << 20, /* of one set of patterns */
+  GH_PATTERN_BYTES_MAX = 1 << 21,   /* of one set of patterns, as they are written */
   GH_SET_PAGES_MAX = 1024,          /* a set holds at most that many pages of ids */
   GH_SLOT_PROBES_MAX = 32,          /* the longest probe sequence of the string table */
   GH_ANCESTORS_MAX = 32,      /* a process and its ancestors, as far as a filter follows forks */

@@ -185,6 +185,15 @@ ValueSetPtr ValueSets::MakeAddresses(std::vector<gh_address_range> ranges) {
 }
 
 Result<ValueSetPtr> ValueSets::MakePatterns(std::span<const std::string> patterns) {
+  size_t bytes = 0;
+  for (const std::string& pattern : patterns) bytes += pattern.size();
+  if (bytes > GH_PATTERN_BYTES_MAX) {
+    return Fail(ErrorCode::kInvalid, {},
+                "the " + std::to_string(patterns.size()) + " patterns together have " +
+                    std::to_string(bytes) + " bytes, and at most " +
+                    std::to_string(int{GH_PATTERN_BYTES_MAX}) + " are possible",
+                "split them over several selectors");
+  }
   SetContent content;
   std::vector<glob::Pattern> parsed;
   parsed.reserve(patterns.size());

@@ -70,6 +70,12 @@ TEST(ValueSets, PatternsThatAreRefusedLeaveNoString) {
   EXPECT_FALSE(sets.MakePatterns(std::vector<std::string>{"/a", "/[b"}));
   EXPECT_FALSE(sets.MakePatterns(std::vector<std::string>{"*a???????????????????????????????"}));
   EXPECT_THAT(pool.TakeIdle(), ::testing::SizeIs(1)) << "of the one that could be read";
+
+  const std::vector<std::string> many(600, "/" + std::string(4000, 'a'));
+  const auto too_many = sets.MakePatterns(many);
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().cause,
+            "the 600 patterns together have 2400600 bytes, and at most 2097152 are possible");
 }
 
 TEST(StringPool, ReportsWhatWasAddedOnce) {

@@ -133,10 +133,12 @@ struct State {
 };
 
 tl::unexpected<Error> TooLarge(size_t patterns) {
-  return Fail(ErrorCode::kInvalid, {},
-              fmt::format("the {} patterns together would need a table of more than {} MB",
-                          patterns, GH_AUTOMATON_WORDS_MAX * sizeof(uint32_t) >> 20),
-              "use fewer * in one name, ** at the end alone, or several selectors");
+  return Fail(
+      ErrorCode::kInvalid, {},
+      fmt::format("{} would need a table of more than {} MB",
+                  patterns == 1 ? "the pattern" : fmt::format("the {} patterns together", patterns),
+                  GH_AUTOMATON_WORDS_MAX * sizeof(uint32_t) >> 20),
+      "use fewer * in one name, ** at the end alone, or several selectors");
 }
 
 /// Subset construction: a state is a set of places.

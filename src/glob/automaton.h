@@ -11,8 +11,8 @@
 
 namespace gatehouse::glob {
 
-/// The deterministic automaton of a set of patterns, as words of the image (layout: gh_automaton
-/// states, abi/gatehouse.h), with offsets from its own beginning, so that it can lie anywhere.
+/// The deterministic automaton of a set of patterns, as words of the image (layout: enum
+/// gh_state, abi/gatehouse.h), with offsets from its own beginning, so that it can lie anywhere.
 ///
 /// One table step takes one byte, whatever the number of patterns; it says whether any pattern
 /// takes the text, not which. Made by subset construction (Rabin and Scott, 1959) over a graph of

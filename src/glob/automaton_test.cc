@@ -68,8 +68,7 @@ TEST(Automaton, PatternsThatMultiplyAreRefused) {
   // Each has to remember, of every `a` that it has seen, how long ago that was.
   const auto automaton = MakeAutomaton(ParseAll({"*a???????????????????????????????"}));
   ASSERT_FALSE(automaton);
-  EXPECT_EQ(automaton.error().cause,
-            "the 1 patterns together would need a table of more than 4 MB");
+  EXPECT_EQ(automaton.error().cause, "the pattern would need a table of more than 4 MB");
 }
 
 /// Texts and patterns over a few letters, so that they meet.
