@@ -127,7 +127,7 @@ class Checker {
       for (const policy::Selector& selector : hook.selectors) {
         for (const policy::Action& action : selector.actions) {
           if (action.kind != policy::ActionKind::kPost &&
-              action.kind != policy::ActionKind::kNoPost) {
+              action.kind != policy::ActionKind::kNoPost && !policy::IsOfNetwork(action.kind)) {
             return true;
           }
         }

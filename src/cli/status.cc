@@ -124,6 +124,13 @@ void PrintStats(const v1::GetStatsResponse& response) {
              events.file_error().empty() ? "" : ": " + Printable(events.file_error()));
   fmt::print("processes: {} kept, {} unknown\n", events.processes_cached(),
              events.processes_unknown());
+  if (events.network_actions_done() + events.network_actions_failed() +
+          events.network_actions_lost() >
+      0) {
+    fmt::print("GetUrl and DnsLookup: {} answered, {} not, {} lost\n",
+               events.network_actions_done(), events.network_actions_failed(),
+               events.network_actions_lost());
+  }
   Table subscribers(
       {{"READER"}, {"SENT", Align::kRight}, {"LOST", Align::kRight}, {"QUEUED", Align::kRight}});
   for (const v1::Subscriber& subscriber : events.subscribers()) {

@@ -253,6 +253,8 @@ class Lowering {
         if (action.interval_s != 0) rule.scope = ScopeOf(action.scope);
         return {};
       case policy::ActionKind::kNoPost:
+      case policy::ActionKind::kGetUrl:
+      case policy::ActionKind::kDnsLookup:
         return {};
       case policy::ActionKind::kOverride:
         if ((rule.actions & GH_ACTION_OVERRIDE) != 0 && rule.error != action.error) {
@@ -292,7 +294,19 @@ bool SameInfo(const policy::HookInfo& a, const policy::HookInfo& b) {
                                : a.returned.has_value() == b.returned.has_value();
   return a.kind == b.kind && a.call == b.call && a.source == b.source && a.message == b.message &&
          a.tags == b.tags && std::ranges::equal(a.arguments, b.arguments, same_argument) &&
-         same_return;
+         a.network_actions == b.network_actions && same_return;
+}
+
+/// What the agent does when an event of the hook has come.
+std::vector<policy::NetworkAction> NetworkActionsOf(const policy::Hook& hook) {
+  std::vector<policy::NetworkAction> actions;
+  for (size_t i = 0; i < hook.selectors.size(); ++i) {
+    for (const policy::Action& action : hook.selectors[i].actions) {
+      if (!policy::IsOfNetwork(action.kind)) continue;
+      actions.push_back({static_cast<uint16_t>(i), action.kind, action.target});
+    }
+  }
+  return actions;
 }
 
 }  // namespace
@@ -322,13 +336,15 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
   infos.reserve(spec.hooks.size());
   for (const policy::Hook& hook : spec.hooks) {
     GH_TRY(lowering.AddHook(hook, static_cast<uint16_t>(infos.size())));
-    policy::HookInfo& info = infos.emplace_back(policy::HookInfo{.kind = hook.kind,
-                                                                 .call = policy::FunctionName(hook),
-                                                                 .source = hook.source,
-                                                                 .message = hook.message,
-                                                                 .tags = hook.tags,
-                                                                 .arguments = hook.arguments,
-                                                                 .returned = hook.returned});
+    policy::HookInfo& info =
+        infos.emplace_back(policy::HookInfo{.kind = hook.kind,
+                                            .call = policy::FunctionName(hook),
+                                            .source = hook.source,
+                                            .message = hook.message,
+                                            .tags = hook.tags,
+                                            .arguments = hook.arguments,
+                                            .returned = hook.returned,
+                                            .network_actions = NetworkActionsOf(hook)});
     for (policy::Argument& argument : info.arguments) argument.position = {};
     if (info.returned) info.returned->position = {};
   }

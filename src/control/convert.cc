@@ -335,6 +335,9 @@ void Fill(const daemon::EventCounts& counts, v1::EventStats* out) {
   }
   out->set_processes_cached(counts.processes.entries);
   out->set_processes_unknown(counts.processes.unknown);
+  out->set_network_actions_done(counts.network_actions.done);
+  out->set_network_actions_failed(counts.network_actions.failed);
+  out->set_network_actions_lost(counts.network_actions.lost);
 }
 
 workload::Workload FromMessage(const v1::Workload& message) {

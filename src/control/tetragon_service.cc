@@ -179,6 +179,7 @@ grpc::Status TetragonService::GetInfo(grpc::ServerContext*, const tetragon::GetI
   };
   add_flag("deny-by-signal", options.deny_by_signal);
   add_flag("allow-host-enforcement", options.allow_host_enforcement);
+  add_flag("allow-network-actions", options.allow_network_actions);
   return grpc::Status::OK;
 }
 

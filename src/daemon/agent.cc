@@ -6,6 +6,7 @@
 #include <set>
 
 #include "daemon/completion.h"
+#include "policy/format.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -19,7 +20,7 @@ policy::Diagnostic ToDiagnostic(const Error& error, std::string file, policy::Po
   return diagnostic;
 }
 
-bind::Kind KindOf(const policy::Document& document) {
+bind::Kind StoredKind(const policy::Document& document) {
   if (std::holds_alternative<policy::Template>(document.object)) return bind::Kind::kTemplate;
   if (std::holds_alternative<policy::Binding>(document.object)) return bind::Kind::kBinding;
   return bind::Kind::kPolicy;
@@ -108,6 +109,13 @@ Result<void> Agent::Admit(const policy::Document& document) const {
   GH_ASSIGN(const bind::Record record, bind::MakeRecord(document, sets_));
   if (!record.spec) return {};  // a binding: its template was held against the kernel
   const std::string object = "policy/" + record.key.ToString();
+  for (const policy::HookInfo& hook : *record.spec->infos) {
+    if (hook.network_actions.empty() || options_.allow_network_actions) continue;
+    return Fail(ErrorCode::kRefused, object + ": " + hook.call,
+                "action " + std::string(policy::NameOf(hook.network_actions.front().kind)) +
+                    " reaches out of this node",
+                "start gatehoused with --allow-network-actions, or remove the action");
+  }
   for (const compile::HookProgram& hook : record.spec->hooks) {
     if (auto supported = kernel_.Supports(hook); !supported) {
       Error error = std::move(supported).error();
@@ -166,7 +174,7 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
   bool good = true;
   const auto take = [&](policy::Document document) {
     DocumentResult result{.key = document.key(),
-                          .kind = KindOf(document),
+                          .kind = StoredKind(document),
                           .position = document.position,
                           .outcome = Outcome::kAdded,
                           .diagnostics = {}};

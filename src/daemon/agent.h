@@ -32,6 +32,7 @@ struct AgentOptions {
   std::string cgroup_root = {};  ///< where cgroup2 is mounted
   bool deny_by_signal = false;
   bool allow_host_enforcement = false;
+  bool allow_network_actions = false;
   /// The id of the cgroup at an absolute path, or none if it does not exist. Replaced by tests.
   std::function<std::optional<uint64_t>(const std::string&)> cgroup_id = {};
 };

@@ -243,6 +243,22 @@ TEST_F(AgentTest, HostEnforcementIsTakenWhenAllowed) {
   EXPECT_EQ(kernel_->Group(bind::kHostWorkload).size(), 1u);
 }
 
+TEST_F(AgentTest, ActionsOnTheNetworkNeedConsent) {
+  const std::string text =
+      PolicyText{.name = "canary", .action = "DnsLookup, argFqdn: canary.example.com"}.ToString();
+  const auto refused = Make({}).AddPolicies(text, "", {});
+  EXPECT_FALSE(refused.applied);
+  EXPECT_EQ(refused.code, ErrorCode::kRefused);
+  EXPECT_THAT(refused.Message(1000), HasSubstr("action DnsLookup reaches out of this node"));
+  EXPECT_THAT(refused.Message(1000), HasSubstr("--allow-network-actions"));
+
+  Agent& agent = Make({.allow_network_actions = true});
+  ASSERT_TRUE(agent.AddPolicies(text, "", {}).applied);
+  EXPECT_EQ(agent.GetPolicy({"canary", ""})->status.hooks->at(0).network_actions,
+            (std::vector<policy::NetworkAction>{
+                {0, policy::ActionKind::kDnsLookup, "canary.example.com"}}));
+}
+
 TEST_F(AgentTest, OverrideIsRefusedWhereOnlyKillingIsPossible) {
   Agent& agent = Make({}, kernel::Backend::kSignal);
   for (const char* mode : {"enforce", "monitor"}) {

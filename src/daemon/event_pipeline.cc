@@ -64,6 +64,7 @@ Result<std::unique_ptr<EventPipeline>> EventPipeline::Start(
     GH_ASSIGN(pipeline->file_,
               exporting::FileExporter::Start(pipeline->dispatcher_, std::move(*options.file), {}));
   }
+  if (options.network_actions) pipeline->network_actions_ = std::make_unique<NetworkActions>();
   pipeline->reader_ = std::thread([raw = pipeline.get()] { raw->Run(); });
   return pipeline;
 }
@@ -90,6 +91,18 @@ void EventPipeline::Take(std::span<const std::byte> record) {
     return;
   }
   dispatcher_.Publish(enricher_.Enrich(*decoded));
+  const auto* const policy = std::get_if<event::PolicyRecord>(&*decoded);
+  if (policy != nullptr && network_actions_) Ask(*policy);
+}
+
+void EventPipeline::Ask(const event::PolicyRecord& record) {
+  if ((record.flags & GH_POLICY_MONITOR) != 0) return;
+  const auto instance = instances_.Find(record.instance);
+  if (!instance || !instance->hooks || record.hook_index >= instance->hooks->size()) return;
+  for (const policy::NetworkAction& action :
+       (*instance->hooks)[record.hook_index].network_actions) {
+    if (action.selector == record.rule) network_actions_->Ask(action);
+  }
 }
 
 void EventPipeline::Run() {
@@ -119,6 +132,7 @@ EventCounts EventPipeline::counts() const {
   }
   if (file_) counts.file = file_->stats();
   counts.processes = cache_.stats();
+  if (network_actions_) counts.network_actions = network_actions_->counts();
   counts.subscribers = dispatcher_.stats();
   return counts;
 }

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "bind/instances.h"
+#include "daemon/network_actions.h"
 #include "event/clock.h"
 #include "event/enrich.h"
 #include "event/proc_source.h"
@@ -74,6 +75,7 @@ struct EventPipelineOptions {
   std::string node_name;
   std::string cluster_name;
   std::optional<exporting::FileOptions> file;  ///< none: no event log
+  bool network_actions = false;                ///< carry out GetUrl and DnsLookup
 };
 
 struct EventCounts {
@@ -82,6 +84,7 @@ struct EventCounts {
   std::string poll_error;    ///< the last failure to read records; empty after a read that worked
   std::optional<exporting::FileExporterStats> file;
   event::ProcessCacheStats processes;
+  NetworkActionCounts network_actions;
   std::vector<exporting::SubscriberStats> subscribers;  ///< the event log is one of them
 };
 
@@ -112,6 +115,8 @@ class EventPipeline {
                 const bind::InstanceDirectory& instances, const EventPipelineOptions& options);
   void Run();
   void Take(std::span<const std::byte> record);
+  /// What the policy asks of the network.
+  void Ask(const event::PolicyRecord& record);
 
   kernel::Kernel& kernel_;
   const event::SystemClock clock_;
@@ -122,6 +127,7 @@ class EventPipeline {
   event::Enricher enricher_;
   exporting::Dispatcher dispatcher_;
   std::unique_ptr<exporting::FileExporter> file_;
+  std::unique_ptr<NetworkActions> network_actions_;  // null: off
   std::atomic<bool> stopping_ = false;
   std::atomic<uint64_t> received_ = 0;
   std::atomic<uint64_t> undecodable_ = 0;

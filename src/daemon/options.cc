@@ -92,6 +92,10 @@ void AddEnforcement(CLI::App& app, Options& options) {
                "Take enforcing policies that reach the whole machine: those without a selector\n"
                "or with hostSelector")
       ->group("Enforcement");
+  app.add_flag("--allow-network-actions", options.allow_network_actions,
+               "Take policies with GetUrl and DnsLookup, which reach out of this node, and carry\n"
+               "them out")
+      ->group("Enforcement");
 }
 
 void AddEvents(CLI::App& app, Options& options) {

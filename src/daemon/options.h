@@ -25,6 +25,7 @@ struct Options {
   kernel::Options kernel;
   bool deny_by_signal = false;
   bool allow_host_enforcement = false;
+  bool allow_network_actions = false;
   std::string node_name;  ///< never empty after parsing: NODE_NAME, else the host's name
   std::string cluster_name;
   LogLevel log_level = LogLevel::kInfo;

@@ -47,6 +47,7 @@ TEST(OptionsTest, ReadsEveryOption) {
                               "signal",
                               "--deny-by-signal",
                               "--allow-host-enforcement",
+                              "--allow-network-actions",
                               "--base-events",
                               "workloads",
                               "--ring-buffer-bytes",
@@ -71,6 +72,7 @@ TEST(OptionsTest, ReadsEveryOption) {
   EXPECT_EQ(options->kernel.backend, kernel::Backend::kSignal);
   EXPECT_TRUE(options->deny_by_signal);
   EXPECT_TRUE(options->allow_host_enforcement);
+  EXPECT_TRUE(options->allow_network_actions);
   EXPECT_EQ(options->kernel.base_events, kernel::BaseEvents::kWorkloads);
   EXPECT_EQ(options->kernel.ring_bytes, 1u << 20);
   EXPECT_EQ(options->kernel.max_cgroups, 100u);

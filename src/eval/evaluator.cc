@@ -155,6 +155,8 @@ void Ask(const policy::Selector& selector, HookVerdict& verdict) {
   for (const policy::Action& action : selector.actions) {
     switch (action.kind) {
       case policy::ActionKind::kPost:
+      case policy::ActionKind::kGetUrl:
+      case policy::ActionKind::kDnsLookup:
         break;
       case policy::ActionKind::kNoPost:
         verdict.posts = false;

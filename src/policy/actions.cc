@@ -8,6 +8,7 @@
 
 #include "policy/filters.h"
 #include "policy/format.h"
+#include "policy/names.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -15,6 +16,8 @@ namespace {
 constexpr size_t kActionsMax = 3;
 constexpr int64_t kErrnoMax = 4095;  // MAX_ERRNO of the kernel
 constexpr int64_t kSignalMax = 64;   // _NSIG of the kernel
+constexpr size_t kUrlBytesMax = 2048;
+constexpr size_t kHostNameBytesMax = 253;  // RFC 1035, written with dots
 
 struct ActionDraft {
   std::optional<ActionKind> kind;
@@ -22,6 +25,8 @@ struct ActionDraft {
   std::optional<Position> signal_position;
   std::optional<Position> rate_position;
   std::optional<Position> scope_position;
+  std::optional<Position> url_position;
+  std::optional<Position> host_position;
   Action action;
 };
 
@@ -47,6 +52,29 @@ std::optional<uint32_t> ReadInterval(Reader& reader, YamlNode node) {
   reader.Report(node.position(), fmt::format("{} is no interval up to a year", Quote(node.text())),
                 "write a number of seconds, minutes or hours: 30, 30s, 5m, 1h");
   return std::nullopt;
+}
+
+void ReadUrl(Reader& reader, YamlNode node, ActionDraft& draft) {
+  draft.url_position = node.position();
+  const std::string url = ReadText(reader, node, kUrlBytesMax).value_or("http://");
+  draft.action.target = url;
+  if (url.starts_with("http://") || url.starts_with("https://")) return;
+  reader.Report(node.position(), fmt::format("{} is no URL of http or https", Quote(url)),
+                "write it as https://example.com/path");
+}
+
+/// Letters, digits, `-`, `_` and dots between them.
+void ReadHostName(Reader& reader, YamlNode node, ActionDraft& draft) {
+  draft.host_position = node.position();
+  const std::string name = ReadText(reader, node, kHostNameBytesMax).value_or("a");
+  draft.action.target = name;
+  const bool good = name.find_first_not_of(
+                        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                        "0123456789-_.") == std::string::npos &&
+                    !name.starts_with('.') && name.find("..") == std::string::npos;
+  if (good) return;
+  reader.Report(node.position(), fmt::format("{} is no name of a host", Quote(name)),
+                "write it as www.example.com");
 }
 
 constexpr std::array kActionFields{
@@ -80,8 +108,8 @@ constexpr std::array kActionFields{
                          draft.action.scope =
                              reader.Name(node, "scope", RateScopes()).value_or(RateScope::kThread);
                        }},
-    Field<ActionDraft>{{"argUrl", Need::kUnsupported}},
-    Field<ActionDraft>{{"argFqdn", Need::kUnsupported}},
+    Field<ActionDraft>{{"argUrl"}, ReadUrl},
+    Field<ActionDraft>{{"argFqdn"}, ReadHostName},
     Field<ActionDraft>{{"argSock", Need::kUnsupported}},
     Field<ActionDraft>{{"argIndex", Need::kUnsupported}},
     Field<ActionDraft>{{"argValue", Need::kUnsupported}},
@@ -117,6 +145,10 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
   }
   CheckParameter(reader, node.position(), kind, "argSig", kind == ActionKind::kSignal,
                  draft.signal_position, "15");
+  CheckParameter(reader, node.position(), kind, "argUrl", kind == ActionKind::kGetUrl,
+                 draft.url_position, "https://example.com");
+  CheckParameter(reader, node.position(), kind, "argFqdn", kind == ActionKind::kDnsLookup,
+                 draft.host_position, "www.example.com");
   const bool posts = kind == ActionKind::kPost;
   if (!posts) RefuseParameter(reader, kind, "rateLimit", draft.rate_position);
   if (!posts) RefuseParameter(reader, kind, "rateLimitScope", draft.scope_position);
@@ -133,8 +165,11 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
   return draft.action;
 }
 
-/// Whether a selector can have only one of two actions.
+/// Whether a selector can have only one of two actions. What the agent does, it does when the event
+/// has come.
 bool Exclusive(ActionKind a, ActionKind b) {
+  auto silent = [](ActionKind kind) { return kind == ActionKind::kNoPost; };
+  if ((silent(a) && IsOfNetwork(b)) || (silent(b) && IsOfNetwork(a))) return true;
   auto posts = [](ActionKind kind) {
     return kind == ActionKind::kPost || kind == ActionKind::kNoPost;
   };

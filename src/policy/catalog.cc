@@ -100,8 +100,8 @@ constexpr std::array kActions{
     ActionName{"CleanupEnforcerNotification", "", {}},
     ActionName{"TrackSock", "", {}},
     ActionName{"UntrackSock", "", {}},
-    ActionName{"GetUrl", "", {}},
-    ActionName{"DnsLookup", "", {}},
+    ActionName{"GetUrl", "", ActionKind::kGetUrl},
+    ActionName{"DnsLookup", "", ActionKind::kDnsLookup},
     ActionName{"Set", "", {}},
 };
 

@@ -128,7 +128,11 @@ struct Filter {
   Position position = {};
 };
 
-enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal };
+enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal, kGetUrl, kDnsLookup };
+/// Whether the agent does it, when the event has come, and not the kernel.
+[[nodiscard]] constexpr bool IsOfNetwork(ActionKind kind) {
+  return kind == ActionKind::kGetUrl || kind == ActionKind::kDnsLookup;
+}
 
 enum class RateScope { kThread, kProcess, kGlobal };
 
@@ -138,6 +142,7 @@ struct Action {
   int32_t signal = 0;       ///< kSignal: argSig, 1 to 64; kSigkill: SIGKILL
   uint32_t interval_s = 0;  ///< kPost: rateLimit, in which the same is posted once; 0: always
   RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
+  std::string target = {};               ///< kGetUrl: argUrl; kDnsLookup: argFqdn
   Position position = {};
 };
 
@@ -256,7 +261,16 @@ struct Hook {
   Position position;
 };
 
-/// What events say about one hook of a policy. The arguments have no positions.
+/// What the agent asks of the network when a selector has posted an event.
+struct NetworkAction {
+  uint16_t selector = 0;  ///< its position on the hook
+  ActionKind kind = ActionKind::kGetUrl;
+  std::string target;
+  auto operator<=>(const NetworkAction&) const = default;
+};
+
+/// What events say about one hook of a policy, and what else becomes of them. The arguments have no
+/// positions.
 struct HookInfo {
   HookKind kind = HookKind::kKprobe;
   std::string call = {};    ///< FunctionName
@@ -265,6 +279,7 @@ struct HookInfo {
   std::vector<std::string> tags = {};
   std::vector<Argument> arguments = {};
   std::optional<Argument> returned = {};
+  std::vector<NetworkAction> network_actions = {};
 };
 
 /// By their order in the policy. Shared by all that come from one spec; immutable.
