@@ -216,13 +216,19 @@ __noinline int automaton_takes(__u32 index, __u32 slot, __u32 address) {
   return gh_state_takes(word_at(address + state));
 }
 
+/* Notes whether the automaton whose address stands at `at` takes the text. */
+__noinline int match_automaton(__u32 index, __u32 slot, __u32 at) {
+  __u32 address = word_at(at);
+  if (automaton_takes(index, slot, address))
+    add_match(index, slot, FORWARD, GH_AUTOMATON_ID(address));
+  return 0;
+}
+
 /* Notes which of the `n` automata whose addresses stand at `addresses` take the text. */
 __noinline int match_automata(__u32 index, __u32 slot, __u32 addresses, __u32 n) {
   for (__u32 i = 0; i < GH_AUTOMATA_MAX; i++) {
     if (i >= n) break;
-    __u32 address = word_at(addresses + i);
-    if (automaton_takes(index, slot, address))
-      add_match(index, slot, FORWARD, GH_AUTOMATON_ID(address));
+    match_automaton(index, slot, addresses + i);
   }
   return 0;
 }
