@@ -107,10 +107,10 @@ std::vector<Result<void>> Sites::CanAttach(std::span<const policy::Site> sites) 
   for (const policy::Site& site : sites) {
     const Result<const Plan*> plan = Find(site, types);
     if (!plan) {
-      results.push_back(tl::unexpected(plan.error()));
+      results.emplace_back(tl::unexpected(plan.error()));
     } else if (!takes(**plan)) {
-      results.push_back(Fail(ErrorCode::kUnsupported, "hook/" + policy::NameOf(site),
-                             "the kernel lets no program be attached there"));
+      results.emplace_back(Fail(ErrorCode::kUnsupported, "hook/" + policy::NameOf(site),
+                                "the kernel lets no program be attached there"));
     } else {
       results.emplace_back();
     }
