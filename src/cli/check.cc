@@ -17,6 +17,7 @@
 #include "cli/table.h"
 #include "cli/text_files.h"
 #include "policy/parse.h"
+#include "policy/sites.h"
 
 namespace gatehouse::cli {
 namespace {
@@ -104,7 +105,7 @@ class Checker {
     AddExample(document);
     const auto* policy = std::get_if<policy::TracingPolicy>(&document.object);
     if (policy != nullptr && policy->spec.mode == policy::Mode::kEnforce &&
-        bind::MatchesHost(policy->selector, policy->key.ns) && DoesMoreThanPost(policy->spec)) {
+        bind::MatchesHost(policy->selector, policy->key.ns) && Enforces(policy->spec)) {
       report_.Warn(document.file, document.position,
                    "policy/" + policy->key.ToString() + ": enforces on the whole machine",
                    "add a podSelector or containerSelector, or start gatehoused with "
@@ -122,18 +123,10 @@ class Checker {
     examples_.emplace(example.cgroup, std::move(example));
   }
 
-  static bool DoesMoreThanPost(const policy::Spec& spec) {
-    for (const policy::Hook& hook : spec.hooks) {
-      for (const policy::Selector& selector : hook.selectors) {
-        for (const policy::Action& action : selector.actions) {
-          if (action.kind != policy::ActionKind::kPost &&
-              action.kind != policy::ActionKind::kNoPost && !policy::IsOfNetwork(action.kind)) {
-            return true;
-          }
-        }
-      }
-    }
-    return false;
+  static bool Enforces(const policy::Spec& spec) {
+    return std::ranges::any_of(spec.hooks, [](const policy::Hook& hook) {
+      return std::ranges::any_of(hook.selectors, policy::Enforces);
+    });
   }
 
   /// What the transaction could not be staged for, at the place of the document.

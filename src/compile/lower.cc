@@ -36,12 +36,20 @@ tl::unexpected<Error> NoValue(std::string_view text, policy::ArgumentType type,
       "write one that fits into it");
 }
 
+bool HasNul(std::string_view text) { return text.find('\0') != text.npos; }
+
 /// What a filter on an argument of `type` compares with.
 Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
                             std::span<const std::string_view> texts, ValueSets& sets,
                             const std::string& object) {
   const policy::ValueKind kind = policy::TraitsOf(type).values;
   const gh_match match = policy::TraitsOf(op, kind).match;
+  const bool may_have_nul = !policy::IsText(kind) || kind == policy::ValueKind::kBytes;
+  if (!may_have_nul && std::ranges::any_of(texts, HasNul)) {
+    // Of what a template compares with a variable, the binding's reader cannot know.
+    return Fail(ErrorCode::kInvalid, object, "a text contains a NUL byte",
+                "remove it: no path and no name contains one");
+  }
   ValueSetPtr set;
   if (policy::IsNumber(kind)) {
     std::vector<gh_range> ranges;

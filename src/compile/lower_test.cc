@@ -255,6 +255,27 @@ TEST_F(LowerTest, AVariableIsSearchedInTheWayOfEachFilter) {
   EXPECT_THAT(sets_.Texts(*rule.filters.at(1).set), UnorderedElementsAre("/usr"));
 }
 
+TEST_F(LowerTest, OnlyBuffersAreComparedWithValuesThatHaveANul) {
+  policy::Variable variable;
+  variable.name = "v";
+  const auto instantiate = [&](policy::ArgumentType type) {
+    policy::Hook hook = MakeHook({MakeSelector({MakeVariableFilter(Operator::kIn, "v")}, {})});
+    hook.arguments[0].type = type;
+    const auto lowered = TryLower(MakeSpec(std::move(hook)), {variable}).value();
+    const std::vector<std::string_view> texts{std::string_view("/a\0b", 4)};
+    const std::vector<ValueSetPtr> values{sets_.Make(GH_MATCH_EXACT, texts)};
+    return Instantiate(lowered, values, policy::Mode::kEnforce, sets_);
+  };
+  EXPECT_TRUE(instantiate(policy::ArgumentType::kBuffer));
+  for (const auto type : {policy::ArgumentType::kFile, policy::ArgumentType::kString}) {
+    const auto refused = instantiate(type);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(
+        refused.error().Message(),
+        "variable v: a text contains a NUL byte; remove it: no path and no name contains one");
+  }
+}
+
 TEST_F(LowerTest, RefusesValuesThatDoNotFitTheVariables) {
   policy::Variable variable;
   variable.name = "v";

@@ -205,9 +205,10 @@ Result<ValueSetPtr> ValueSets::MakePatterns(std::span<const std::string> pattern
   const std::vector<StringId> references = content.ids;
   SortDistinct(content.ids);
   const auto make = [&]() -> Result<ValueSetPtr> {
-    if (ValueSetPtr known = Find(GH_MATCH_PATTERN, content)) return known;
+    const uint64_t hash = ContentHash(GH_MATCH_PATTERN, content);
+    if (ValueSetPtr known = Find(hash, GH_MATCH_PATTERN, content)) return known;
     GH_ASSIGN(content.automaton, glob::MakeAutomaton(parsed));
-    return Intern(GH_MATCH_PATTERN, std::move(content));
+    return Add(hash, GH_MATCH_PATTERN, std::move(content));
   };
   Result<ValueSetPtr> set = make();
   for (const StringId id : references) pool_.Release(id);
@@ -251,8 +252,8 @@ ValueSetPtr ValueSets::InternIds(gh_match match, std::vector<StringId> ids) {
   return set;
 }
 
-ValueSetPtr ValueSets::Find(gh_match match, const SetContent& content) const {
-  const auto [first, last] = by_content_.equal_range(ContentHash(match, content));
+ValueSetPtr ValueSets::Find(uint64_t hash, gh_match match, const SetContent& content) const {
+  const auto [first, last] = by_content_.equal_range(hash);
   for (auto candidate = first; candidate != last; ++candidate) {
     const ValueSetPtr other = candidate->second.lock();
     if (other && other->match() == match && std::ranges::equal(other->ids(), content.ids) &&
@@ -265,8 +266,12 @@ ValueSetPtr ValueSets::Find(gh_match match, const SetContent& content) const {
 }
 
 ValueSetPtr ValueSets::Intern(gh_match match, SetContent content) {
-  if (ValueSetPtr known = Find(match, content)) return known;
   const uint64_t hash = ContentHash(match, content);
+  if (ValueSetPtr known = Find(hash, match, content)) return known;
+  return Add(hash, match, std::move(content));
+}
+
+ValueSetPtr ValueSets::Add(uint64_t hash, gh_match match, SetContent content) {
   if (by_content_.size() >= sweep_at_) {
     std::erase_if(by_content_, [](const auto& entry) { return entry.second.expired(); });
     sweep_at_ = std::max(sweep_at_, 2 * by_content_.size());

@@ -136,9 +136,12 @@ class ValueSets {
  private:
   /// Drops duplicates; takes over one reference for each of `ids`.
   [[nodiscard]] ValueSetPtr InternIds(gh_match match, std::vector<StringId> ids);
-  /// The set with that content that is there, or null. An automaton follows from its ids.
-  [[nodiscard]] ValueSetPtr Find(gh_match match, const SetContent& content) const;
-  /// The same, or a new one.
+  /// The set with that content that is there, or null. An automaton follows from its ids. `hash`:
+  /// of the content.
+  [[nodiscard]] ValueSetPtr Find(uint64_t hash, gh_match match, const SetContent& content) const;
+  /// A new one.
+  [[nodiscard]] ValueSetPtr Add(uint64_t hash, gh_match match, SetContent content);
+  /// Either.
   [[nodiscard]] ValueSetPtr Intern(gh_match match, SetContent content);
 
   StringPool& pool_;

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "policy/pattern.h"
+#include "policy/regular_expression.h"
 #include "policy/sites.h"
 
 namespace gatehouse::daemon {

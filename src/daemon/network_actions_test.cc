@@ -12,6 +12,10 @@
 #include <string>
 #include <thread>
 
+#include "daemon/event_pipeline.h"
+#include "daemon/fake_kernel.h"
+#include "event/fakes.h"
+
 namespace gatehouse::daemon {
 namespace {
 
@@ -26,7 +30,7 @@ class Server {
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof(address);
     auto* const generic = reinterpret_cast<sockaddr*>(&address);
-    EXPECT_EQ(bind(listener_, generic, size), 0);
+    EXPECT_EQ(::bind(listener_, generic, size), 0);
     EXPECT_EQ(listen(listener_, 1), 0);
     EXPECT_EQ(getsockname(listener_, generic, &size), 0);
     port_ = ntohs(address.sin_port);
@@ -95,6 +99,43 @@ TEST(NetworkActions, LosesWhatIsTooMuchAndSaysSo) {
   NetworkActions actions;
   for (int i = 0; i < 300; ++i) actions.Ask({0, ActionKind::kGetUrl, server.Url("/")});
   EXPECT_GE(actions.counts().lost, 300u - 256 - 1);
+}
+
+TEST(NetworkActions, AreAskedForByTheSelectorsThatHaveThemAndNotInMonitorMode) {
+  const Server server;
+  FakeKernel kernel;
+  const workload::Registry workloads("/sys/fs/cgroup");
+  bind::InstanceDirectory instances;
+  auto info = std::make_shared<bind::InstanceInfo>();
+  info->id = 7;
+  policy::HookInfo hook;
+  for (uint16_t selector = 0; selector < 3; ++selector) {
+    const std::string path = "/" + std::to_string(selector);
+    hook.network_actions.push_back({selector, ActionKind::kGetUrl, server.Url(path)});
+  }
+  info->hooks =
+      std::make_shared<const std::vector<policy::HookInfo>>(std::vector{policy::HookInfo(), hook});
+  instances.Add(info);
+  const auto pipeline =
+      EventPipeline::Start(
+          kernel, workloads, instances,
+          {.node_name = {}, .cluster_name = {}, .file = {}, .network_actions = true})
+          .value();
+
+  gh_event_policy record{};
+  record.policy = 7;
+  const auto push = [&](uint16_t hook_index, uint16_t selector, uint8_t flags) {
+    record.rule = static_cast<gh_u16>(GH_RULE_NUMBER(hook_index, selector));
+    record.flags = flags;
+    kernel.PushEvent(event::testing::Bytes(record, GH_EVENT_POLICY));
+  };
+  push(0, 0, 0);                  // the hook has none
+  push(1, 1, GH_POLICY_MONITOR);  // reported, not done
+  push(1, 2, 0);
+  EXPECT_TRUE(server.Answer().starts_with("GET /2 "));
+  pipeline->Stop();
+  EXPECT_EQ(pipeline->counts().undecodable, 0u);
+  EXPECT_EQ(pipeline->counts().network_actions.lost, 0u);
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/names.h"
-#include "policy/pattern.h"
+#include "policy/regular_expression.h"
 #include "policy/system_calls.h"
 
 namespace gatehouse::policy {

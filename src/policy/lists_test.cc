@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "policy/pattern.h"
+#include "policy/regular_expression.h"
 #include "policy/system_calls.h"
 
 namespace gatehouse::policy {

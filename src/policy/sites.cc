@@ -51,13 +51,14 @@ bool LooksAtReturn(const Selector& selector) {
          selector.filters.end();
 }
 
-bool ActsBefore(const Selector& selector) {
-  const auto enforces = [](const Action& action) {
+bool Enforces(const Selector& selector) {
+  return std::ranges::any_of(selector.actions, [](const Action& action) {
     return action.kind == ActionKind::kOverride || action.kind == ActionKind::kSigkill ||
            action.kind == ActionKind::kSignal;
-  };
-  return std::ranges::any_of(selector.actions, enforces) && !LooksAtReturn(selector);
+  });
 }
+
+bool ActsBefore(const Selector& selector) { return Enforces(selector) && !LooksAtReturn(selector); }
 
 bool HasArgumentsOfProcess(const Site& site) {
   constexpr std::string_view kOfSystemCalls = "syscalls";  // sys_enter_openat, sys_exit_openat

@@ -24,6 +24,8 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 /// With `return: true`, the place where selectors of the hook that ActBefore are carried out.
 [[nodiscard]] Site SiteBefore(const Hook& hook);
 
+/// Whether a selector changes what the process does: by Override, Sigkill or Signal.
+[[nodiscard]] bool Enforces(const Selector& selector);
 /// Whether a selector of a hook with `return: true` acts before the function, as its actions change
 /// what the process does: all that do, unless they look at what is returned.
 [[nodiscard]] bool ActsBefore(const Selector& selector);

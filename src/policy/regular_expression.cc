@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "policy/pattern.h"
+#include "policy/regular_expression.h"
 
 #include <re2/re2.h>
 
