@@ -59,6 +59,8 @@ enum gh_limits {
   GH_SLOT_PROBES_MAX = 32,          /* the longest probe sequence of the string table */
   GH_ANCESTORS_MAX = 32,      /* a process and its ancestors, as far as a filter follows forks */
   GH_PROTECTED_MAX = 32,      /* the agent and its ancestors */
+  GH_LINEAGES_MAX = 32768,    /* processes whose past is kept, if policies ask for it */
+  GH_PROGRAMS_MAX = 16,       /* that are kept of what a process descends from: the first */
   GH_CGROUP_DEPTH_MAX = 1024, /* levels searched upwards for a cgroup that is not tracked itself */
 };
 
@@ -121,7 +123,15 @@ enum gh_subject {
   GH_SUBJECT_NAMESPACE_0,         /* inode numbers, by gh_namespace: see GH_HOST_NAMESPACE */
   GH_SUBJECT_CAPABILITIES_0 =
       (int)GH_SUBJECT_NAMESPACE_0 + (int)GH_NAMESPACE_COUNT, /* bits, by set */
-  GH_SUBJECT_COUNT = (int)GH_SUBJECT_CAPABILITIES_0 + (int)GH_CAPABILITIES_COUNT
+  /* Of struct gh_lineage: */
+  GH_SUBJECT_NAMESPACE_CHANGES = /* bits, by gh_namespace: not those it began with */
+  (int)GH_SUBJECT_CAPABILITIES_0 + (int)GH_CAPABILITIES_COUNT,
+  GH_SUBJECT_CAPABILITY_CHANGES_0, /* bits, by set: what it has and did not begin with, or the
+                                      other way round */
+  GH_SUBJECT_DESCENT =             /* programs that it runs or descends from */
+  (int)GH_SUBJECT_CAPABILITY_CHANGES_0 + (int)GH_CAPABILITIES_COUNT,
+  GH_SUBJECT_PARENT_DESCENT, /* ... of its parent */
+  GH_SUBJECT_COUNT
 };
 
 /* Added to the inode number of a namespace that is the host's: of the agent's process 1. */
@@ -273,6 +283,7 @@ enum gh_match {
   GH_MATCH_MASK = 4,    /* one range, whose `first` has a bit in common with the number */
   GH_MATCH_ADDRESS = 5, /* ranges of addresses */
   GH_MATCH_PATTERN = 6, /* one id, of the automaton of all patterns of the set */
+  GH_MATCH_GAINED = 7,  /* as GH_MATCH_MASK, of what gh_filter.other has and the number has not */
 };
 
 enum gh_action {
@@ -418,7 +429,7 @@ struct gh_filter {
   gh_u32 set; /* address of `count` ids, struct gh_range or struct gh_address_range, ascending; up
                  to a page: within one, else page-aligned */
   gh_u32 count;
-  gh_u32 reserved2;
+  gh_u32 other; /* enum gh_subject, of GH_MATCH_GAINED */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_filter) == 16, "gh_filter");
 
@@ -455,6 +466,21 @@ struct gh_protected {
   gh_u64 start_ticks; /* start_boottime in USER_HZ ticks, as /proc/PID/stat shows it */
 };
 
+/*
+ * What is kept of a process, once a policy asks for it: with what its program began (its last
+ * execve, or that of whom it is a fork of), or had when the policy came; and the programs that it
+ * and its ancestors have run.
+ */
+struct gh_lineage {
+  gh_u64 start_ticks; /* as of gh_protected: whose it is, should the pid be given again */
+  gh_u64 capabilities[GH_CAPABILITIES_COUNT];
+  gh_u32 namespaces[GH_NAMESPACE_COUNT]; /* inode numbers; 0: there is none */
+  gh_u32 n_programs;
+  gh_u32 reserved;
+  struct gh_digest programs[GH_PROGRAMS_MAX]; /* of their paths */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_lineage) == 336, "gh_lineage");
+
 /* ---- counters -------------------------------------------------------------------------------- */
 
 /* Rare things, by cause. Index of the shared array of 64-bit counters. */
@@ -473,6 +499,8 @@ enum gh_stat {
   GH_STAT_NUMBER_FAULT,       /* a number, or a struct cred, behind a pointer could not be read:
                                  unreadable */
   GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
+  GH_STAT_LINEAGE_UNKNOWN,    /* there is no gh_lineage of the process: unreadable */
+  GH_STAT_LINEAGES_FULL,      /* more than GH_LINEAGES_MAX processes: one is not kept */
   GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
   GH_STAT_SIGNAL_FAILED,      /* bpf_send_signal failed */

@@ -82,6 +82,14 @@ Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& 
   return record;
 }
 
+bool IsForNode(const policy::Document& document, const workload::Labels& labels) {
+  if (const auto* policy = std::get_if<policy::TracingPolicy>(&document.object)) {
+    return MatchesNode(policy->spec.node, labels);
+  }
+  const auto* const tmpl = std::get_if<policy::Template>(&document.object);
+  return tmpl == nullptr || MatchesNode(tmpl->spec.node, labels);
+}
+
 bool IsAbout(const Record& record, const workload::Workload* workload) {
   const bool is_binding = record.kind == Kind::kBinding;
   if (workload == nullptr) return !is_binding && MatchesHost(record.selector, record.key.ns);
@@ -92,6 +100,17 @@ bool IsAbout(const Record& record, const workload::Workload* workload) {
   const std::string suffix = record.LabelSuffix();
   const auto label = workload->labels.find(record.LabelKey());
   return !suffix.empty() && label != workload->labels.end() && label->second == suffix;
+}
+
+compile::LeftOut LeftOutOn(const compile::LoweredSpec& spec, const workload::Workload* workload) {
+  compile::LeftOut left_out;
+  for (uint32_t i = 0; i < spec.restrictions.size(); ++i) {
+    const policy::WorkloadSelector& selector = *spec.restrictions[i].workloads;
+    const bool holds =
+        workload == nullptr ? MatchesHost(selector, "") : Matches(selector, "", *workload);
+    if (!holds) left_out.push_back(i);
+  }
+  return left_out;
 }
 
 policy::Mode ModeOf(const Record& record, const Record* tmpl) {

@@ -29,6 +29,7 @@ struct Record {
   policy::Key key;
 
   bool enabled = true;                       ///< set at run time
+  bool for_node = true;                      ///< its nodeSelector matches this node
   std::optional<policy::Mode> runtime_mode;  ///< set at run time
 
   policy::WorkloadSelector selector;  ///< policy, binding
@@ -40,6 +41,8 @@ struct Record {
   policy::OnOverlap on_overlap = policy::OnOverlap::kConflict;
   std::vector<std::pair<std::string, compile::ValueSetPtr>> values;  ///< exact sets, by variable
 
+  /// Whether it can have an effect: it is enabled, and for this node.
+  [[nodiscard]] bool IsActive() const { return enabled && for_node; }
   /// The value of the pod label that applies this binding, empty if its name allows none.
   [[nodiscard]] std::string LabelSuffix() const;
   /// The key of that label.
@@ -53,10 +56,17 @@ using RecordPtr = std::shared_ptr<const Record>;
 [[nodiscard]] Result<Record> MakeRecord(const policy::Document& document, compile::ValueSets& sets,
                                         const policy::HookInfos& like = nullptr);
 
+/// True unless the document has a nodeSelector that does not match `labels`.
+[[nodiscard]] bool IsForNode(const policy::Document& document, const workload::Labels& labels);
+
 /// True if a policy or binding is about `workload` (null: the host): its selector matches
 /// (bind/selector.h), or the workload carries the label of the binding. A binding with an
 /// unconstrained selector is applied by label alone, and no binding is about the host.
 [[nodiscard]] bool IsAbout(const Record& record, const workload::Workload* workload);
+
+/// Which rules of `spec` are not for `workload` (null: the host).
+[[nodiscard]] compile::LeftOut LeftOutOn(const compile::LoweredSpec& spec,
+                                         const workload::Workload* workload);
 
 /// The mode in force of a policy or template (`tmpl` null), or of a binding. A binding without
 /// template enforces nothing: kEnforce unless set at run time.

@@ -93,13 +93,13 @@ std::vector<const Record*> Resolver::RecordsAbout(const workload::Workload* work
 Resolver::Candidates Resolver::CandidatesOn(const workload::Workload* workload) const {
   Candidates candidates;
   for (const Record* record : RecordsAbout(workload)) {
-    if (!record->enabled) continue;
+    if (!record->IsActive()) continue;
     if (record->kind == Kind::kPolicy) {
       candidates.policies.push_back(record);
       continue;
     }
     const Record* tmpl = FindTemplate(*record);
-    if (tmpl != nullptr && tmpl->enabled && ValuesFor(*record, *tmpl)) {
+    if (tmpl != nullptr && tmpl->IsActive() && ValuesFor(*record, *tmpl)) {
       candidates.bindings[tmpl].push_back(record);
     }
   }
@@ -138,10 +138,10 @@ std::vector<Setting> Resolver::About(WorkloadId workload) const {
   for (const Record* record : RecordsAbout(known)) {
     const Record* tmpl = record->kind == Kind::kBinding ? FindTemplate(*record) : nullptr;
     if (tmpl != nullptr) templates.emplace(tmpl->key, tmpl);
-    settings.push_back({record->key, record->enabled, ModeOf(*record, tmpl)});
+    settings.push_back({record->key, record->enabled, ModeOf(*record, tmpl), record->for_node});
   }
   for (const auto& [key, tmpl] : templates) {
-    settings.push_back({key, tmpl->enabled, ModeOf(*tmpl, nullptr)});
+    settings.push_back({key, tmpl->enabled, ModeOf(*tmpl, nullptr), tmpl->for_node});
   }
   return settings;
 }
@@ -169,6 +169,8 @@ PolicyStatus Resolver::StatusOf(const Record& record) const {
 
   if (!record.enabled) {
     status.state = State::kDisabled;
+  } else if (!record.for_node || (tmpl != nullptr && !tmpl->for_node)) {
+    status.state = State::kSkipped;
   } else if (record.kind != Kind::kBinding) {
     status.state = State::kEnabled;
   } else if (tmpl == nullptr || !tmpl->enabled) {

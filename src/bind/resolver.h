@@ -26,6 +26,7 @@ namespace gatehouse::bind {
 enum class State {
   kEnabled,   ///< in force wherever its selector matches, which may be nowhere yet
   kDisabled,  ///< by Configure
+  kSkipped,   ///< its nodeSelector is about other nodes; of a binding, its template's
   kPending,   ///< a binding without its template, or with one that is disabled
   kRefused,   ///< a binding whose values do not fit the template's variables
   kConflict,  ///< a binding that another one keeps from at least one workload, or it the other
@@ -51,6 +52,7 @@ struct Setting {
   policy::Key key;
   bool enabled = true;
   policy::Mode mode = policy::Mode::kEnforce;
+  bool for_node = true;  ///< its nodeSelector matches
 };
 
 /// Which policies are in force where. Holds all policies, templates and bindings (one name space: a
@@ -62,8 +64,8 @@ struct Setting {
 /// a candidate on the workloads that its selector matches, if that is constrained, and on those
 /// that carry the label `tetragon-<template>=<suffix>`, if the binding is called
 /// `<template>-<suffix>`; where it is a candidate, bind/overlap.h decides among the bindings of the
-/// same template. Disabled, pending and refused bindings are no candidates: they are in nobody's
-/// way.
+/// same template. Disabled, skipped, pending and refused bindings are no candidates: they are in
+/// nobody's way.
 ///
 /// Templates are cluster-wide. A namespaced binding is about workloads of its namespace alone.
 ///
@@ -76,6 +78,8 @@ class Resolver {
   struct Options {
     /// Takes policies that deny or kill and are about the host; see Transaction::Add.
     bool allow_host_enforcement = false;
+    /// Of this node, for nodeSelector; none: every node is meant.
+    std::optional<workload::Labels> node_labels = {};
   };
 
   /// `sets` must outlive the resolver and all its deltas.
@@ -100,8 +104,12 @@ class Resolver {
   [[nodiscard]] const InstanceDirectory& instances() const { return directory_; }
 
  private:
-  /// Versions of the records that an instance is made from: template (0: none), then the members.
-  using InstanceKey = std::vector<Version>;
+  /// What an instance is made from.
+  struct InstanceKey {
+    std::vector<Version> records;  ///< template (0: none), then the members
+    compile::LeftOut left_out;
+    auto operator<=>(const InstanceKey&) const = default;
+  };
 
   struct Instance {
     InstanceKey key;
@@ -227,7 +235,8 @@ class Resolver::Transaction {
   void Touch(const Record& record);
   [[nodiscard]] Result<Outcome> Resolve(const workload::Workload* workload);
   [[nodiscard]] Result<InstanceId> InstanceFor(const Record* tmpl,
-                                               const std::vector<const Record*>& members);
+                                               const std::vector<const Record*>& members,
+                                               compile::LeftOut left_out);
   [[nodiscard]] Result<void> CheckLimit(const workload::Workload* workload,
                                         const std::vector<InstanceId>& group);
   void Blame(const InstanceInfo& info);

@@ -19,6 +19,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
 class ResolverTest : public testing::Test {
@@ -207,6 +208,93 @@ TEST_F(ResolverTest, TheHostIsInPoliciesWithoutSelectorOrWithHostSelector) {
   EXPECT_THAT(On(kHostWorkload), ElementsAre("all", "host"));
   EXPECT_THAT(On(1), ElementsAre("all", "pods"));
   EXPECT_THAT(On(2), ElementsAre("all", "host", "pods"));
+}
+
+// ---- matchWorkloads, nodeSelector
+// ------------------------------------------------------------------
+
+/// Kills on pods of tier db, denies on all others, never on the host.
+policy::Spec TwoTiers() {
+  policy::Selector kills = Selector({}, {Kill()});
+  kills.workloads = std::make_shared<const policy::WorkloadSelector>(Pods({In("tier", {"db"})}));
+  policy::Selector denies = Selector({}, {Deny()});
+  denies.workloads = std::make_shared<const policy::WorkloadSelector>(Pods({}));
+  policy::Spec spec;
+  spec.hooks.push_back(ExecHook({kills, denies}));
+  return spec;
+}
+
+TEST_F(ResolverTest, ASelectorIsInForceOnTheWorkloadsThatItNames) {
+  Put(Pod(1, "a", {{"tier", "db"}}));
+  Put(Pod(2, "b", {{"tier", "web"}}));
+  Put(Pod(3, "c", {}));
+  const Delta delta = Add(PolicyDocument("p", Everything(), TwoTiers()));
+  const auto rules = [&](bind::WorkloadId workload) {
+    std::vector<uint16_t> indices;
+    for (const auto& [id, program] : delta.added) {
+      if (resolver_.Group(workload) != std::vector{id}) continue;
+      for (const auto& hook : program->hooks) {
+        for (const auto& rule : hook.rules) indices.push_back(rule.index);
+      }
+    }
+    return indices;
+  };
+  EXPECT_THAT(rules(1), ElementsAre(0, 1));
+  EXPECT_THAT(rules(2), ElementsAre(1));
+  EXPECT_EQ(resolver_.Group(2), resolver_.Group(3)) << "shared by those that have the same";
+  EXPECT_THAT(rules(kHostWorkload), IsEmpty());
+  EXPECT_EQ(Status("p").instances.size(), 3u);
+
+  const Delta changed = Put(Pod(3, "c", {{"tier", "db"}}));
+  EXPECT_EQ(resolver_.Group(3), resolver_.Group(1));
+  EXPECT_THAT(changed.added, IsEmpty());
+  EXPECT_THAT(Remove("p").removed, SizeIs(3));
+}
+
+TEST_F(ResolverTest, WhatIsNotForTheHostDoesNotEnforceOnIt) {
+  Resolver careful(sets_, {});
+  Resolver::Transaction transaction(careful);
+  EXPECT_TRUE(transaction.Add(PolicyDocument("p", Everything(), TwoTiers())));
+  policy::Spec spec = TwoTiers();
+  spec.hooks[0].selectors[1].workloads =
+      std::make_shared<const policy::WorkloadSelector>(gatehouse::test::Host());
+  EXPECT_FALSE(transaction.Add(PolicyDocument("q", Everything(), spec)));
+}
+
+TEST_F(ResolverTest, APolicyForOtherNodesIsSkipped) {
+  Resolver here(sets_, {.node_labels = workload::Labels{{"zone", "a"}}});
+  const auto add = [&](policy::Document document) {
+    Resolver::Transaction transaction = here.Begin();
+    ASSERT_TRUE(transaction.Add(document));
+    ASSERT_TRUE(transaction.Stage());
+    transaction.Commit();
+  };
+  policy::Spec spec = AllowList({});
+  spec.node = policy::LabelSelector{{In("zone", {"a"})}};
+  add(PolicyDocument("ours", Pods({}), spec));
+  spec.node = policy::LabelSelector{{In("zone", {"b"})}};
+  // Would enforce on the host, if it were for this node.
+  add(PolicyDocument("theirs", Everything(), spec));
+  policy::Document tmpl = AllowTemplate("t");
+  std::get<policy::Template>(tmpl.object).spec.node = spec.node;
+  add(tmpl);
+  add(BindingDocument("b", "t", Pods({}), {}));
+  {
+    Resolver::Transaction transaction = here.Begin();
+    transaction.PutWorkload(std::make_shared<workload::Workload>(Pod(1, "web", {})));
+    ASSERT_TRUE(transaction.Stage());
+    transaction.Commit();
+  }
+  EXPECT_EQ(here.Group(1).size(), 1u);
+  EXPECT_THAT(here.Group(kHostWorkload), IsEmpty());
+  EXPECT_EQ(here.Status({"ours", ""})->state, State::kEnabled);
+  for (const char* name : {"theirs", "t", "b"}) {
+    EXPECT_EQ(here.Status({name, ""})->state, State::kSkipped) << name;
+  }
+  // Without labels every node is meant: `gatehouse check` knows of none.
+  Put(Pod(1, "web", {}));
+  Add(PolicyDocument("theirs", Pods({}), spec));
+  EXPECT_THAT(On(1), ElementsAre("theirs"));
 }
 
 TEST_F(ResolverTest, ANamespacedPolicyStaysInItsNamespace) {

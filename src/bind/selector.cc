@@ -107,6 +107,14 @@ workload::Workload Example(const policy::WorkloadSelector& selector, std::string
   return workload;
 }
 
+bool MatchesNode(const std::optional<policy::LabelSelector>& selector,
+                 const workload::Labels& labels) {
+  return !selector || AllHold(*selector, [&](std::string_view key) -> Value {
+    const auto label = labels.find(key);
+    return label == labels.end() ? Value() : Value(label->second);
+  });
+}
+
 bool MatchesHost(const policy::WorkloadSelector& selector, std::string_view ns) {
   return ns.empty() && (selector.host || selector.Unconstrained());
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string_view>
 
 #include "policy/model.h"
@@ -34,6 +35,11 @@ inline constexpr std::string_view kContainerRepoKey = "repo";
 /// asked for, and nothing else. Its cgroup describes it, as in `namespace=shop,app=web`.
 [[nodiscard]] workload::Workload Example(const policy::WorkloadSelector& selector,
                                          std::string_view ns);
+
+/// True if a policy with this nodeSelector is for a node with these labels; without one it is for
+/// every node.
+[[nodiscard]] bool MatchesNode(const std::optional<policy::LabelSelector>& selector,
+                               const workload::Labels& labels);
 
 /// True if it is about the host: cluster-wide, and unconstrained or with a host selector.
 [[nodiscard]] bool MatchesHost(const policy::WorkloadSelector& selector, std::string_view ns);

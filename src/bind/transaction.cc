@@ -75,6 +75,9 @@ Resolver::Transaction::~Transaction() {
 
 Result<Record> Resolver::Transaction::Make(const policy::Document& document) {
   auto record = MakeRecord(document, resolver_.sets_, resolver_.last_infos_);
+  if (record && resolver_.options_.node_labels) {
+    record->for_node = IsForNode(document, *resolver_.options_.node_labels);
+  }
   if (record && record->spec) resolver_.last_infos_ = record->spec->infos;
   return record;
 }
@@ -125,7 +128,8 @@ Result<void> Resolver::Transaction::Configure(const policy::Key& key, std::optio
 
 Result<void> Resolver::Transaction::CheckHost(const Record& record) const {
   if (resolver_.options_.allow_host_enforcement || record.kind != Kind::kPolicy) return {};
-  const bool enforces = record.enabled && record.spec->Enforces() &&
+  const bool enforces = record.IsActive() &&
+                        record.spec->Enforces(LeftOutOn(*record.spec, nullptr)) &&
                         ModeOf(record, nullptr) == policy::Mode::kEnforce;
   if (!enforces || !MatchesHost(record.selector, record.key.ns)) return {};
   return Fail(ErrorCode::kRefused, "policy/" + record.key.ToString(),
@@ -223,7 +227,9 @@ Result<Resolver::Outcome> Resolver::Transaction::Resolve(const workload::Workloa
   });
   outcome.group.reserve(applied.size());
   for (const Applied& entry : applied) {
-    GH_ASSIGN(InstanceId id, InstanceFor(entry.tmpl, entry.members));
+    const Record& what = entry.tmpl != nullptr ? *entry.tmpl : *entry.members.front();
+    GH_ASSIGN(const InstanceId id,
+              InstanceFor(entry.tmpl, entry.members, LeftOutOn(*what.spec, workload)));
     outcome.group.push_back(id);
   }
   GH_TRY(CheckLimit(workload, outcome.group));
@@ -231,9 +237,10 @@ Result<Resolver::Outcome> Resolver::Transaction::Resolve(const workload::Workloa
 }
 
 Result<InstanceId> Resolver::Transaction::InstanceFor(const Record* tmpl,
-                                                      const std::vector<const Record*>& members) {
-  InstanceKey key = {tmpl == nullptr ? 0 : tmpl->version};
-  for (const Record* member : members) key.push_back(member->version);
+                                                      const std::vector<const Record*>& members,
+                                                      compile::LeftOut left_out) {
+  InstanceKey key = {{tmpl == nullptr ? 0 : tmpl->version}, std::move(left_out)};
+  for (const Record* member : members) key.records.push_back(member->version);
   if (const auto found = resolver_.instance_of_.find(key); found != resolver_.instance_of_.end()) {
     return found->second;
   }
@@ -246,7 +253,7 @@ Result<InstanceId> Resolver::Transaction::InstanceFor(const Record* tmpl,
     GH_ASSIGN(values, MergedValues(members, *tmpl, resolver_.sets_));
   }
   const compile::LoweredSpecPtr& spec = (tmpl != nullptr ? tmpl : members.front())->spec;
-  auto program = compile::Instantiate(spec, values, mode, resolver_.sets_);
+  auto program = compile::Instantiate(spec, values, mode, resolver_.sets_, key.left_out);
   const InstanceId id = resolver_.next_instance_++;
   InstanceInfoPtr info = MakeInfo(id, tmpl, members, mode);
   if (!program) {
@@ -296,7 +303,7 @@ void Resolver::Transaction::Commit() {
   committed_ = true;
   auto& tallies = resolver_.tallies_;
   for (auto& [id, instance] : new_instances_) {
-    for (const Version version : instance.key) {
+    for (const Version version : instance.key.records) {
       if (version != 0) tallies[version].instances.push_back(id);
     }
     resolver_.instance_of_.emplace(instance.key, id);
@@ -323,7 +330,7 @@ void Resolver::Transaction::Commit() {
   }
   for (const InstanceId id : removed_) {
     const auto instance = resolver_.instances_.find(id);
-    for (const Version version : instance->second.key) {
+    for (const Version version : instance->second.key.records) {
       std::erase(tallies[version].instances, id);
       shrunk.insert(version);
     }

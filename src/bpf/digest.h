@@ -136,8 +136,8 @@ __noinline int intern_at(__u32 index, __u32 slot, __u32 direction, __u32 len) {
   __u64 last = (__u64)len << 56;
   __u32 rest = len & 7;
   if (rest) last |= load_word(value, direction, words) & ((1ULL << (8 * rest)) - 1);
-  struct gh_digest digest = sip_finish(scratch, last);
-  return string_id(scratch->root, digest.lo, digest.hi);
+  scratch->digest = sip_finish(scratch, last);
+  return string_id(scratch->root, scratch->digest.lo, scratch->digest.hi);
 }
 
 /* Notes that an interned string is a head (tail) of the value. */

@@ -16,12 +16,10 @@
 #include "bpf/process.h"
 #include "bpf/rate.h"
 
-#define NSEC_PER_TICK 10000000ULL /* USER_HZ is 100 */
-
 /* The agent and its ancestors: no verdict is carried out on them, whatever a policy says. */
 static __always_inline bool is_protected(struct task_struct* task) {
   __u32 pid = BPF_CORE_READ(task, tgid);
-  __u64 ticks = BPF_CORE_READ(task, group_leader, start_boottime) / NSEC_PER_TICK;
+  __u64 ticks = start_ticks_of(task);
   for (int i = 0; i < GH_PROTECTED_MAX; i++) {
     if (!protected_tasks[i].pid) break;
     if (protected_tasks[i].pid == pid && protected_tasks[i].start_ticks == ticks) return true;

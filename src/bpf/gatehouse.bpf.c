@@ -388,6 +388,43 @@ SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit, struct task_struct* 
   return 0;
 }
 
+/* ---- the past of processes, loaded once a policy asks for it ----------------------------------
+ */
+
+SEC("tp_btf/sched_process_exec") int BPF_PROG(lineage_exec, struct task_struct* task, int old_pid,
+                                              struct linux_binprm* bprm) {
+  __u32 index = scratch_claim();
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) {
+    count(GH_STAT_LINEAGE_UNKNOWN);
+    return 0;
+  }
+  resolve_file(index, 0, (struct file*)BPF_CORE_READ(bprm, file));
+  scratch->root = 0;
+  sip_start(scratch);
+  intern_at(index, 0, FORWARD, scratch->values[0].len); /* for the digest alone */
+  begin_program(index);
+  scratch_release(index);
+  return 0;
+}
+
+/* A process begins as its parent is; a thread is none. */
+SEC("tp_btf/sched_process_fork") int BPF_PROG(lineage_fork, struct task_struct* parent,
+                                              struct task_struct* child) {
+  struct gh_lineage lineage;
+  struct gh_lineage* before = child->pid == child->tgid ? lineage_of(parent) : 0;
+  if (!before || bpf_probe_read_kernel(&lineage, sizeof(lineage), before)) return 0;
+  lineage.start_ticks = start_ticks_of(child);
+  keep_lineage(child, &lineage);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exit") int BPF_PROG(lineage_exit, struct task_struct* task) {
+  __u32 pid = task->tgid;
+  if (task->signal->live.counter == 0) bpf_map_delete_elem(&lineages, &pid);
+  return 0;
+}
+
 /* ---- cgroups --------------------------------------------------------------------------------- */
 
 /* Ids are unique within one hierarchy; the unified one has number 0. */

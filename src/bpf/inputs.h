@@ -8,6 +8,7 @@
 #define GATEHOUSE_BPF_INPUTS_H_
 
 #include "bpf/digest.h"
+#include "bpf/lineage.h"
 #include "bpf/path.h"
 #include "bpf/process.h"
 #include "bpf/socket.h"
@@ -274,6 +275,10 @@ __noinline int read_input(__u32 index, __u32 address) {
     subject->unreadable = GH_READABLE;
     if (number == GH_SUBJECT_ANCESTORS || number == GH_SUBJECT_NAMESPACE_ANCESTORS)
       read_ancestors(index, number);
+    else if (number >= GH_SUBJECT_DESCENT)
+      read_descent(index, number);
+    else if (number >= GH_SUBJECT_NAMESPACE_CHANGES)
+      read_changes(index, number);
     else
       subject->number = number_of_process(number);
     return 0;

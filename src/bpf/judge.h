@@ -98,6 +98,14 @@ static __always_inline bool mask_has(__u32 address, __u64 number) {
   return mask && mask->first & number;
 }
 
+/* Whether `other` has a bit that `subject` has not, and that is in the mask at `address`. */
+static __always_inline bool gained(struct scratch* scratch, struct subject* subject, __u32 other,
+                                   __u32 address) {
+  struct subject* now = &scratch->subjects[other & (SUBJECTS - 1)];
+  if (subject->unreadable || now->unreadable) return false;
+  return mask_has(address, now->number & ~subject->number);
+}
+
 /* Whether the text in `slot` is in the set of a filter, searched by `match`. */
 static __always_inline bool text_matches(__u32 index, __u32 slot, __u32 match, __u32 set, __u32 n) {
   struct value* value = value_of(index, slot);
@@ -138,6 +146,15 @@ static __always_inline bool ancestors_match(struct ancestors* ancestors, __u32 s
   return false;
 }
 
+/* Whether a set has one of the programs that a process descends from. */
+static __always_inline bool descent_matches(struct descent* descent, __u32 set, __u32 count) {
+  for (__u32 i = 0; i < GH_PROGRAMS_MAX; i++) {
+    if (i >= descent->n) break;
+    if (descent->ids[i] && set_has(set, count, descent->ids[i])) return true;
+  }
+  return false;
+}
+
 /* Whether one filter holds, negation included. An unreadable value is in no set. */
 __noinline int filter_holds(__u32 index, __u32 address) {
   struct gh_filter* filter = record_at(struct gh_filter, address);
@@ -152,10 +169,16 @@ __noinline int filter_holds(__u32 index, __u32 address) {
     found = ancestors_match(&scratch->ancestors[0], set, n);
   else if (filter->subject == GH_SUBJECT_NAMESPACE_ANCESTORS)
     found = ancestors_match(&scratch->ancestors[1], set, n);
+  else if (filter->subject == GH_SUBJECT_DESCENT)
+    found = descent_matches(&scratch->descents[0], set, n);
+  else if (filter->subject == GH_SUBJECT_PARENT_DESCENT)
+    found = descent_matches(&scratch->descents[1], set, n);
   else if (match == GH_MATCH_RANGE)
     found = !subject->unreadable && ranges_have(set, n, subject->number);
   else if (match == GH_MATCH_MASK)
     found = !subject->unreadable && mask_has(set, subject->number);
+  else if (match == GH_MATCH_GAINED)
+    found = gained(scratch, subject, filter->other, set);
   else
     found = text_matches(index, subject->slot, match, set, n);
   return found != negated;

@@ -36,6 +36,13 @@ static __always_inline struct gh_cgroup* current_cgroup(void) {
   return bpf_map_lookup_elem(&cgroups, &id);
 }
 
+#define NSEC_PER_TICK 10000000ULL /* USER_HZ is 100 */
+
+/* When a process began, as /proc/PID/stat shows it. */
+static __always_inline __u64 start_ticks_of(struct task_struct* task) {
+  return BPF_CORE_READ(task, group_leader, start_boottime) / NSEC_PER_TICK;
+}
+
 /* The pid namespace that a process is in, and what it is called there (see task_active_pid_ns() in
  * kernel/pid.c). */
 static __always_inline struct upid innermost_pid(struct task_struct* task) {

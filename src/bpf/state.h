@@ -78,6 +78,15 @@ struct {
   __type(value, __u64);
 } last_posted SEC(".maps");
 
+/* What processes began with and descend from, by thread group id. Empty unless a policy asks. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, GH_LINEAGES_MAX);
+  __type(key, __u32);
+  __type(value, struct gh_lineage);
+} lineages SEC(".maps");
+
 /* A text of the operation, and what of it is interned. */
 struct value {
   __u32 unreadable; /* enum gh_unreadable */
@@ -123,6 +132,12 @@ struct ancestors {
   __u32 pids[GH_ANCESTORS_MAX];
 };
 
+/* The ids of the programs that a process descends from; 0: one that no policy knows. */
+struct descent {
+  __u32 n;
+  __u32 ids[GH_PROGRAMS_MAX];
+};
+
 struct scratch {
   __u32 claims; /* 1: taken by whoever saw its own addition make it 1 */
   __u32 root;   /* the image that this operation is judged by */
@@ -135,10 +150,12 @@ struct scratch {
   __u64 sip[4];
   __u32 sip_words; /* words absorbed */
   __u32 reserved;
+  struct gh_digest digest;      /* the last that was finished */
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
   struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred */
   struct ancestors ancestors[2];         /* their ids, and those in their namespaces */
+  struct descent descents[2];            /* its own, and its parent's */
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };

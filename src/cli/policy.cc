@@ -45,6 +45,8 @@ const char* StateName(v1::PolicyState state) {
       return "conflict";
     case v1::POLICY_STATE_UNBOUND:
       return "unbound";
+    case v1::POLICY_STATE_SKIPPED:
+      return "skipped";
     default:
       return "unknown";
   }

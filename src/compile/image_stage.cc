@@ -68,7 +68,7 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
                                 .field = static_cast<uint8_t>(filter.field),
                                 .set = set,
                                 .count = MembersOf(*filter.set),
-                                .reserved2 = 0});
+                                .other = filter.other});
   }
   const auto words = static_cast<uint32_t>(filters.size()) * kWords<gh_filter>;
   GH_ASSIGN(const Block block, Allocate(words, kWords<gh_filter>, 0));

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <iterator>
 #include <map>
+#include <ranges>
 #include <string_view>
 #include <utility>
 
@@ -38,6 +39,13 @@ tl::unexpected<Error> NoValue(std::string_view text, policy::ArgumentType type,
 
 bool HasNul(std::string_view text) { return text.find('\0') != text.npos; }
 
+/// The bits that none of the ranges, each of one bit, is.
+std::vector<gh_range> Others(const std::vector<gh_range>& bits) {
+  uint64_t others = UINT64_MAX;
+  for (const gh_range& bit : bits) others &= ~bit.first;
+  return {{others, others}};
+}
+
 /// What a filter on an argument of `type` compares with.
 Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
                             std::span<const std::string_view> texts, ValueSets& sets,
@@ -58,6 +66,7 @@ Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
       if (!of_value) return NoValue(text, type, object);
       ranges.insert(ranges.end(), of_value->begin(), of_value->end());
     }
+    if (policy::AsksForOthers(op, kind)) ranges = Others(ranges);
     set = sets.MakeNumbers(match, std::move(ranges));
   } else if (kind == policy::ValueKind::kAddress) {
     std::vector<gh_address_range> ranges;
@@ -188,6 +197,11 @@ class Lowering {
     Rule& rule = lowered.rules.emplace_back();
     rule.index = index;
     rule.counted = here;
+    if (selector.workloads) {
+      spec_.restrictions.push_back({static_cast<uint32_t>(spec_.hooks.size() - 1),
+                                    static_cast<uint32_t>(lowered.rules.size() - 1),
+                                    selector.workloads});
+    }
     rule.filters.reserve(selector.filters.size());
     for (const policy::Filter& filter : selector.filters) GH_TRY(AddFilter(hook, filter, rule));
     if (!here) return {};
@@ -213,6 +227,7 @@ class Lowering {
     lowered.field = subject.field;
     lowered.match = traits.match;
     lowered.negated = traits.negated;
+    if (filter.other) lowered.other = static_cast<uint8_t>(hook.arguments.at(*filter.other).index);
     if (filter.values.variable) {
       GH_ASSIGN(const uint32_t variable, FindVariable(hook, *filter.values.variable));
       spec_.blanks.push_back({.hook = static_cast<uint32_t>(spec_.hooks.size() - 1),
@@ -319,12 +334,20 @@ std::vector<policy::NetworkAction> NetworkActionsOf(const policy::Hook& hook) {
 
 }  // namespace
 
-bool LoweredSpec::Enforces() const {
-  return std::ranges::any_of(hooks, [](const HookProgram& hook) {
-    return std::ranges::any_of(hook.rules, [](const Rule& rule) {
-      return (rule.actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL)) != 0;
+bool LoweredSpec::Enforces(const LeftOut& left_out) const {
+  const auto is_left_out = [&](size_t hook, size_t rule) {
+    return std::ranges::any_of(left_out, [&](uint32_t restriction) {
+      return restrictions[restriction].hook == hook && restrictions[restriction].rule == rule;
     });
-  });
+  };
+  for (size_t hook = 0; hook < hooks.size(); ++hook) {
+    for (size_t rule = 0; rule < hooks[hook].rules.size(); ++rule) {
+      const uint16_t actions = hooks[hook].rules[rule].actions;
+      const bool enforces = (actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL)) != 0;
+      if (enforces && !is_left_out(hook, rule)) return true;
+    }
+  }
+  return false;
 }
 
 Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::Variable> variables,
@@ -367,7 +390,7 @@ ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets) {
 }
 
 Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec, std::span<const ValueSetPtr> values,
-                               policy::Mode mode, ValueSets& sets) {
+                               policy::Mode mode, ValueSets& sets, const LeftOut& left_out) {
   if (values.size() != spec->variables.size()) {
     return Fail(ErrorCode::kInvalid, "",
                 std::to_string(values.size()) + " values for " +
@@ -376,7 +399,7 @@ Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec, std::span<const Value
   for (size_t i = 0; i < values.size(); ++i) {
     if (!values[i]) return Fail(ErrorCode::kInvalid, "variable " + spec->variables[i], "no value");
   }
-  if (spec->blanks.empty() && mode == spec->mode()) return spec;
+  if (spec->blanks.empty() && left_out.empty() && mode == spec->mode()) return spec;
 
   auto program = std::make_shared<Program>(*spec);
   program->monitor = mode == policy::Mode::kMonitor;
@@ -386,6 +409,12 @@ Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec, std::span<const Value
     GH_ASSIGN(filter.set, MakeSet(blank.type, blank.op, texts, sets,
                                   "variable " + spec->variables[blank.variable]));
   }
+  for (const uint32_t index : left_out | std::views::reverse) {
+    const Restriction& restriction = spec->restrictions[index];
+    std::vector<Rule>& rules = program->hooks[restriction.hook].rules;
+    rules.erase(rules.begin() + restriction.rule);
+  }
+  std::erase_if(program->hooks, [](const HookProgram& hook) { return hook.rules.empty(); });
   return program;
 }
 

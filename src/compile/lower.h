@@ -29,19 +29,30 @@ struct Blank {
   policy::Operator op = policy::Operator::kEqual;
 };
 
+/// A rule that is for some workloads alone.
+struct Restriction {
+  uint32_t hook = 0;                                          ///< index into Program::hooks
+  uint32_t rule = 0;                                          ///< index into HookProgram::rules
+  std::shared_ptr<const policy::WorkloadSelector> workloads;  ///< never null
+};
+/// Which restrictions do not hold, as indices into LoweredSpec::restrictions, ascending: their
+/// rules are left out.
+using LeftOut = std::vector<uint32_t>;
+
 /// The spec of a policy or a template: the program in the mode as written, with blanks in the place
 /// of variables. No hook is without rules. Immutable, shared.
 struct LoweredSpec : Program {
   std::vector<std::string> variables;  ///< in the order of their declaration; a policy has none
   std::vector<Blank> blanks;
+  std::vector<Restriction> restrictions;  ///< ascending by hook, then by rule
   policy::HookInfos infos;
 
   /// As written.
   [[nodiscard]] policy::Mode mode() const {
     return monitor ? policy::Mode::kMonitor : policy::Mode::kEnforce;
   }
-  /// True if any rule does more than post: denies or sends a signal.
-  [[nodiscard]] bool Enforces() const;
+  /// True if a rule that is not left out does more than post: denies or sends a signal.
+  [[nodiscard]] bool Enforces(const LeftOut& left_out) const;
 };
 
 using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
@@ -63,11 +74,12 @@ using LoweredSpecPtr = std::shared_ptr<const LoweredSpec>;
 [[nodiscard]] ValueSetPtr LowerValues(const policy::Values& values, ValueSets& sets);
 
 /// `spec` with `values` in the place of its variables: exact sets, one for each of spec->variables
-/// in that order. What needs no change is `spec` itself. Errors: a number of values other than that
+/// in that order; without the rules that are `left_out`, and without the hooks that have no other.
+/// What needs no change is `spec` itself. Errors: a number of values other than that
 /// of variables, a null one, a value that is none of the argument's type, a set of more values than
 /// the ABI holds.
 [[nodiscard]] Result<ProgramPtr> Instantiate(const LoweredSpecPtr& spec,
                                              std::span<const ValueSetPtr> values, policy::Mode mode,
-                                             ValueSets& sets);
+                                             ValueSets& sets, const LeftOut& left_out = {});
 
 }  // namespace gatehouse::compile

@@ -224,6 +224,31 @@ TEST_F(LowerTest, SharesInfosThatSayTheSame) {
   EXPECT_EQ((*other)->infos->at(0).arguments.at(0).label, "program");
 }
 
+TEST_F(LowerTest, RulesThatAreLeftOutAreGoneAndHooksWithThem) {
+  policy::Spec spec =
+      MakeSpec(MakeHook({MakeSelector({}, {}), MakeSelector({}, {}), MakeSelector({}, {})}));
+  spec.hooks.push_back(MakeHook({MakeSelector({}, {})}, "security_bprm_check"));
+  const auto workloads = std::make_shared<const policy::WorkloadSelector>();
+  spec.hooks[0].selectors[0].workloads = workloads;
+  spec.hooks[0].selectors[2].workloads = workloads;
+  spec.hooks[1].selectors[0].workloads = workloads;
+  const auto lowered = TryLower(spec);
+  ASSERT_TRUE(lowered);
+  ASSERT_EQ((*lowered)->restrictions.size(), 3u);
+  const auto rules = [&](const LeftOut& left_out) {
+    const auto program = Instantiate(*lowered, {}, policy::Mode::kEnforce, sets_, left_out);
+    std::vector<std::vector<uint16_t>> hooks;
+    for (const HookProgram& hook : (*program)->hooks) {
+      for (hooks.emplace_back(); const Rule& rule : hook.rules) hooks.back().push_back(rule.index);
+    }
+    return hooks;
+  };
+  using Hooks = std::vector<std::vector<uint16_t>>;
+  EXPECT_EQ(rules({}), (Hooks{{0, 1, 2}, {0}}));
+  EXPECT_EQ(rules({0, 1}), (Hooks{{1}, {0}}));
+  EXPECT_EQ(rules({1, 2}), (Hooks{{0, 1}}));
+}
+
 TEST_F(LowerTest, TheModeOfAnInstanceIsTheCallersChoice) {
   const auto lowered = TryLower(MakeSpec(MakeHook({})));
   ASSERT_TRUE(lowered);
@@ -451,14 +476,14 @@ TEST_F(LowerTest, RefusesByNameWhatItCannotHold) {
 }
 
 TEST_F(LowerTest, KnowsWhetherASpecDoesMoreThanPost) {
-  EXPECT_FALSE((*TryLower(MakeSpec(MakeHook({}))))->Enforces());
+  EXPECT_FALSE((*TryLower(MakeSpec(MakeHook({}))))->Enforces({}));
   EXPECT_FALSE(
       (*TryLower(MakeSpec(MakeHook({MakeSelector({}, {MakeAction(ActionKind::kNoPost)})}))))
-          ->Enforces());
+          ->Enforces({}));
   EXPECT_TRUE(
       (*TryLower(MakeSpec(MakeHook(
            {MakeSelector({}, {}), MakeSelector({}, {MakeAction(ActionKind::kOverride, -EPERM)})}))))
-          ->Enforces());
+          ->Enforces({}));
 }
 
 /// A hook with `return: true`.

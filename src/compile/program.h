@@ -19,6 +19,7 @@ struct Filter {
   gh_field field = GH_FIELD_WHOLE;          ///< of the subject
   gh_match match = GH_MATCH_EXACT;
   bool negated = false;
+  uint8_t other = 0;  ///< enum gh_subject, of GH_MATCH_GAINED
   ValueSetPtr set;
 };
 

@@ -168,7 +168,7 @@ ValueSetPtr ValueSets::Make(gh_match match, std::span<const std::string_view> va
 }
 
 ValueSetPtr ValueSets::MakeNumbers(gh_match match, std::vector<gh_range> ranges) {
-  if (match == GH_MATCH_MASK) {
+  if (match == GH_MATCH_MASK || match == GH_MATCH_GAINED) {
     gh_range mask{};
     for (const gh_range& range : ranges) mask.first |= range.first;
     mask.last = mask.first;

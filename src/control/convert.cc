@@ -19,6 +19,8 @@ v1::PolicyState StateOf(const daemon::PolicyView& view) {
                  : v1::POLICY_STATE_ENABLED;
     case bind::State::kDisabled:
       return v1::POLICY_STATE_DISABLED;
+    case bind::State::kSkipped:
+      return v1::POLICY_STATE_SKIPPED;
     case bind::State::kPending:
       return v1::POLICY_STATE_UNBOUND;
     case bind::State::kRefused:
@@ -35,6 +37,7 @@ tetragon::TracingPolicyState TetragonStateOf(const bind::PolicyStatus& status) {
       return tetragon::TP_STATE_ENABLED;
     case bind::State::kDisabled:
       return tetragon::TP_STATE_DISABLED;
+    case bind::State::kSkipped:
     case bind::State::kPending:
       return tetragon::TP_STATE_SKIPPED;
     case bind::State::kRefused:

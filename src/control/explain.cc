@@ -41,7 +41,9 @@ std::string Because(const eval::HookVerdict& hook) {
   for (const eval::SelectorVerdict& selector : hook.selectors) {
     if (hook.decided_by && selector.index != *hook.decided_by) continue;
     text += (text.empty() ? "" : "; ") + ("selector " + std::to_string(selector.index) + ": ");
-    if (selector.filters.empty()) {
+    if (!selector.for_workload) {
+      text += "for other workloads";
+    } else if (selector.filters.empty()) {
       text += "no filters";
     } else if (selector.matches) {
       for (size_t i = 0; i < selector.filters.size(); ++i) {

@@ -100,13 +100,15 @@ Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions 
     : kernel_(kernel),
       options_(std::move(options)),
       sets_(strings),
-      resolver_(sets_, {.allow_host_enforcement = options_.allow_host_enforcement}),
+      resolver_(sets_, {.allow_host_enforcement = options_.allow_host_enforcement,
+                        .node_labels = options_.node_labels}),
       registry_(options_.cgroup_root) {}
 
 /// The one place where a policy is held against what this kernel can do. The mode does not matter:
 /// it can be changed at run time, and a policy that is accepted must be one that can be enforced.
 Result<void> Agent::Admit(const policy::Document& document) const {
   GH_ASSIGN(const bind::Record record, bind::MakeRecord(document, sets_));
+  if (!bind::IsForNode(document, options_.node_labels)) return {};
   if (!record.spec) return {};  // a binding: its template was held against the kernel
   const std::string object = "policy/" + record.key.ToString();
   for (const policy::HookInfo& hook : *record.spec->infos) {
@@ -179,7 +181,9 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
                           .outcome = Outcome::kAdded,
                           .diagnostics = {}};
     const auto plan_it = [&]() -> Result<Outcome> {
-      GH_ASSIGN(result.diagnostics, Complete(document, kernel_));
+      if (bind::IsForNode(document, options_.node_labels)) {
+        GH_ASSIGN(result.diagnostics, Complete(document, kernel_));
+      }
       return PlanDocument(document, candidate, plan);
     };
     if (auto outcome = plan_it(); outcome) {

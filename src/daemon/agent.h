@@ -33,6 +33,7 @@ struct AgentOptions {
   bool deny_by_signal = false;
   bool allow_host_enforcement = false;
   bool allow_network_actions = false;
+  workload::Labels node_labels = {};  ///< of this node, for nodeSelector
   /// The id of the cgroup at an absolute path, or none if it does not exist. Replaced by tests.
   std::function<std::optional<uint64_t>(const std::string&)> cgroup_id = {};
 };

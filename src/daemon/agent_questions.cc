@@ -112,6 +112,7 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     std::string text;
     std::string origin;
     bool enabled;
+    bool for_node;
     policy::Mode mode;
   };
   std::vector<Source> sources;
@@ -142,8 +143,8 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     sources.reserve(relevant.size());
     for (const bind::Setting& setting : relevant) {
       const StoredPolicy* stored = store_.Find(setting.key);
-      sources.push_back(
-          {stored->text.Unpack(), std::string(stored->origin), setting.enabled, setting.mode});
+      sources.push_back({stored->text.Unpack(), std::string(stored->origin), setting.enabled,
+                         setting.for_node, setting.mode});
     }
   }
   // Reading the texts again takes its time, so it is done without the lock; what the kernel adds
@@ -156,12 +157,13 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     policy::Document& document = documents->front();
     {
       const std::lock_guard lock(mutex_);
-      if (!Complete(document, kernel_)) continue;
+      if (source.for_node && !Complete(document, kernel_)) continue;
     }
     explanation.documents.push_back(std::move(document));
     policies.push_back({.document = &explanation.documents.back(),
                         .enabled = source.enabled,
-                        .mode = source.mode});
+                        .mode = source.mode,
+                        .for_node = source.for_node});
   }
   for (const policy::Site& of_exec : {policy::kCredsForExec, policy::kBprmCheck}) {
     if (site && of_exec != *site) continue;

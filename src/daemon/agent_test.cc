@@ -404,6 +404,18 @@ TEST_F(AgentTest, ReplaceChangesWhatIsThereAndAddsTheRest) {
   EXPECT_THAT(*agent.PolicyText({"web", ""}), HasSubstr("Override"));
 }
 
+TEST_F(AgentTest, APolicyForOtherNodesIsTakenWhateverItsKernelCanDo) {
+  Agent& agent = Make({.node_labels = {{"zone", "a"}}}, kernel::Backend::kSignal);
+  const auto id = AddWorkload("/cg/a");
+  std::string text = PolicyText{.action = "Override"}.ToString();
+  EXPECT_FALSE(agent.AddPolicies(text, "", {}).applied) << "this backend can only kill";
+  text += "  nodeSelector: {matchLabels: {zone: b}}\n";
+  const ApplyResult result = agent.AddPolicies(text, "", {});
+  ASSERT_TRUE(result.applied) << result.Message(1000);
+  EXPECT_EQ(agent.GetPolicy({"web", ""})->status.state, bind::State::kSkipped);
+  EXPECT_THAT(kernel_->Group(id), IsEmpty());
+}
+
 TEST_F(AgentTest, ModeAndSwitchReachTheKernel) {
   Agent& agent = Make();
   const auto id = AddWorkload("/cg/a");

@@ -95,6 +95,7 @@ Result<void> Daemon::LoadKernel(const Platform& platform) {
                    .deny_by_signal = options_.deny_by_signal,
                    .allow_host_enforcement = options_.allow_host_enforcement,
                    .allow_network_actions = options_.allow_network_actions,
+                   .node_labels = options_.node_labels,
                    .cgroup_id = platform.cgroup_id});
   return {};
 }
@@ -103,6 +104,7 @@ Result<void> Daemon::StartEvents() {
   GH_ASSIGN(events_, EventPipeline::Start(*kernel_, agent_->workloads(), agent_->instances(),
                                           {.node_name = options_.node_name,
                                            .cluster_name = options_.cluster_name,
+                                           .node_labels = options_.node_labels,
                                            .file = EventLog(options_),
                                            .network_actions = options_.allow_network_actions}));
   if (!options_.event_log.empty()) log_->info("events: written to {}", options_.event_log);

@@ -53,8 +53,10 @@ EventPipeline::EventPipeline(kernel::Kernel& kernel, const workload::Registry& w
       workloads_(workloads),
       instances_(instances),
       cache_({.node_name = options.node_name}, clock_, proc_),
-      enricher_({.node_name = options.node_name, .cluster_name = options.cluster_name}, cache_,
-                clock_, workloads_, instances_) {}
+      enricher_({.node_name = options.node_name,
+                 .cluster_name = options.cluster_name,
+                 .node_labels = options.node_labels},
+                cache_, clock_, workloads_, instances_) {}
 
 Result<std::unique_ptr<EventPipeline>> EventPipeline::Start(
     kernel::Kernel& kernel, const workload::Registry& workloads,

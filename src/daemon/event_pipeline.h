@@ -74,6 +74,7 @@ class DirectoryLookup final : public event::InstanceLookup {
 struct EventPipelineOptions {
   std::string node_name;
   std::string cluster_name;
+  workload::Labels node_labels;
   std::optional<exporting::FileOptions> file;  ///< none: no event log
   bool network_actions = false;                ///< carry out GetUrl and DnsLookup
 };

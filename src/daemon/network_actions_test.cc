@@ -116,11 +116,13 @@ TEST(NetworkActions, AreAskedForByTheSelectorsThatHaveThemAndNotInMonitorMode) {
   info->hooks =
       std::make_shared<const std::vector<policy::HookInfo>>(std::vector{policy::HookInfo(), hook});
   instances.Add(info);
-  const auto pipeline =
-      EventPipeline::Start(
-          kernel, workloads, instances,
-          {.node_name = {}, .cluster_name = {}, .file = {}, .network_actions = true})
-          .value();
+  const auto pipeline = EventPipeline::Start(kernel, workloads, instances,
+                                             {.node_name = {},
+                                              .cluster_name = {},
+                                              .node_labels = {},
+                                              .file = {},
+                                              .network_actions = true})
+                            .value();
 
   gh_event_policy record{};
   record.policy = 7;

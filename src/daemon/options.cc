@@ -10,6 +10,8 @@
 #include <cstdlib>
 #include <map>
 
+#include "policy/names.h"
+
 namespace gatehouse::daemon {
 namespace {
 
@@ -50,6 +52,12 @@ std::string CheckRingBytes(const std::string& text) {
     return "must be a power of two, from " + std::to_string(PageSize()) + " to 1073741824 bytes";
   }
   return {};
+}
+
+std::string CheckLabel(const std::string& text) {
+  const size_t equals = text.find('=');
+  if (equals == 0 || equals == text.npos) return "is not KEY=VALUE: " + text;
+  return policy::IsLabelKey(text.substr(0, equals)) ? "" : "has no key of a label: " + text;
 }
 
 void AddSources(CLI::App& app, Options& options) {
@@ -127,13 +135,30 @@ void AddEvents(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"all", "workloads", "off"}))
       ->default_str("all")
       ->group("Events");
+}
+
+void AddNode(CLI::App& app, Options& options) {
   app.add_option("--node-name", options.node_name,
                  "Name of this node in events; default: NODE_NAME, else the host's name")
       ->type_name("NAME")
-      ->group("Events");
+      ->group("Node");
   app.add_option("--cluster-name", options.cluster_name, "Name of the cluster in events")
       ->type_name("NAME")
-      ->group("Events");
+      ->group("Node");
+  app.add_option_function<std::vector<std::string>>(
+         "--node-label",
+         [&options](const std::vector<std::string>& labels) {
+           for (const std::string& label : labels) {
+             const size_t equals = label.find('=');
+             options.node_labels[label.substr(0, equals)] = label.substr(equals + 1);
+           }
+         },
+         "A label of this node, which nodeSelector of policies is compared with, and events\n"
+         "tell; may be given often")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->check(CLI::Validator(CheckLabel, "", "label"))
+      ->group("Node");
 }
 
 void AddLimits(CLI::App& app, Options& options) {
@@ -195,6 +220,7 @@ tl::expected<Options, EarlyExit> ParseCommandLine(int argc, const char* const* a
   AddSources(app, options);
   AddEnforcement(app, options);
   AddEvents(app, options);
+  AddNode(app, options);
   AddLimits(app, options);
   AddOperation(app, options);
 

@@ -6,6 +6,7 @@
 #include <tl/expected.hpp>
 
 #include "kernel/kernel.h"
+#include "workload/registry.h"
 
 namespace gatehouse::daemon {
 
@@ -28,6 +29,7 @@ struct Options {
   bool allow_network_actions = false;
   std::string node_name;  ///< never empty after parsing: NODE_NAME, else the host's name
   std::string cluster_name;
+  workload::Labels node_labels;  ///< for nodeSelector, and in events
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kText;
   bool probe_only = false;  ///< say which backends work here, and end

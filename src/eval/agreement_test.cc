@@ -160,6 +160,12 @@ class Generator {
     return selector;
   }
 
+  std::shared_ptr<const policy::WorkloadSelector> MakeWorkloads() {
+    policy::WorkloadSelector selector = MakeSelector(true);
+    if (selector.Unconstrained()) return nullptr;
+    return std::make_shared<const policy::WorkloadSelector>(std::move(selector));
+  }
+
   policy::Values MakeValues(Operator op) {
     policy::Values values;
     const gh_match match = policy::TraitsOf(op, policy::ValueKind::kPath).match;
@@ -193,6 +199,7 @@ class Generator {
       for (size_t selectors = Below(4); selectors > 0; --selectors) {
         policy::Selector selector;
         for (size_t n = Below(3); n > 0; --n) selector.filters.push_back(MakeFilter(variables));
+        if (Chance(20)) selector.workloads = MakeWorkloads();
         if (Chance(25)) selector.actions.push_back(NoPost());
         if (Chance(40)) selector.actions.push_back(Deny(Chance(50) ? -EPERM : -EACCES));
         if (Chance(20)) selector.actions.push_back(Chance(50) ? Kill() : Signal(10));

@@ -19,6 +19,12 @@ namespace {
 
 using Variables = std::map<std::string, std::set<std::string>>;
 
+/// What is judged, and where it happens.
+struct Acted {
+  const workload::Workload* workload;  ///< null: on the host
+  const Operation& operation;
+};
+
 /// What a filter compares with its values.
 struct Operand {
   policy::ArgumentType type = policy::ArgumentType::kLinuxBinprm;
@@ -34,6 +40,15 @@ Value SubjectOf(const policy::Filter& filter, uint8_t subject, const Operation& 
   return found != operation.values.end() ? found->second : Value();
 }
 
+/// Of two sets of capabilities, what the second has and the first has not.
+Value Gained(const Value& before, const std::map<uint32_t, Value>& values, uint32_t other) {
+  const auto found = values.find(other);
+  const auto* const old_set = std::get_if<uint64_t>(&before);
+  const auto* const new_set =
+      found != values.end() ? std::get_if<uint64_t>(&found->second) : nullptr;
+  return old_set != nullptr && new_set != nullptr ? Value(*new_set & ~*old_set) : Value();
+}
+
 Operand OperandOf(const policy::Filter& filter, const policy::Hook& hook,
                   const Operation& operation) {
   const policy::SubjectTraits traits = policy::TraitsOf(filter, hook);
@@ -42,6 +57,9 @@ Operand OperandOf(const policy::Filter& filter, const policy::Hook& hook,
     const auto type = operation.file_types.find(traits.subject);
     operand.value = type != operation.file_types.end() ? Value(type->second) : Value();
     return operand;
+  }
+  if (filter.other) {
+    operand.value = Gained(operand.value, operation.values, hook.arguments[*filter.other].index);
   }
   const auto* const socket = std::get_if<Socket>(&operand.value);
   if (socket == nullptr) return operand;
@@ -115,6 +133,19 @@ bool TextCompares(policy::ArgumentType type, policy::Operator op, const std::str
   }
 }
 
+/// Whether a set has a member that is not among `values`.
+bool HasOthers(policy::ArgumentType type, uint64_t set, const std::set<std::string>& values) {
+  constexpr int kMembers = 64;
+  for (int member = 0; member < kMembers; ++member) {
+    const uint64_t alone = set & uint64_t{1} << member;
+    const auto names_it = [&](const std::string& value) {
+      return NumberCompares(type, policy::Operator::kIn, alone, value);
+    };
+    if (alone != 0 && std::ranges::none_of(values, names_it)) return true;
+  }
+  return false;
+}
+
 /// What cannot be read is in no set: what asks for a member fails, what asks for a stranger holds.
 /// What is not there is neither.
 FilterVerdict Judge(const policy::Filter& filter, const policy::Hook& hook,
@@ -125,24 +156,40 @@ FilterVerdict Judge(const policy::Filter& filter, const policy::Hook& hook,
   Numbers numbers;
   if (const auto* one = std::get_if<uint64_t>(&operand.value)) numbers = {*one};
   if (const auto* several = std::get_if<Numbers>(&operand.value)) numbers = *several;
-  const auto* text = of_numbers ? nullptr : std::get_if<std::string>(&operand.value);
+  Texts texts;
+  if (const auto* one = std::get_if<std::string>(&operand.value)) texts = {*one};
+  if (const auto* several = std::get_if<Texts>(&operand.value)) texts = *several;
+  const std::set<std::string> values = ValuesOf(filter, variables);
+  if (policy::AsksForOthers(filter.op, policy::TraitsOf(operand.type).values)) {
+    const bool readable = !numbers.empty();
+    return {.filter = &filter,
+            .readable = readable,
+            .holds = readable && HasOthers(operand.type, numbers.front(), values)};
+  }
   bool in_set = false;
-  for (const std::string& value : ValuesOf(filter, variables)) {
+  for (const std::string& value : values) {
     for (const uint64_t number : of_numbers ? numbers : Numbers()) {
       in_set |= NumberCompares(operand.type, filter.op, number, value);
     }
-    if (text != nullptr) in_set |= TextCompares(operand.type, filter.op, *text, value);
+    for (const std::string& text : of_numbers ? Texts() : texts) {
+      in_set |= TextCompares(operand.type, filter.op, text, value);
+    }
   }
   return {.filter = &filter,
-          .readable = (of_numbers && !numbers.empty()) || text != nullptr,
+          .readable = of_numbers ? !numbers.empty() : !texts.empty(),
           .holds = in_set != IsNegated(filter.op)};
 }
 
 SelectorVerdict Judge(const policy::Selector& selector, uint16_t index, const policy::Hook& hook,
-                      const Variables& variables, const Operation& operation) {
+                      const Variables& variables, const Acted& acted) {
   SelectorVerdict verdict{.index = index, .matches = true, .filters = {}};
+  verdict.for_workload = IsFor(selector, acted.workload);
+  if (!verdict.for_workload) {
+    verdict.matches = false;
+    return verdict;
+  }
   for (const policy::Filter& filter : selector.filters) {
-    verdict.filters.push_back(Judge(filter, hook, variables, operation));
+    verdict.filters.push_back(Judge(filter, hook, variables, acted.operation));
     verdict.matches = verdict.filters.back().holds;
     if (!verdict.matches) break;
   }
@@ -182,7 +229,7 @@ bool Acts(const policy::Selector& selector, Acting acting) {
 
 /// The first selector that matches acts, and no other. A hook without selectors posts.
 HookVerdict Judge(const policy::Hook& hook, uint16_t hook_index, Acting acting,
-                  const Variables& variables, const Operation& operation) {
+                  const Variables& variables, const Acted& acted) {
   HookVerdict verdict;
   verdict.hook_index = hook_index;
   if (hook.selectors.empty()) {
@@ -192,7 +239,7 @@ HookVerdict Judge(const policy::Hook& hook, uint16_t hook_index, Acting acting,
   for (const policy::Selector& selector : hook.selectors) {
     if (acting == Acting::kBefore && policy::LooksAtReturn(selector)) break;
     const auto index = static_cast<uint16_t>(verdict.selectors.size());
-    verdict.selectors.push_back(Judge(selector, index, hook, variables, operation));
+    verdict.selectors.push_back(Judge(selector, index, hook, variables, acted));
     if (!verdict.selectors.back().matches) continue;
     if (!Acts(selector, acting)) break;
     verdict.decided_by = index;
@@ -210,13 +257,13 @@ std::optional<Acting> ActingAt(const policy::Site& site, const policy::Hook& hoo
   return std::nullopt;
 }
 
-PolicyVerdict Judge(Candidate candidate, const Operation& operation) {
+PolicyVerdict Judge(Candidate candidate, const Acted& acted) {
   PolicyVerdict verdict;
   if (candidate.spec != nullptr) {
     uint16_t hook_index = 0;
     for (const policy::Hook& hook : candidate.spec->hooks) {
-      if (const auto acting = ActingAt(operation.site, hook)) {
-        verdict.hooks.push_back(Judge(hook, hook_index, *acting, candidate.variables, operation));
+      if (const auto acting = ActingAt(acted.operation.site, hook)) {
+        verdict.hooks.push_back(Judge(hook, hook_index, *acting, candidate.variables, acted));
       }
       ++hook_index;
     }
@@ -240,7 +287,7 @@ Verdict Evaluate(std::span<const Policy> policies, const workload::Workload* wor
   std::set<int32_t> signals;
   for (Candidate& candidate : FindCandidates(policies, workload)) {
     const PolicyVerdict& policy =
-        verdict.policies.emplace_back(Judge(std::move(candidate), operation));
+        verdict.policies.emplace_back(Judge(std::move(candidate), {workload, operation}));
     const bool monitor = policy.mode == policy::Mode::kMonitor;
     for (const HookVerdict& hook : policy.hooks) {
       if (hook.posts) {

@@ -22,6 +22,7 @@ struct Policy {
   const policy::Document* document = nullptr;
   bool enabled = true;
   std::optional<policy::Mode> mode;
+  bool for_node = true;  ///< its nodeSelector matches
 };
 
 /// What is known of a socket, a packet or an address of one, by gh_field: numbers, and addresses as
@@ -30,10 +31,12 @@ using Socket = std::map<uint32_t, std::variant<std::string, uint64_t>>;
 
 /// Several numbers, of which one in a set is enough: ids of a process and of its ancestors.
 using Numbers = std::vector<uint64_t>;
+/// Several texts, likewise: programs that a process descends from.
+using Texts = std::vector<std::string>;
 
-/// A value of an operation: a text, a number (64 bits, extended by its sign), numbers, a socket, or
-/// nothing if it cannot be read.
-using Value = std::variant<std::monostate, std::string, uint64_t, Numbers, Socket>;
+/// A value of an operation: a text, a number (64 bits, extended by its sign), several of either, a
+/// socket, or nothing if it cannot be read.
+using Value = std::variant<std::monostate, std::string, uint64_t, Numbers, Texts, Socket>;
 
 /// An operation to be judged. What is absent cannot be read.
 struct Operation {
@@ -68,6 +71,7 @@ struct FilterVerdict {
 struct SelectorVerdict {
   uint16_t index = 0;
   bool matches = false;
+  bool for_workload = true;  ///< else its matchWorkloads names others, and it does not match
   std::vector<FilterVerdict> filters;
 };
 

@@ -96,10 +96,10 @@ std::optional<Range> ReadRange(policy::ArgumentType type, policy::Operator op,
   return Range{*first, *last};
 }
 
-std::optional<int> ReadCapability(const std::string& text) {
-  constexpr int kLast = 63;
-  const auto number = ReadNumber(policy::ArgumentType::kCapabilities, text);
-  return number && *number <= kLast ? std::optional(static_cast<int>(*number)) : std::nullopt;
+std::optional<int> ReadMember(policy::ArgumentType type, const std::string& text) {
+  const int last = type == policy::ArgumentType::kNamespaceKinds ? GH_NAMESPACE_COUNT - 1 : 63;
+  const auto number = ReadNumber(type, text);
+  return number && *number <= last ? std::optional(static_cast<int>(*number)) : std::nullopt;
 }
 
 /// A namespace is its number, with a mark on the host's.
@@ -114,16 +114,16 @@ bool NamespaceIs(uint64_t value, const std::string& text) {
 bool IsComparable(policy::ArgumentType type, policy::Operator op, const std::string& text) {
   if (type == policy::ArgumentType::kAddress) return IsPrefix(text);
   if (type == policy::ArgumentType::kNamespace && text == policy::kHostNamespace) return true;
-  if (type == policy::ArgumentType::kCapabilities) return ReadCapability(text).has_value();
+  if (policy::IsSet(policy::TraitsOf(type).values)) return ReadMember(type, text).has_value();
   return ReadRange(type, op, text).has_value();
 }
 
 bool NumberCompares(policy::ArgumentType type, policy::Operator op, uint64_t value,
                     const std::string& text) {
   if (type == policy::ArgumentType::kNamespace) return NamespaceIs(value, text);
-  if (type == policy::ArgumentType::kCapabilities) {
-    const std::optional<int> capability = ReadCapability(text);
-    return capability && (value >> *capability & 1) != 0;
+  if (policy::IsSet(policy::TraitsOf(type).values)) {
+    const std::optional<int> member = ReadMember(type, text);
+    return member && (value >> *member & 1) != 0;
   }
   const std::optional<Range> range = ReadRange(type, op, text);
   if (!range) return false;
@@ -135,6 +135,7 @@ bool NumberCompares(policy::ArgumentType type, policy::Operator op, uint64_t val
     case policy::Operator::kLess:
       return number < range->first;
     case policy::Operator::kMask:
+    case policy::Operator::kCapabilitiesGained:
       return (number & range->first) != 0;
     default:
       return range->first <= number && number <= range->last;

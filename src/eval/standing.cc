@@ -252,6 +252,8 @@ void Contend(const std::vector<Contender>& contenders) {
 // ---- all together
 // --------------------------------------------------------------------------------
 
+constexpr char kForOtherNodes[] = "its nodeSelector is about other nodes";
+
 Candidate Describe(const policy::Key& key) {
   Candidate candidate;
   candidate.key = key;
@@ -263,7 +265,7 @@ Candidate Consider(const Policy& input, const policy::TracingPolicy& policy,
                    const Workload* workload) {
   Candidate candidate = Describe(policy.key);
   candidate.mode = input.mode.value_or(policy.spec.mode);
-  const Answer about = IsAbout(policy, workload);
+  const Answer about = input.for_node ? IsAbout(policy, workload) : No(kForOtherNodes);
   candidate.reason = about.why;
   if (!about.yes) return candidate;
   if (!input.enabled) {
@@ -289,10 +291,12 @@ Candidate Consider(const Policy& input, const policy::Binding& binding, const Po
     candidate.reason = "it is disabled";
     return candidate;
   }
-  if (tmpl == nullptr || !tmpl->enabled) {
+  if (tmpl == nullptr || !tmpl->enabled || !tmpl->for_node) {
     candidate.standing = Standing::kNoTemplate;
     candidate.reason = "template " + Quoted(binding.template_name) +
-                       (tmpl == nullptr ? " does not exist" : " is disabled");
+                       (tmpl == nullptr   ? " does not exist"
+                        : !tmpl->for_node ? " is for other nodes"
+                                          : " is disabled");
     return candidate;
   }
   const auto& definition = std::get<policy::Template>(tmpl->document->object);
@@ -307,6 +311,10 @@ Candidate Consider(const Policy& input, const policy::Binding& binding, const Po
 }
 
 }  // namespace
+
+bool IsFor(const policy::Selector& selector, const Workload* workload) {
+  return !selector.workloads || Selects(*selector.workloads, workload).yes;
+}
 
 std::vector<Candidate> FindCandidates(std::span<const Policy> policies, const Workload* workload) {
   std::vector<Policy> by_key(policies.begin(), policies.end());

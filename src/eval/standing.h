@@ -27,6 +27,9 @@ struct Candidate {
   std::map<std::string, std::set<std::string>> variables;
 };
 
+/// Whether a selector is for `workload` (null: the host): what its matchWorkloads says.
+[[nodiscard]] bool IsFor(const policy::Selector& selector, const workload::Workload* workload);
+
 /// Every policy, every binding (those that are merged: as one), by key. `workload` null: the host.
 [[nodiscard]] std::vector<Candidate> FindCandidates(std::span<const Policy> policies,
                                                     const workload::Workload* workload);

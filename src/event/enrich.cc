@@ -120,6 +120,9 @@ EventPtr Enricher::Enrich(const Record& record) {
   auto event = std::make_shared<tetragon::GetEventsResponse>();
   event->set_node_name(options_.node_name);
   event->set_cluster_name(options_.cluster_name);
+  for (const auto& [key, value] : options_.node_labels) {
+    event->mutable_node_labels()->emplace(key, value);
+  }
   std::visit(
       [&](const auto& r) {
         SetTime(WallNs(r.time_ns), event->mutable_time());

@@ -71,6 +71,7 @@ inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";
 struct EnricherOptions {
   std::string node_name = {};
   std::string cluster_name = {};  ///< empty: left out
+  std::map<std::string, std::string, std::less<>> node_labels = {};
 };
 
 using EventPtr = std::shared_ptr<const tetragon::GetEventsResponse>;

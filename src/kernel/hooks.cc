@@ -2,6 +2,7 @@
 #include "kernel/hooks.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 
 #include <algorithm>
@@ -45,50 +46,27 @@ Constants ConstantsOf(const Plan& plan, uint16_t number) {
   return constants;
 }
 
-void LoadOnly(gatehouse_bpf& skeleton, bpf_program* program) {
-  bpf_program* each = nullptr;
-  bpf_object__for_each_program(each, skeleton.obj) {
-    bpf_program__set_autoload(each, each == program);
-  }
-}
+/// Whether a program is loaded for one place, and the kernel attaches it there; else it is attached
+/// anywhere, by way of a perf event.
+bool HasTarget(Way way) { return way != Way::kRecord && way != Way::kUprobe; }
 
-/// Whether a program is loaded for one place; else it is attached anywhere.
-bool NeedsTarget(Way way) { return way != Way::kRecord && way != Way::kUprobe; }
-
-bpf_link* AttachProgram(const bpf_program* program, const policy::Site& site, const Plan& plan) {
+/// Attaches a program without target.
+bpf_link* AttachToEvent(const bpf_program* program, const policy::Site& site, const Plan& plan) {
   constexpr pid_t kAnyProcess = -1;
-  switch (plan.way) {
-    case Way::kRecord:
-      return bpf_program__attach_tracepoint(program, site.source.c_str(), site.name.c_str());
-    case Way::kUprobe:
-      return bpf_program__attach_uprobe(program, false, kAnyProcess, plan.target.c_str(),
-                                        plan.offset);
-    default:
-      return bpf_program__attach(program);
+  if (plan.way == Way::kRecord) {
+    return bpf_program__attach_tracepoint(program, site.source.c_str(), site.name.c_str());
   }
+  return bpf_program__attach_uprobe(program, false, kAnyProcess, plan.target.c_str(), plan.offset);
 }
 
-bpf_prog_info InfoOf(const bpf_program* program) {
+bpf_prog_info InfoOf(int program) {
   bpf_prog_info info{};
   uint32_t size = sizeof(info);
-  bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size);
+  bpf_obj_get_info_by_fd(program, &info, &size);
   return info;
 }
 
 }  // namespace
-
-/// One set of maps for all programs, the configuration in .rodata among them.
-Result<void> Hooks::ShareMaps(gatehouse_bpf& skeleton) const {
-  bpf_map* own = nullptr;
-  bpf_object__for_each_map(own, skeleton.obj) {
-    const bpf_map* theirs = bpf_object__find_map_by_name(shared_.obj, bpf_map__name(own));
-    const int error = theirs == nullptr ? -ENOENT : bpf_map__reuse_fd(own, bpf_map__fd(theirs));
-    if (error != 0) {
-      return FailErrno(std::string("map/") + bpf_map__name(own), "cannot be shared", -error);
-    }
-  }
-  return {};
-}
 
 bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
   switch (way) {
@@ -119,26 +97,30 @@ bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
 Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t number) const {
   auto gate = std::make_shared<Gate>();
   const LibbpfLog log;
-  gate->skeleton.reset(gatehouse_bpf::open());
-  if (!gate->skeleton) return FailErrno("bpf", "cannot open the programs", errno);
-  gate->program = ProgramFor(*gate->skeleton, plan.way);
-  LoadOnly(*gate->skeleton, gate->program);
-  GH_TRY(ShareMaps(*gate->skeleton));
+  GH_ASSIGN(Skeleton skeleton, OpenSharing(shared_));
+  bpf_program* const program = ProgramFor(*skeleton, plan.way);
+  bpf_program__set_autoload(program, true);
   if (!IsShared(plan.way)) {
-    GH_TRY(WriteConstants(gate->program, ConstantsOf(plan, number)));
-    const int error = NeedsTarget(plan.way)
-                          ? bpf_program__set_attach_target(gate->program, 0, plan.target.c_str())
-                          : 0;
+    GH_TRY(WriteConstants(program, ConstantsOf(plan, number)));
+    const int error =
+        HasTarget(plan.way) ? bpf_program__set_attach_target(program, 0, plan.target.c_str()) : 0;
     if (error != 0) {
       return FailErrno("hook/" + plan.target, "the kernel has no place to attach to", -error,
                        log.Tail());
     }
   }
-  if (const int error = gatehouse_bpf::load(gate->skeleton.get()); error != 0) {
+  if (const int error = gatehouse_bpf::load(skeleton.get()); error != 0) {
     Error refused =
         FailErrno("hook/" + plan.target, "the kernel refuses the program", -error).value();
     if (const std::string said = log.Tail(); !said.empty()) refused.cause += "\n" + said;
     return tl::unexpected(std::move(refused));
+  }
+  gate->name = bpf_program__name(program);
+  gate->program = Fd(fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0));
+  if (!gate->program.valid()) return FailErrno("bpf", "cannot keep a program", errno);
+  if (!HasTarget(plan.way)) {
+    gate->attachable = program;
+    gate->skeleton = std::move(skeleton);
   }
   return gate;
 }
@@ -161,15 +143,18 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
 Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
   GH_TRY(Load(site, number));
   Gate& gate = *hooks_.at(number).gate;
-  if (gate.link) return {};
+  if (gate.attached()) return {};
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
   const LibbpfLog log;
-  gate.link.reset(AttachProgram(gate.program, site, *plan));
-  if (gate.link) return {};
+  if (HasTarget(plan->way)) {
+    // BPF_RAW_TRACEPOINT_OPEN attaches whatever was loaded for a place in the kernel, since 5.5.
+    gate.link_fd = Fd(bpf_raw_tracepoint_open(nullptr, gate.program.get()));
+  } else {
+    gate.link.reset(AttachToEvent(gate.attachable, site, *plan));
+  }
+  if (gate.attached()) return {};
   const int error = errno;
-  return FailErrno("hook/" + policy::NameOf(site),
-                   std::string("cannot attach ") + bpf_program__name(gate.program), error,
-                   log.Tail());
+  return FailErrno("hook/" + policy::NameOf(site), "cannot attach " + gate.name, error, log.Tail());
 }
 
 void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {
@@ -178,19 +163,21 @@ void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {
     const auto needed = [&, gate = hook.gate](const auto& other) {
       return other.second.gate == gate && policies(other.first) != 0;
     };
-    if (hook.gate->link && std::ranges::none_of(hooks_, needed)) hook.gate->link.reset();
+    if (std::ranges::any_of(hooks_, needed)) continue;
+    hook.gate->link.reset();
+    hook.gate->link_fd = Fd();
   }
 }
 
 std::vector<HookStatus> Hooks::status(const std::function<uint64_t(uint16_t)>& policies) const {
   std::vector<HookStatus> result;
   for (const auto& [number, hook] : hooks_) {
-    const bpf_prog_info info = InfoOf(hook.gate->program);
+    const bpf_prog_info info = InfoOf(hook.gate->program.get());
     result.push_back(HookStatus{
         .name = policy::NameOf(hook.site),
-        .program = bpf_program__name(hook.gate->program),
+        .program = hook.gate->name,
         .program_id = info.id,
-        .attached = hook.gate->link != nullptr,
+        .attached = hook.gate->attached(),
         .policies = policies(number),
         .run_count = info.run_cnt,
         .run_time_ns = info.run_time_ns,
@@ -199,18 +186,25 @@ std::vector<HookStatus> Hooks::status(const std::function<uint64_t(uint16_t)>& p
   return result;
 }
 
-std::vector<const bpf_program*> Hooks::programs() const {
-  std::vector<const bpf_program*> programs;
+std::vector<const Hooks::Gate*> Hooks::gates() const {
+  std::vector<const Gate*> gates;
   for (const auto& [number, hook] : hooks_) {
-    const bpf_program* const program = hook.gate->program;
-    if (std::ranges::find(programs, program) == programs.end()) programs.push_back(program);
+    if (std::ranges::find(gates, hook.gate.get()) == gates.end()) gates.push_back(hook.gate.get());
+  }
+  return gates;
+}
+
+std::vector<ProgramStatus> Hooks::programs() const {
+  std::vector<ProgramStatus> programs;
+  for (const Gate* gate : gates()) {
+    programs.push_back(ProgramStatus{gate->name, InfoOf(gate->program.get()).id});
   }
   return programs;
 }
 
 uint64_t Hooks::RunsLeftOut() const {
   uint64_t sum = 0;
-  for (const bpf_program* program : programs()) sum += InfoOf(program).recursion_misses;
+  for (const Gate* gate : gates()) sum += InfoOf(gate->program.get()).recursion_misses;
   return sum;
 }
 

@@ -1,31 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <bpf/libbpf.h>
-
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "abi/gatehouse.h"
 #include "base/result.h"
-#include "bpf/gatehouse.skel.h"
+#include "kernel/fd.h"
 #include "kernel/kernel.h"
 #include "kernel/sites.h"
+#include "kernel/skeleton.h"
 
 namespace gatehouse::kernel {
-
-struct LinkDeleter {
-  void operator()(bpf_link* link) const { bpf_link__destroy(link); }
-};
-using Link = std::unique_ptr<bpf_link, LinkDeleter>;
-
-struct SkeletonDeleter {
-  void operator()(gatehouse_bpf* skeleton) const { gatehouse_bpf::destroy(skeleton); }
-};
-using Skeleton = std::unique_ptr<gatehouse_bpf, SkeletonDeleter>;
 
 /// The gate programs: one for each hook, or for all that share one (see IsShared), loaded when the
 /// first policy names it, attached while a policy is on it. All use the maps of one skeleton, which
@@ -55,22 +45,28 @@ class Hooks {
   /// Operations that the kernel did not show to a gate, see preemption.h. Since 5.12 it counts
   /// them.
   [[nodiscard]] uint64_t RunsLeftOut() const;
-  /// All that are loaded, each once.
-  [[nodiscard]] std::vector<const bpf_program*> programs() const;
+  /// Of all that are loaded, each once: name and id.
+  [[nodiscard]] std::vector<ProgramStatus> programs() const;
 
  private:
+  /// A loaded program. Libbpf's object of it, 1 MB of instructions and types that were for loading
+  /// it, is kept only where libbpf attaches by it.
   struct Gate {
-    Skeleton skeleton;
-    bpf_program* program = nullptr;  ///< in the skeleton
-    Link link;
+    std::string name;
+    Fd program;
+    Skeleton skeleton;                        ///< else null
+    const bpf_program* attachable = nullptr;  ///< in the skeleton
+    Link link;                                ///< by libbpf
+    Fd link_fd;                               ///< by the kernel alone
+    [[nodiscard]] bool attached() const { return link != nullptr || link_fd.valid(); }
   };
   struct Hook {
     policy::Site site;
     std::shared_ptr<Gate> gate;  ///< see IsShared
   };
   [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number) const;
-  [[nodiscard]] Result<void> ShareMaps(gatehouse_bpf& skeleton) const;
   [[nodiscard]] bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) const;
+  [[nodiscard]] std::vector<const Gate*> gates() const;
 
   gatehouse_bpf& shared_;
   Sites sites_;

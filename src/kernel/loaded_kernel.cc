@@ -9,9 +9,10 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 
-#include "kernel/host_namespaces.h"
 #include "kernel/libbpf_log.h"
+#include "kernel/namespaces.h"
 #include "kernel/protected.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
@@ -31,14 +32,6 @@ uint64_t MapMemlock(int fd) {
   return 0;
 }
 
-void AddProgram(std::vector<ProgramStatus>& programs, const bpf_program* program) {
-  const int fd = bpf_program__fd(program);  // negative: not loaded
-  bpf_prog_info info{};
-  uint32_t size = sizeof(info);
-  if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) return;
-  programs.push_back(ProgramStatus{bpf_program__name(program), info.id});
-}
-
 void AddMap(std::vector<MapStatus>& maps, int fd) {
   bpf_map_info info{};
   uint32_t size = sizeof(info);
@@ -47,10 +40,11 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 }
 
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
-    "events_lost_exec",  "events_lost_exit",  "events_lost_policy", "events_limited",
-    "scratch_exhausted", "path_too_long",     "path_unreachable",   "path_fault",
-    "no_binary",         "string_fault",      "socket_fault",       "number_fault",
-    "matches_overflow",  "cgroups_untracked", "protected",          "signal_failed",
+    "events_lost_exec",  "events_lost_exit", "events_lost_policy", "events_limited",
+    "scratch_exhausted", "path_too_long",    "path_unreachable",   "path_fault",
+    "no_binary",         "string_fault",     "socket_fault",       "number_fault",
+    "matches_overflow",  "lineage_unknown",  "lineages_full",      "cgroups_untracked",
+    "protected",         "signal_failed",
 };
 
 /// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its
@@ -99,6 +93,7 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
     if (const std::string said = log.Tail(); !said.empty()) error.cause += "\n" + said;
     return tl::unexpected(std::move(error));
   }
+  kernel->lineages_ = std::make_unique<Lineages>(*kernel->skeleton_, key);
   GH_TRY(kernel->StartImage(strings, key));
   GH_TRY(kernel->LoadGates());
   std::string root = options.cgroup_root;
@@ -130,9 +125,10 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   bpf_map__set_max_entries(maps.events, options.ring_bytes);
   auto& programs = skeleton_->progs;
   std::vector<bpf_program*> unused{
-      programs.gate_lsm,  programs.gate_fmod_ret, programs.gate_fentry, programs.gate_fexit,
-      programs.gate_raw,  programs.gate_record,   programs.gate_uprobe, programs.gate_prepare,
-      programs.gate_exec, programs.gate_enter,    programs.gate_leave};
+      programs.gate_lsm,     programs.gate_fmod_ret, programs.gate_fentry, programs.gate_fexit,
+      programs.gate_raw,     programs.gate_record,   programs.gate_uprobe, programs.gate_prepare,
+      programs.gate_exec,    programs.gate_enter,    programs.gate_leave,  programs.lineage_exec,
+      programs.lineage_fork, programs.lineage_exit};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }
@@ -208,6 +204,7 @@ Result<void> LoadedKernel::Apply(const bind::Delta& delta) {
   const auto apply = [&]() -> Result<void> {
     for (const auto& [id, program] : delta.added) {
       for (const compile::HookProgram& hook : program->hooks) {
+        if (Lineages::IsAskedBy(hook)) GH_TRY(lineages_->Start());
         GH_ASSIGN(const uint16_t number, image_->NumberOf(*hook.site));
         GH_TRY(hooks_.Attach(*hook.site, number));
       }
@@ -252,9 +249,9 @@ Status LoadedKernel::status() const {
   status.backend = backend_;
   status.probes = probes_;
   status.hooks = hooks_.status(PoliciesOn());
-  bpf_program* program = nullptr;
-  bpf_object__for_each_program(program, skeleton_->obj) AddProgram(status.programs, program);
-  for (const bpf_program* gate : hooks_.programs()) AddProgram(status.programs, gate);
+  status.programs = ProgramsIn(*skeleton_);
+  std::ranges::move(hooks_.programs(), std::back_inserter(status.programs));
+  std::ranges::move(lineages_->programs(), std::back_inserter(status.programs));
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) AddMap(status.maps, bpf_map__fd(map));
   AddMap(status.maps, arena_->map_fd());

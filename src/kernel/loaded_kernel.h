@@ -14,6 +14,7 @@
 #include "kernel/cgroup_tree.h"
 #include "kernel/hooks.h"
 #include "kernel/kernel.h"
+#include "kernel/lineages.h"
 
 namespace gatehouse::kernel {
 
@@ -62,6 +63,7 @@ class LoadedKernel : public Kernel {
   const Backend backend_;
   const std::vector<BackendProbe> probes_;
   Hooks hooks_;
+  std::unique_ptr<Lineages> lineages_;
   std::vector<Link> links_;  // of programs that are always attached
   std::unique_ptr<Arena> arena_;
   Fd grace_map_;

@@ -5,35 +5,14 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <fstream>
-#include <sstream>
 #include <string>
+
+#include "kernel/proc.h"
 
 namespace gatehouse::kernel {
 namespace {
 
 constexpr ino_t kInitialPidNamespace = 0xEFFFFFFC;  // PROC_PID_INIT_INO, include/linux/proc_ns.h
-
-struct Stat {
-  uint32_t parent = 0;
-  uint64_t start_ticks = 0;
-};
-
-/// Fields 4 and 22 of /proc/PID/stat, proc(5).
-Result<Stat> ReadStat(const std::string& proc, uint32_t pid) {
-  const std::string path = proc + "/" + std::to_string(pid) + "/stat";
-  std::ifstream file(path);
-  std::string line;
-  if (!std::getline(file, line)) return FailErrno(path, "cannot read it", errno);
-  std::istringstream fields(line.substr(line.rfind(')') + 1));  // the name may hold anything
-  std::string skipped;
-  Stat stat;
-  fields >> skipped >> stat.parent;
-  for (int field = 5; field < 22; ++field) fields >> skipped;
-  fields >> stat.start_ticks;
-  if (!fields) return Fail(ErrorCode::kSystem, path, "not in the format of proc(5)");
-  return stat;
-}
 
 }  // namespace
 
@@ -46,7 +25,7 @@ Result<std::vector<gh_protected>> TasksUpToInit(const std::string& proc, uint32_
                       " ancestors, so init would not be spared by policies for the host",
                   "start it from fewer processes, one in the other: as a service, for example");
     }
-    GH_ASSIGN(const Stat stat, ReadStat(proc, pid));
+    GH_ASSIGN(const ProcessStat stat, ReadStat(proc, pid));
     tasks.push_back(gh_protected{.pid = pid, .reserved = 0, .start_ticks = stat.start_ticks});
     pid = stat.parent;
   }

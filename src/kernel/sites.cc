@@ -473,11 +473,12 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
     } else if (input.subject == GH_SUBJECT_RETURN && !gh_is_word(input.read)) {
       GH_TRY(CheckParameter(ObjectOf(site), "what " + plan->target + " returns", plan->returned,
                             input));
-    } else if (input.subject == GH_SUBJECT_BINARY && plan->way == Way::kSignal &&
-               !binary_is_known_) {
+    } else if ((input.subject == GH_SUBJECT_BINARY ||
+                input.subject >= GH_SUBJECT_NAMESPACE_CHANGES) &&
+               plan->way == Way::kSignal && !binary_is_known_) {
       return Fail(ErrorCode::kUnsupported, ObjectOf(site),
-                  "matchBinaries: backend signal does not know on this kernel which program "
-                  "executes",
+                  "matchBinaries and changes since the program began: backend signal does not know "
+                  "on this kernel which program executes",
                   "use backend lsm or fmod_ret, or kernel 6.10 or later");
     }
   }

@@ -10,9 +10,9 @@
 
 #include "base/result.h"
 #include "compile/program.h"
-#include "kernel/host_namespaces.h"
 #include "kernel/kernel.h"
 #include "kernel/kernel_types.h"
+#include "kernel/namespaces.h"
 #include "kernel/plan.h"
 #include "policy/model.h"
 

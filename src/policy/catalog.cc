@@ -75,6 +75,15 @@ constexpr std::array kNamespaces{
     NumberName{"User", "", GH_NAMESPACE_USER},
 };
 
+/// The same, as members of a set.
+constexpr auto kNamespaceKinds = [] {
+  std::array<NameRow<int32_t>, kNamespaces.size()> kinds{};
+  std::ranges::transform(kNamespaces, kinds.begin(), [](const NumberName& row) {
+    return NameRow<int32_t>{row.name, row.alias, static_cast<int32_t>(*row.value)};
+  });
+  return kinds;
+}();
+
 constexpr std::array kCapabilitySets{
     NumberName{"Effective", "", GH_CAPABILITIES_EFFECTIVE},
     NumberName{"Inheritable", "", GH_CAPABILITIES_INHERITABLE},
@@ -164,6 +173,14 @@ SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
       return whole(GH_SUBJECT_NAMESPACE_0 + filter.which, ArgumentType::kNamespace);
     case Subject::kCapabilities:
       return whole(GH_SUBJECT_CAPABILITIES_0 + filter.which, ArgumentType::kCapabilities);
+    case Subject::kNamespaceChanges:
+      return whole(GH_SUBJECT_NAMESPACE_CHANGES, ArgumentType::kNamespaceKinds);
+    case Subject::kCapabilityChanges:
+      return whole(GH_SUBJECT_CAPABILITY_CHANGES_0 + filter.which, ArgumentType::kCapabilities);
+    case Subject::kDescent:
+      return whole(GH_SUBJECT_DESCENT, ArgumentType::kProgram);
+    case Subject::kParentDescent:
+      return whole(GH_SUBJECT_PARENT_DESCENT, ArgumentType::kProgram);
   }
   __builtin_unreachable();
 }
@@ -289,6 +306,10 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return of_process(ValueKind::kNamespace, sizeof(uint32_t));
     case ArgumentType::kCapabilities:
       return of_process(ValueKind::kCapabilities, sizeof(uint64_t));
+    case ArgumentType::kNamespaceKinds:
+      return of_process(ValueKind::kNamespaceKinds, sizeof(uint64_t));
+    case ArgumentType::kProgram:
+      return of_process(ValueKind::kPath, 0);
     case ArgumentType::kAddress:
       return field(ValueKind::kAddress, 0);
     case ArgumentType::kPort:
@@ -320,6 +341,8 @@ std::span<const NameRow<int32_t>> NumberNames(ValueKind values) {
       return TcpStates();
     case ValueKind::kFileType:
       return FileTypes();
+    case ValueKind::kNamespaceKinds:
+      return kNamespaceKinds;
     default:
       return {};
   }

@@ -39,8 +39,13 @@ enum class ValueKind {
   kFileType,        ///< `reg`, `dir`, or as kNumber: the type in st_mode, shifted to the right
   kNamespace,       ///< the number of a namespace's inode, or `host_ns`
   kCapabilities,    ///< of a set: one that is in it, as kCapability
+  kNamespaceKinds,  ///< of a set: one that is in it, as `Mnt`
 };
 [[nodiscard]] constexpr bool IsText(ValueKind values) { return values <= ValueKind::kBytes; }
+/// A set, of which each value names a member.
+[[nodiscard]] constexpr bool IsSet(ValueKind values) {
+  return values == ValueKind::kCapabilities || values == ValueKind::kNamespaceKinds;
+}
 [[nodiscard]] constexpr bool IsNumber(ValueKind values) { return values >= ValueKind::kNumber; }
 
 /// How an operator searches its values.
@@ -78,10 +83,14 @@ inline constexpr std::string_view kHostNamespace = "host_ns";
 /// How `op` searches values of a kind that it applies to: Equal and In search texts exactly, and
 /// numbers as ranges.
 [[nodiscard]] OperatorTraits TraitsOf(Operator op, ValueKind values);
+/// Whether `op` asks whether the set has anything but the values: NotIn of kNamespaceKinds.
+[[nodiscard]] bool AsksForOthers(Operator op, ValueKind values);
 /// Whether a value may be a range: `first:last`.
 [[nodiscard]] bool TakesRanges(Operator op);
 /// Of an operator that says it all by itself, what it compares with, as one value; else "".
 [[nodiscard]] std::string_view ValueOf(Operator op);
+/// Of an operator that needs no values, what it compares with if there are none; else "".
+[[nodiscard]] std::string_view DefaultOf(Operator op);
 
 [[nodiscard]] std::span<const NameRow<ArgumentType>> ArgumentTypes();
 [[nodiscard]] ArgumentTypeTraits TraitsOf(ArgumentType type);

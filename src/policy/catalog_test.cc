@@ -148,9 +148,10 @@ TEST(Catalog, KnowsSetsOfCapabilitiesAsAWhole) {
     EXPECT_EQ(traits.values, ValueKind::kCapabilityMask);
     EXPECT_EQ(traits.read, GH_READ_CAPABILITIES);
     EXPECT_EQ(traits.bytes, 8);
-    EXPECT_EQ(traits.operators.size(), 5U);
+    EXPECT_EQ(traits.operators.size(), 6U);
     EXPECT_EQ(TraitsOf(Operator::kIn, traits.values).match, GH_MATCH_RANGE);
     EXPECT_EQ(TraitsOf(Operator::kMask, traits.values).match, GH_MATCH_MASK);
+    EXPECT_EQ(TraitsOf(Operator::kCapabilitiesGained, traits.values).match, GH_MATCH_GAINED);
   }
 }
 

@@ -6,18 +6,20 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <string>
 #include <utility>
 
 #include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/names.h"
+#include "policy/selectors.h"
 #include "policy/sites.h"
 #include "policy/values.h"
 
 namespace gatehouse::policy {
 namespace {
 
-constexpr size_t kArgumentsOfFilter = 1;  // operators on two arguments are not supported yet
+constexpr size_t kArgumentsOfFilter = 2;  // the second is for CapabilitiesGained alone
 constexpr int64_t kPositionMax = UINT32_MAX;
 constexpr size_t kMacrosMax = 64;
 constexpr size_t kMacrosOfSelectorMax = 16;  // no more than there are fields
@@ -30,9 +32,11 @@ struct FilterDraft {
   const std::vector<NameList>& lists;
   std::optional<YamlNode> index = {};
   std::optional<YamlNode> args = {};
+  std::optional<uint32_t> other = {};  // argument
   std::optional<uint32_t> which = {};  // namespace, set of capabilities
   bool of_namespace = false;           // process id, capabilities
   bool of_ancestors = false;           // process id
+  bool of_descent = false;             // program
   std::optional<Operator> op = {};
   std::optional<YamlNode> values = {};
   std::optional<YamlNode> variable = {};
@@ -70,7 +74,16 @@ constexpr std::array kBinaryFilterFields{
     kOperatorField,
     kValuesField,
     kVariableField,
-    Field<FilterDraft>{{"followChildren", Need::kOnlyFalse}},
+    Field<FilterDraft>{{"followChildren"},
+                       [](Reader& reader, YamlNode node, FilterDraft& draft) {
+                         draft.of_descent = reader.Bool(node).value_or(false);
+                       }},
+};
+
+constexpr std::array kNamespaceChangeFilterFields{
+    kOperatorField,
+    kValuesField,
+    kVariableField,
 };
 
 constexpr std::array kPidFilterFields{
@@ -122,15 +135,15 @@ std::optional<uint32_t> FindByIndex(Reader& reader, YamlNode node, const Hook& h
   return std::nullopt;
 }
 
-/// `args: [N]`: the N-th declared argument.
-std::optional<uint32_t> FindByPosition(Reader& reader, YamlNode node, const Hook& hook) {
+/// `args: [N]`: the N-th declared argument; nothing, reported, for one that is not declared.
+std::vector<uint32_t> FindByPosition(Reader& reader, YamlNode node, const Hook& hook) {
   const Reader::Scope scope(reader, "args");
-  std::optional<uint32_t> found;
+  std::vector<uint32_t> found;
   reader.Entries(node, kArgumentsOfFilter, [&](YamlNode entry) {
     const std::optional<int64_t> position = reader.Integer(entry, 0, kPositionMax);
     if (!position) return;
     if (static_cast<uint64_t>(*position) < hook.arguments.size()) {
-      found = static_cast<uint32_t>(*position);
+      found.push_back(static_cast<uint32_t>(*position));
     } else {
       reader.Report(
           entry.position(),
@@ -139,6 +152,25 @@ std::optional<uint32_t> FindByPosition(Reader& reader, YamlNode node, const Hook
     }
   });
   return found;
+}
+
+/// CapabilitiesGained is about two arguments, every other operator about one.
+void CheckOther(Reader& reader, YamlNode node, const FilterDraft& draft) {
+  const bool gained = draft.op == Operator::kCapabilitiesGained;
+  if (gained != draft.other.has_value()) {
+    reader.ReportField(
+        "args", node.position(),
+        gained ? "CapabilitiesGained compares two arguments"
+               : fmt::format("{} is about one argument", NameOf(*draft.op)),
+        gained ? "write `args: [0, 1]`: the set before, and the set after" : "name one");
+  } else if (gained) {
+    const ArgumentType type = draft.hook.arguments[*draft.other].type;
+    if (TraitsOf(type).values == ValueKind::kCapabilityMask) return;
+    reader.ReportField("args", node.position(),
+                       fmt::format("the second argument is a {}", NameOf(type)),
+                       "name one of type kernel_cap_t, cap_effective, cap_permitted or "
+                       "cap_inheritable");
+  }
 }
 
 /// Reports a field that a filter needs. `complete` is false if a field was misspelt or had no
@@ -161,7 +193,7 @@ bool FindReturned(Reader& reader, YamlNode node, const FilterDraft& draft) {
   return reader.Integer(*draft.index, 0, 0).has_value();
 }
 
-std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const FilterDraft& draft,
+std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, FilterDraft& draft,
                                      bool complete) {
   if (draft.index && draft.args) {
     reader.Report(node.position(), "index and args both say which argument",
@@ -169,7 +201,12 @@ std::optional<uint32_t> FindArgument(Reader& reader, YamlNode node, const Filter
     return std::nullopt;
   }
   if (draft.index) return FindByIndex(reader, *draft.index, draft.hook);
-  if (draft.args) return FindByPosition(reader, *draft.args, draft.hook);
+  if (draft.args) {
+    const std::vector<uint32_t> found = FindByPosition(reader, *draft.args, draft.hook);
+    if (found.empty()) return std::nullopt;
+    if (found.size() > 1) draft.other = found[1];
+    return found[0];
+  }
   ReportMissing(reader, node, complete, "index", "add `index: 0`");
   return std::nullopt;
 }
@@ -206,6 +243,9 @@ Values ReadFilterValues(Reader& reader, YamlNode node, FilterDraft& draft, Argum
     const Reader::Scope scope(reader, "valuesFromVariable");
     values.variable = draft.variables.Use(reader, *draft.variable, type);
     values.position = draft.variable->position();
+  } else if (use && !DefaultOf(use->op).empty()) {
+    values = {
+        .literals = {std::string(DefaultOf(use->op))}, .variable = {}, .position = node.position()};
   } else {
     ReportMissing(reader, node, complete, "values", "add the values to compare with");
   }
@@ -220,6 +260,8 @@ std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
       return kReturnFilterFields;
     case Subject::kBinary:
     case Subject::kParentBinary:
+    case Subject::kDescent:
+    case Subject::kParentDescent:
       return kBinaryFilterFields;
     case Subject::kPid:
     case Subject::kNamespacePid:
@@ -229,14 +271,17 @@ std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
     case Subject::kNamespace:
       return kNamespaceFilterFields;
     case Subject::kCapabilities:
+    case Subject::kCapabilityChanges:
       return kCapabilityFilterFields;
+    case Subject::kNamespaceChanges:
+      return kNamespaceChangeFilterFields;
   }
   __builtin_unreachable();
 }
 
 /// Which argument, namespace, set of capabilities; nullopt, reported, if that cannot be told.
 std::optional<uint32_t> FindWhich(Reader& reader, YamlNode node, Subject subject,
-                                  const FilterDraft& draft, bool complete) {
+                                  FilterDraft& draft, bool complete) {
   if (subject == Subject::kArgument) return FindArgument(reader, node, draft, complete);
   if (subject == Subject::kReturn && !FindReturned(reader, node, draft)) return std::nullopt;
   if (subject == Subject::kNamespace) return draft.which;
@@ -257,10 +302,15 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   if (!reader.Fields<FilterDraft>(node, FieldsOf(subject), draft)) return std::nullopt;
   const bool complete = reader.reports() == reports;
   if (subject == Subject::kPid) subject = PidOf(draft);
+  if (subject == Subject::kBinary && draft.of_descent) subject = Subject::kDescent;
+  if (subject == Subject::kParentBinary && draft.of_descent) subject = Subject::kParentDescent;
   const std::optional<uint32_t> which = FindWhich(reader, node, subject, draft, complete);
   if (!which) return std::nullopt;
+  const auto is_unknown = [&](uint32_t argument) {
+    return std::ranges::find(draft.unknown, argument) != draft.unknown.end();
+  };
   if (subject == Subject::kArgument &&
-      std::ranges::find(draft.unknown, *which) != draft.unknown.end()) {
+      (is_unknown(*which) || (draft.other && is_unknown(*draft.other)))) {
     return std::nullopt;
   }
   Filter filter;
@@ -269,6 +319,8 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   filter.position = node.position();
   if (!draft.op) return std::nullopt;
   filter.op = *draft.op;
+  filter.other = draft.other;
+  if (subject == Subject::kArgument) CheckOther(reader, node, draft);
   const SubjectTraits traits = TraitsOf(filter, draft.hook);
   const ArgumentType type = traits.type;
   std::optional<ValueUse> use;
@@ -304,6 +356,18 @@ void CheckForm(Reader& reader, YamlNode node, Subject subject) {
   reader.Fields<FilterDraft>(node, FieldsOf(subject), draft);
 }
 
+/// Of the set that `filter` is about: that any capability has changed.
+Filter AnyChange(const Filter& filter) {
+  constexpr int kCapabilitiesMax = 64;
+  Filter any{.subject = filter.subject,
+             .which = filter.which,
+             .op = Operator::kIn,
+             .values = {{}, {}, filter.position},
+             .position = filter.position};
+  for (int i = 0; i < kCapabilitiesMax; ++i) any.values.literals.push_back(std::to_string(i));
+  return any;
+}
+
 template <Subject FilterSubject>
 void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
   reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
@@ -313,7 +377,14 @@ void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
     if (!filter) return;
     std::vector<Filter>& filters = draft.selector.filters;
     filters.push_back(std::move(*filter));
-    if (FilterSubject != Subject::kCapabilities || !filter_draft.of_namespace) return;
+    // That none of these has changed is said of a process of which something has.
+    if (FilterSubject == Subject::kCapabilityChanges && filters.back().op == Operator::kNotIn) {
+      filters.push_back(AnyChange(filters.back()));
+    }
+    if (!filter_draft.of_namespace) return;
+    if (FilterSubject != Subject::kCapabilities && FilterSubject != Subject::kCapabilityChanges) {
+      return;
+    }
     // A capability counts as one of a namespace only in a user namespace that is not the host's.
     filters.push_back({.subject = Subject::kNamespace,
                        .which = GH_NAMESPACE_USER,
@@ -321,6 +392,28 @@ void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
                        .values = {{std::string(kHostNamespace)}, {}, entry.position()},
                        .position = entry.position()});
   });
+}
+
+constexpr std::array kWorkloadFields{
+    Field<WorkloadSelector>{{"podSelector"},
+                            [](Reader& reader, YamlNode node, WorkloadSelector& selector) {
+                              selector.pod = ReadPodSelector(reader, node);
+                            }},
+    Field<WorkloadSelector>{{"containerSelector"},
+                            [](Reader& reader, YamlNode node, WorkloadSelector& selector) {
+                              selector.container = ReadContainerSelector(reader, node);
+                            }},
+    Field<WorkloadSelector>{{"hostSelector"},
+                            [](Reader& reader, YamlNode node, WorkloadSelector& selector) {
+                              selector.host = ReadHostSelector(reader, node);
+                            }},
+};
+
+/// Null if it says nothing: every workload then.
+std::shared_ptr<const WorkloadSelector> ReadWorkloads(Reader& reader, YamlNode node) {
+  auto selector = std::make_shared<WorkloadSelector>();
+  reader.Fields<WorkloadSelector>(node, kWorkloadFields, *selector);
+  return selector->Unconstrained() ? nullptr : selector;
 }
 
 constexpr std::array kFragmentFields{
@@ -342,9 +435,12 @@ constexpr std::array kFragmentFields{
                            draft.return_actions = ReadActions(reader, node);
                          }},
     Field<SelectorDraft>{{"matchData", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchNamespaceChanges", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchCapabilityChanges", Need::kUnsupported}},
-    Field<SelectorDraft>{{"matchWorkloads", Need::kUnsupported}},
+    Field<SelectorDraft>{{"matchNamespaceChanges"}, ReadFilters<Subject::kNamespaceChanges>},
+    Field<SelectorDraft>{{"matchCapabilityChanges"}, ReadFilters<Subject::kCapabilityChanges>},
+    Field<SelectorDraft>{{"matchWorkloads"},
+                         [](Reader& reader, YamlNode node, SelectorDraft& draft) {
+                           draft.selector.workloads = ReadWorkloads(reader, node);
+                         }},
 };
 
 constexpr auto kSelectorFields =

@@ -69,8 +69,10 @@ std::string_view NameOf(Subject subject) {
     case Subject::kReturn:
       return "matchReturnArgs";
     case Subject::kBinary:
+    case Subject::kDescent:
       return "matchBinaries";
     case Subject::kParentBinary:
+    case Subject::kParentDescent:
       return "matchParentBinaries";
     case Subject::kPid:
     case Subject::kNamespacePid:
@@ -81,6 +83,10 @@ std::string_view NameOf(Subject subject) {
       return "matchNamespaces";
     case Subject::kCapabilities:
       return "matchCapabilities";
+    case Subject::kNamespaceChanges:
+      return "matchNamespaceChanges";
+    case Subject::kCapabilityChanges:
+      return "matchCapabilityChanges";
   }
   __builtin_unreachable();
 }

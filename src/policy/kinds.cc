@@ -98,6 +98,7 @@ struct SpecDraft {
   std::optional<YamlNode> macros;
   std::optional<YamlNode> variables;
   Mode mode = Mode::kEnforce;
+  std::optional<LabelSelector> node;
   WorkloadSelector selector;
 };
 
@@ -149,7 +150,10 @@ constexpr std::array kSectionFields{
     Field<SpecDraft>{{"usdts", Need::kUnsupported}},
     Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
     Field<SpecDraft>{{"selectorsMacros"}, Keep<SpecDraft, &SpecDraft::macros>},
-    Field<SpecDraft>{{"nodeSelector", Need::kUnsupported}},
+    Field<SpecDraft>{{"nodeSelector"},
+                     [](Reader& reader, YamlNode node, SpecDraft& draft) {
+                       draft.node = ReadNodeSelector(reader, node);
+                     }},
 };
 
 /// Reads the one section. `reports` is how many there were before the spec: an unsupported section
@@ -158,6 +162,7 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
                  size_t reports) {
   Spec spec;
   spec.mode = draft.mode;
+  spec.node = draft.node;
   // Whatever is written, a function is attached to by a trampoline.
   const struct {
     std::string_view name;

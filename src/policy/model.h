@@ -69,6 +69,7 @@ enum class Operator {
   kGreater,
   kLess,
   kMask,
+  kCapabilitiesGained,  ///< Filter::other has what the argument has not
   kInRange,
   kNotInRange,
   kInMap,
@@ -108,6 +109,10 @@ enum class Subject {
   kNamespaceAncestors,  ///< matchPIDs with both
   kNamespace,           ///< matchNamespaces
   kCapabilities,        ///< matchCapabilities
+  kNamespaceChanges,    ///< matchNamespaceChanges
+  kCapabilityChanges,   ///< matchCapabilityChanges
+  kDescent,             ///< matchBinaries with followChildren
+  kParentDescent,       ///< matchParentBinaries with followChildren
 };
 
 /// Literal values, or the name of a template's variable that stands for them.
@@ -121,8 +126,9 @@ struct Values {
 struct Filter {
   Subject subject = Subject::kArgument;
   /// kArgument: index into Hook::arguments (not the kernel's index); kNamespace: enum gh_namespace;
-  /// kCapabilities: enum gh_capability_set.
+  /// kCapabilities, kCapabilityChanges: enum gh_capability_set.
   uint32_t which = 0;
+  std::optional<uint32_t> other = {};  ///< a second argument, as `which`: of kCapabilitiesGained
   Operator op = Operator::kEqual;
   Values values = {};
   Position position = {};
@@ -151,6 +157,8 @@ struct Selector {
   std::vector<Filter> filters;
   std::vector<Action> actions;
   Position position;
+  /// matchWorkloads: on any other workload the selector does not match; null: on all of them.
+  std::shared_ptr<const WorkloadSelector> workloads = nullptr;
 };
 
 /// The section that a hook was written in; decides the event type.
@@ -199,6 +207,8 @@ enum class ArgumentType {
   kPid,
   kNamespace,
   kCapabilities,
+  kNamespaceKinds,  ///< a set of kinds of namespaces
+  kProgram,         ///< one of those that a process descends from
   kAddress,
   kPort,
   kProtocol,
@@ -296,7 +306,8 @@ struct Variable {
 /// What TracingPolicy, TracingPolicyNamespaced and TracingPolicyTemplate have in common.
 struct Spec {
   std::vector<Hook> hooks;
-  Mode mode = Mode::kEnforce;  ///< option policy-mode
+  Mode mode = Mode::kEnforce;         ///< option policy-mode
+  std::optional<LabelSelector> node;  ///< nodeSelector: on other nodes the policy does nothing
 };
 
 /// kind TracingPolicy (empty namespace) or TracingPolicyNamespaced.

@@ -143,25 +143,29 @@ Parsed<Ranges> ParseNamespace(const Order& order, std::string_view value) {
   return Ranges{{*number, *number}, {of_host, of_host}};
 }
 
-/// The bit of a capability.
+/// The bit of a member of a set.
 Parsed<Ranges> ParseMember(const Order& order, std::string_view value) {
   const Parsed<uint64_t> number = order.RankOf(value);
   if (!number) return tl::unexpected(number.error());
-  if (*number >= kBitsOfSet) return tl::unexpected(Fault::kDoesNotFit);
+  const bool of_kinds = order.values() == ValueKind::kNamespaceKinds;
+  if (*number >= (of_kinds ? uint64_t{GH_NAMESPACE_COUNT} : kBitsOfSet))
+    return tl::unexpected(Fault::kDoesNotFit);
   const uint64_t bit = uint64_t{1} << *number;
   return Ranges{{bit, bit}};
 }
 
 Parsed<Ranges> Parse(const Order& order, Operator op, std::string_view value) {
   if (order.values() == ValueKind::kNamespace) return ParseNamespace(order, value);
-  if (order.values() == ValueKind::kCapabilities) return ParseMember(order, value);
+  if (IsSet(order.values())) return ParseMember(order, value);
   const size_t colon = TakesRanges(op) ? value.find(':') : value.npos;
   const Parsed<uint64_t> first = order.RankOf(value.substr(0, colon));
   if (!first) return tl::unexpected(first.error());
   const Parsed<uint64_t> last = colon == value.npos ? first : order.RankOf(value.substr(colon + 1));
   if (!last) return tl::unexpected(last.error());
   if (*last < *first) return tl::unexpected(Fault::kReversed);
-  if (op == Operator::kMask) return Ranges{{order.BitsOf(*first), order.BitsOf(*first)}};
+  if (op == Operator::kMask || op == Operator::kCapabilitiesGained) {
+    return Ranges{{order.BitsOf(*first), order.BitsOf(*first)}};
+  }
   if (op == Operator::kGreater) {
     if (*first == order.most()) return Ranges{};
     return order.RangesOf(*first + 1, order.most());
@@ -192,6 +196,8 @@ Wording WordingOf(ValueKind values) {
       return {"command of bpf(2)", "a name such as BPF_PROG_LOAD, or its number"};
     case ValueKind::kNamespace:
       return {"namespace", "host_ns, or a number as /proc/PID/ns shows it"};
+    case ValueKind::kNamespaceKinds:
+      return {"kind of namespaces", "one of Uts, Ipc, Mnt, Pid, Net, Cgroup, User, …"};
     case ValueKind::kProtocol:
       return {"protocol", "a name such as IPPROTO_TCP, or its number"};
     case ValueKind::kFamily:

@@ -49,7 +49,7 @@ constexpr std::array kOperators{
     OperatorName{"State", "state", Operator::kState},
     OperatorName{"FileType", "", Operator::kFileType},
     OperatorName{"NotFileType", "", Operator::kNotFileType},
-    OperatorName{"CapabilitiesGained", "", {}},
+    OperatorName{"CapabilitiesGained", "", Operator::kCapabilitiesGained},
     OperatorName{"CelExpr", "", {}},
 };
 
@@ -78,8 +78,10 @@ constexpr std::array kNumber{
 };
 
 /// Of a set of capabilities as a whole.
-constexpr std::array kCapabilityMask{Operator::kEqual, Operator::kNotEqual, Operator::kIn,
-                                     Operator::kNotIn, Operator::kMask};
+constexpr std::array kCapabilityMask{
+    Operator::kEqual, Operator::kNotEqual, Operator::kIn,
+    Operator::kNotIn, Operator::kMask,     Operator::kCapabilitiesGained,
+};
 
 constexpr std::array kMembership{Operator::kIn, Operator::kNotIn};
 
@@ -171,12 +173,17 @@ const FieldOperator* FindField(Operator op) {
 
 std::span<const NameRow<Operator>> Operators() { return kOperators; }
 
+bool AsksForOthers(Operator op, ValueKind values) {
+  return op == Operator::kNotIn && values == ValueKind::kNamespaceKinds;
+}
+
 OperatorTraits TraitsOf(Operator op, ValueKind values) {
-  const gh_match whole = values == ValueKind::kCapabilities ? GH_MATCH_MASK
-                         : values == ValueKind::kAddress    ? GH_MATCH_ADDRESS
-                         : IsNumber(values)                 ? GH_MATCH_RANGE
-                                                            : GH_MATCH_EXACT;
+  const gh_match whole = IsSet(values)                   ? GH_MATCH_MASK
+                         : values == ValueKind::kAddress ? GH_MATCH_ADDRESS
+                         : IsNumber(values)              ? GH_MATCH_RANGE
+                                                         : GH_MATCH_EXACT;
   if (const FieldOperator* const of_field = FindField(op)) return {whole, of_field->negated};
+  if (AsksForOthers(op, values)) return {whole, false};
   switch (op) {
     case Operator::kEqual:
     case Operator::kIn:
@@ -202,6 +209,8 @@ OperatorTraits TraitsOf(Operator op, ValueKind values) {
       return {GH_MATCH_PATTERN, true};
     case Operator::kMask:
       return {GH_MATCH_MASK, false};
+    case Operator::kCapabilitiesGained:
+      return {GH_MATCH_GAINED, false};
     case Operator::kGreater:
     case Operator::kLess:
     case Operator::kInRange:
@@ -221,6 +230,10 @@ bool TakesRanges(Operator op) {
          op == Operator::kNotInMap ||
          (of_field != nullptr && of_field->operand != ArgumentType::kAddress &&
           of_field->operand != ArgumentType::kFileType);
+}
+
+std::string_view DefaultOf(Operator op) {
+  return op == Operator::kCapabilitiesGained ? "0xffffffffffffffff" : std::string_view();
 }
 
 std::string_view ValueOf(Operator op) {

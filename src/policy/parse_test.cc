@@ -278,6 +278,7 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
     for (const NameRow<Operator>& op : Operators()) {
       if (!op.value) continue;
       if (!ValueOf(*op.value).empty()) continue;
+      if (*op.value == Operator::kCapabilitiesGained) continue;  // is about two arguments
       const bool has_length =
           *type.value == ArgumentType::kBuffer || *type.value == ArgumentType::kIovec;
       const std::string text = FilterPolicy(

@@ -21,7 +21,7 @@ struct SelectorDraft {
   LabelSelector selector;
 };
 
-void CheckPodKey(Reader& reader, Position position, const std::string& key) {
+void CheckLabelKey(Reader& reader, Position position, const std::string& key) {
   if (IsLabelKey(key)) return;
   reader.Report(position, fmt::format("{} is not a key of a label", Quote(key)),
                 "use letters, digits, -, _, ., / and :");
@@ -114,7 +114,11 @@ LabelSelector ReadLabelSelector(Reader& reader, YamlNode node, CheckKey check_ke
 }  // namespace
 
 LabelSelector ReadPodSelector(Reader& reader, YamlNode node) {
-  return ReadLabelSelector(reader, node, CheckPodKey);
+  return ReadLabelSelector(reader, node, CheckLabelKey);
+}
+
+LabelSelector ReadNodeSelector(Reader& reader, YamlNode node) {
+  return ReadLabelSelector(reader, node, CheckLabelKey);
 }
 
 LabelSelector ReadContainerSelector(Reader& reader, YamlNode node) {

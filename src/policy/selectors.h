@@ -8,6 +8,7 @@
 namespace gatehouse::policy {
 
 [[nodiscard]] LabelSelector ReadPodSelector(Reader& reader, YamlNode node);
+[[nodiscard]] LabelSelector ReadNodeSelector(Reader& reader, YamlNode node);
 /// Its keys can only be `name` and `repo`.
 [[nodiscard]] LabelSelector ReadContainerSelector(Reader& reader, YamlNode node);
 /// `{}` and nothing else; true if it is that.

@@ -113,6 +113,7 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
     case ValueKind::kFileType:
     case ValueKind::kNamespace:
     case ValueKind::kCapabilities:
+    case ValueKind::kNamespaceKinds:
       GH_TRY(ReadRanges(use.type, use.op, value));
       return {};
   }

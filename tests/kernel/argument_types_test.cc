@@ -73,6 +73,26 @@ TEST_P(ArgumentTypes, EveryOperatorOnSetsOfCapabilities) {
   }
 }
 
+// The hook is shown the new sets and the credentials that there were: what is inheritable and not
+// effective stands for a gain.
+TEST_P(ArgumentTypes, CapabilitiesThatOneSetHasBeyondAnother) {
+  const auto policy = [](const std::string& values) {
+    return Policy("p", "hook: capset", kSets,
+                  "{args: [0, 1], operator: CapabilitiesGained" + values + "}", kDeny);
+  };
+  Apply(policy(""));
+  EXPECT_EQ(Try([] { return SetCapabilities(kKillOthers, kKillOthers); }).outcome, Allowed());
+  EXPECT_EQ(Try([] { return SetCapabilities(kKillOthers | kChown, kKillOthers); }).outcome,
+            Allowed());
+  const Attempt attempt = Try([] { return SetCapabilities(kKillOthers, kKillOthers | kChown); });
+  EXPECT_EQ(attempt.outcome, Denied(EPERM));
+  const Told told = TakeOne(attempt, "capset", tetragon::KPROBE_ACTION_OVERRIDE);
+  EXPECT_EQ(told.args(1).cap_inheritable_arg(), "0000000000000021");
+  Apply(policy(", values: [CAP_FOWNER]"));
+  EXPECT_EQ(Try([] { return SetCapabilities(kKillOthers, kKillOthers | kChown); }).outcome,
+            Allowed());
+}
+
 TEST_P(ArgumentTypes, EverySetOfCapabilitiesIsTold) {
   for (const std::string hook : {"hook: capset", "call: security_capset"}) {
     SCOPED_TRACE(hook);

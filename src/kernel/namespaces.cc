@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/host_namespaces.h"
+#include "kernel/namespaces.h"
 
 #include <sys/stat.h>
-
-#include <string>
 
 namespace gatehouse::kernel {
 namespace {
@@ -15,10 +13,12 @@ constexpr std::array<const char*, GH_NAMESPACE_COUNT> kFiles{
 
 }  // namespace
 
-NamespaceNumbers HostNamespaces() {
+NamespaceNumbers HostNamespaces() { return NamespacesOf("/proc/1"); }
+
+NamespaceNumbers NamespacesOf(const std::string& process) {
   NamespaceNumbers numbers{};
   for (size_t i = 0; i < kFiles.size(); ++i) {
-    const std::string file = std::string("/proc/1/ns/") + kFiles.at(i);
+    const std::string file = process + "/ns/" + kFiles.at(i);
     struct stat status{};
     if (stat(file.c_str(), &status) == 0) numbers.at(i) = static_cast<uint32_t>(status.st_ino);
   }

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "abi/gatehouse.h"
 
@@ -15,5 +16,8 @@ using NamespaceNumbers = std::array<uint32_t, GH_NAMESPACE_COUNT>;
 /// has to share the host's pid namespace. Not known are those of kinds that the kernel does not
 /// have, and all if the agent may not look into process 1 (ptrace(2): CAP_SYS_PTRACE).
 [[nodiscard]] NamespaceNumbers HostNamespaces();
+
+/// Those of a process, from its directory in /proc.
+[[nodiscard]] NamespaceNumbers NamespacesOf(const std::string& process);
 
 }  // namespace gatehouse::kernel

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/kernels.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "policy/sites.h"
+
+namespace gatehouse::policy {
+namespace {
+
+constexpr KernelVersion kOldest{5, 10};
+/// Programs on perf events may use what they need: see docs/operations.md.
+constexpr KernelVersion kPerfEvents{6, 1};
+/// The tracepoint sched_prepare_exec, kernel commit 5c5fad46e48c.
+constexpr KernelVersion kPrepareExec{6, 10};
+
+bool Overrides(const Hook& hook) {
+  return std::ranges::any_of(hook.selectors, [](const Selector& selector) {
+    return std::ranges::find(selector.actions, ActionKind::kOverride, &Action::kind) !=
+           selector.actions.end();
+  });
+}
+
+/// Whether a filter asks what the process was before an execution.
+bool LooksAtWhoExecutes(const Hook& hook) {
+  return std::ranges::any_of(hook.selectors, [](const Selector& selector) {
+    return std::ranges::any_of(selector.filters, [](const Filter& filter) {
+      return filter.subject == Subject::kBinary || filter.subject == Subject::kDescent ||
+             filter.subject == Subject::kParentDescent ||
+             filter.subject == Subject::kNamespaceChanges ||
+             filter.subject == Subject::kCapabilityChanges;
+    });
+  });
+}
+
+void Add(const Hook& hook, KernelNeeds& needs) {
+  const Site site = SiteOf(hook);
+  const auto needs_version = [&](KernelVersion version) {
+    needs.trampolines = std::max(needs.trampolines, version);
+    needs.signal = std::max(needs.signal, version);
+  };
+  switch (site.kind) {
+    case Site::Kind::kLsm:
+    case Site::Kind::kFunction:
+      if (!IsOfExec(site)) {
+        if (needs.refused_by_signal.empty()) needs.refused_by_signal = NameOf(site);
+      } else if (LooksAtWhoExecutes(hook)) {
+        needs.signal = std::max(needs.signal, kPrepareExec);
+      }
+      needs.kills_for_override |= Overrides(hook);
+      return;
+    case Site::Kind::kSystemCall:
+      if (!Overrides(hook)) return;
+      if (needs.refused_by_signal.empty()) {
+        needs.refused_by_signal = "Override of " + NameOf(SiteBefore(hook));
+      }
+      needs.options = {"CONFIG_FUNCTION_ERROR_INJECTION"};
+      return;
+    case Site::Kind::kTracepoint:
+    case Site::Kind::kUprobe:
+      return needs_version(kPerfEvents);
+    case Site::Kind::kRawTracepoint:
+      return;
+  }
+}
+
+std::string Later(KernelVersion version) {
+  return fmt::format("{}.{} or later", version.major, version.minor);
+}
+
+}  // namespace
+
+KernelNeeds NeedsOf(const Spec& spec) {
+  KernelNeeds needs{
+      .trampolines = kOldest, .signal = kOldest, .refused_by_signal = {}, .options = {}};
+  for (const Hook& hook : spec.hooks) Add(hook, needs);
+  return needs;
+}
+
+std::string KernelNeeds::ToString() const {
+  std::string text = "Linux " + Later(trampolines);
+  if (!refused_by_signal.empty()) {
+    text += " with backend lsm or fmod_ret; not with signal: " + refused_by_signal;
+  } else if (signal == trampolines && !kills_for_override) {
+    text += " with any backend";
+  } else {
+    text += " with backend lsm or fmod_ret; ";
+    text += signal == trampolines ? "with signal" : Later(signal) + " with signal";
+    if (kills_for_override) text += " and --deny-by-signal, which kills";
+  }
+  if (!options.empty()) text += fmt::format("; built with {}", fmt::join(options, ", "));
+  return text;
+}
+
+}  // namespace gatehouse::policy
