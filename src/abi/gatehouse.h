@@ -47,7 +47,10 @@ enum gh_limits {
   GH_HOOKS_PER_GROUP_MAX = 1024, /* hooks on which one workload has rules */
   GH_SYSTEM_CALLS_MAX = 512,     /* numbers of system calls that backend signal knows */
   GH_ARGUMENTS_MAX = 16,         /* arguments, fields of a tracepoint: policies name those before */
-  GH_TEXTS_MAX = 4,              /* texts (paths, strings) that one operation is judged by */
+  GH_RESOLVED_MAX = 14,   /* different values that paths of all policies lead to, on one hook */
+  GH_PATH_STEPS_MAX = 10, /* fields and elements that one of these paths names */
+  GH_STEPS_MAX = 15,      /* pointers that are followed on it, and the value's own offset */
+  GH_TEXTS_MAX = 4,       /* texts (paths, strings) that one operation is judged by */
   GH_HOOKS_PER_POLICY_MAX = 1024, /* of them of one policy */
   GH_RULES_PER_POLICY_MAX = 64,   /* selectors of one policy on one hook */
   GH_FILTERS_PER_RULE_MAX = 32,
@@ -114,7 +117,9 @@ enum gh_subject {
   GH_SUBJECT_ARGUMENT_0 = 0,
   GH_SUBJECT_RETURN = GH_ARGUMENTS_MAX, /* what the function returned */
   GH_SUBJECT_BINARY,                    /* the program that acts (current->mm->exe_file) */
-  GH_SUBJECT_TOLD,                      /* events tell what is before this, and nothing else */
+  GH_SUBJECT_RESOLVED_0, /* what a path leads to: see gh_chain; each hook has numbers of its own */
+  /* Events tell what is before this, and nothing else. */
+  GH_SUBJECT_TOLD = (int)GH_SUBJECT_RESOLVED_0 + (int)GH_RESOLVED_MAX,
   GH_SUBJECT_PARENT_BINARY = GH_SUBJECT_TOLD, /* the program of the parent */
   GH_SUBJECT_PID,                             /* thread group id in the initial pid namespace */
   GH_SUBJECT_NAMESPACE_PID,                   /* in the process's own pid namespace */
@@ -140,8 +145,8 @@ enum gh_subject {
 /* Added to the number of a system call that is one of the 32-bit table, which has its own. */
 #define GH_COMPAT_CALL (1ULL << 31)
 
-/* How a subject's value is read: as a number, a struct gh_cred, a struct gh_socket or a text, in
- * this order. */
+/* How a subject's value is read: as a number, a struct gh_cred, a struct gh_object, a struct
+ * gh_socket or a text, in this order. */
 enum gh_read {
   GH_READ_NUMBER = 0,     /* the argument itself */
   GH_READ_SYSTEM_CALL,    /* the same, of a system call: see GH_COMPAT_CALL */
@@ -149,6 +154,10 @@ enum gh_read {
   GH_READ_PROCESS,        /* no argument: what the acting process is or has, see gh_subject */
   GH_READ_CRED,           /* struct cred *: a struct gh_cred */
   GH_READ_USER_NAMESPACE, /* struct user_namespace *: of a struct gh_cred, what is about that */
+  GH_READ_BPF_ATTR,       /* union bpf_attr * of BPF_PROG_LOAD: a struct gh_object */
+  GH_READ_BPF_PROG,       /* struct bpf_prog *: the same */
+  GH_READ_BPF_MAP,        /* struct bpf_map *: the same */
+  GH_READ_PERF_EVENT,     /* struct perf_event *: the same */
   GH_READ_SOCK,           /* struct sock *: a struct gh_socket */
   GH_READ_SOCKET,         /* struct socket *: the same of its sock */
   GH_READ_SKB,            /* struct sk_buff *: what its headers say, as struct gh_socket */
@@ -186,6 +195,9 @@ static inline int gh_is_word(gh_u32 read) {
 }
 static inline int gh_is_cred(gh_u32 read) {
   return read == GH_READ_CRED || read == GH_READ_USER_NAMESPACE;
+}
+static inline int gh_is_object(gh_u32 read) {
+  return read >= GH_READ_BPF_ATTR && read <= GH_READ_PERF_EVENT;
 }
 static inline int gh_is_socket(gh_u32 read) {
   return read >= GH_READ_SOCK && read < GH_READ_STRING;
@@ -238,6 +250,17 @@ struct gh_cred {
   gh_u64 permitted, effective, inheritable; /* capabilities, a bit each */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_cred) == 80, "gh_cred");
+
+/* A program or a map of BPF, or an event of perf_event_open(2), with what is known of it. */
+struct gh_object {
+  gh_u32 type; /* BPF_PROG_TYPE_*, BPF_MAP_TYPE_*, PERF_TYPE_* */
+  gh_u32 instructions;
+  gh_u32 key_bytes, value_bytes, entries; /* of a map */
+  gh_u32 reserved;
+  gh_u64 config, probe_offset; /* of an event: struct perf_event_attr */
+  char name[64];               /* up to a NUL; of an event: the function it is on, if any */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_object) == 104, "gh_object");
 
 /*
  * Numbers that the agent writes into the instructions of a gate program before it loads it, each in
@@ -346,8 +369,25 @@ struct gh_input {
   gh_u8 bytes;   /* of a number: 1, 2, 4 or 8; of a buffer: the gh_subject that is its length */
   gh_u8 flags;   /* enum gh_input_flags */
   gh_u32 scan;   /* of a text: address of a struct gh_scan, or 0: it is digested as a whole */
+  gh_u32 chain;  /* of GH_SUBJECT_RESOLVED_0 and on: address of a struct gh_chain, else 0 */
+  gh_u32 reserved;
 };
-GH_STATIC_ASSERT(sizeof(struct gh_input) == 8, "gh_input");
+GH_STATIC_ASSERT(sizeof(struct gh_input) == 16, "gh_input");
+
+/*
+ * How a value is reached from an argument, or from the current task: at each offset but the last
+ * is the pointer that the next one is from. At the last is the value. What the kernel's types say
+ * is in here, and nowhere else in the image.
+ */
+struct gh_chain {
+  gh_u8 from;  /* an argument, or GH_FROM_TASK */
+  gh_u8 n;     /* offsets, 1 to GH_STEPS_MAX */
+  gh_u8 bytes; /* of the value, at most 8; 0: it is its address that is read on from */
+  gh_u8 reserved;
+  gh_u32 offsets[GH_STEPS_MAX];
+};
+GH_STATIC_ASSERT(sizeof(struct gh_chain) == 64, "gh_chain");
+#define GH_FROM_TASK 0xff
 
 /* What a text is searched for: the lengths at which its heads and tails are digested, ascending,
  * distinct, in bytes; the addresses of the automata that it is given to. */
@@ -498,6 +538,8 @@ enum gh_stat {
   GH_STAT_SOCKET_FAULT,       /* a socket, packet or address could not be read: unreadable */
   GH_STAT_NUMBER_FAULT,       /* a number, or a struct cred, behind a pointer could not be read:
                                  unreadable */
+  GH_STAT_RESOLVE_FAULT,      /* a pointer on the way to a value is NULL or could not be read:
+                                 unreadable */
   GH_STAT_MATCHES_OVERFLOW,   /* more than GH_MATCHES_MAX interned heads or tails: unreadable */
   GH_STAT_LINEAGE_UNKNOWN,    /* there is no gh_lineage of the process: unreadable */
   GH_STAT_LINEAGES_FULL,      /* more than GH_LINEAGES_MAX processes: one is not kept */
@@ -582,8 +624,8 @@ enum gh_unreadable {
   GH_UNREADABLE_TOO_MANY, /* matches, see GH_MATCHES_MAX */
 };
 
-/* A value in an event, followed by `bytes` bytes: a text, a number of 8 bytes, a struct gh_socket
- * or a struct gh_cred. */
+/* A value in an event, followed by `bytes` bytes: a text, a number of 8 bytes, a struct gh_socket,
+ * a struct gh_cred or a struct gh_object. */
 struct gh_event_value {
   gh_u8 subject;    /* enum gh_subject */
   gh_u8 read;       /* enum gh_read */

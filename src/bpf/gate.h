@@ -41,8 +41,10 @@ __noinline __u32 append_value(__u32 index, __u32 address, __u32 shows, __u32 end
   opaque(at);
   if (at > sizeof(scratch->event) - GH_PATH_MAX - sizeof(head)) return end;
   __u64 text = at + sizeof(head);
-  if (gh_is_socket(input->read) || gh_is_cred(input->read)) {
-    __u32 bytes = gh_is_socket(input->read) ? sizeof(struct gh_socket) : sizeof(struct gh_cred);
+  if (gh_is_socket(input->read) || gh_is_cred(input->read) || gh_is_object(input->read)) {
+    __u32 bytes = gh_is_socket(input->read) ? sizeof(struct gh_socket)
+                  : gh_is_cred(input->read) ? sizeof(struct gh_cred)
+                                            : sizeof(struct gh_object);
     head.unreadable = subject->unreadable;
     head.bytes = subject->unreadable ? 0 : bytes;
     bpf_probe_read_kernel(&scratch->event[text], sizeof(struct gh_socket),

@@ -9,6 +9,7 @@
 
 #include "bpf/digest.h"
 #include "bpf/lineage.h"
+#include "bpf/objects.h"
 #include "bpf/path.h"
 #include "bpf/process.h"
 #include "bpf/socket.h"
@@ -264,6 +265,43 @@ static __always_inline void read_path(__u32 index, struct subject* subject, stru
   resolve_path(index, slot, mnt, dentry);
 }
 
+/* Follows the chain of the input at `address` and keeps what it leads to where arguments are. Fails
+ * if a pointer on the way is NULL or cannot be read. */
+__noinline int follow_chain(__u32 index, __u32 address) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_input* input = record_at(struct gh_input, address);
+  struct gh_chain* chain = input ? record_at(struct gh_chain, input->chain) : 0;
+  if (!scratch || !chain) return -1;
+  __u32 n = chain->n;
+  __u64 place = chain->from == GH_FROM_TASK ? bpf_get_current_task()
+                                            : scratch->arguments[chain->from & (WORDS_TAKEN - 1)];
+  for (__u32 i = 0; i < GH_STEPS_MAX; i++) {
+    if (i >= n) break;
+    if (!place) return -1;
+    place += chain->offsets[i];
+    if (i + 1 < n && bpf_probe_read_kernel(&place, sizeof(place), (void*)place)) return -1;
+  }
+  __u64 value = place, bytes = chain->bytes;
+  opaque(bytes);
+  if (bytes > 0) {
+    value = 0;
+    if (bytes > sizeof(value) || bpf_probe_read_kernel(&value, bytes, (void*)place)) return -1;
+  }
+  scratch->arguments[input->subject & (WORDS_TAKEN - 1)] = value;
+  return 0;
+}
+
+/* As follow_chain; what cannot be reached is unreadable. False: it need not be read any more. */
+static __always_inline bool reach(struct scratch* scratch, __u32 index, struct gh_input* input,
+                                  __u32 address, __u32 number) {
+  if (!follow_chain(index, address)) return true;
+  count(GH_STAT_RESOLVE_FAULT);
+  scratch->subjects[number].unreadable = GH_UNREADABLE_FAULT;
+  /* No descriptor, and no pointer: whoever reads a text from there sees that it cannot. */
+  scratch->arguments[number & (WORDS_TAKEN - 1)] = input->read == GH_READ_FD ? -1 : 0;
+  return gh_is_text(input->read);
+}
+
 /* Reads the value that `address` (struct gh_input) describes. */
 __noinline int read_input(__u32 index, __u32 address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
@@ -283,6 +321,7 @@ __noinline int read_input(__u32 index, __u32 address) {
       subject->number = number_of_process(number);
     return 0;
   }
+  if (input->chain && !reach(scratch, index, input, address, number)) return 0;
   __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
   if (gh_is_socket(read)) {
     read_socket(index, number, read, raw);
@@ -290,6 +329,10 @@ __noinline int read_input(__u32 index, __u32 address) {
   }
   if (gh_is_cred(read)) {
     read_cred(index, number, read == GH_READ_USER_NAMESPACE, raw);
+    return 0;
+  }
+  if (gh_is_object(read)) {
+    read_object(index, number, read, raw);
     return 0;
   }
   if (!gh_is_text(read)) {

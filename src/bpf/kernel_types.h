@@ -345,6 +345,35 @@ struct iov_iter {
   void* ubuf;
   unsigned long nr_segs;
 };
+struct bpf_prog_aux {
+  char name[16];
+};
+
+struct bpf_prog {
+  enum bpf_prog_type type;
+  __u32 len;
+  struct bpf_prog_aux* aux;
+};
+
+struct bpf_map {
+  enum bpf_map_type map_type;
+  __u32 key_size;
+  __u32 value_size;
+  __u32 max_entries;
+  char name[16];
+};
+
+struct perf_event_attr___kernel { /* what is in unions there is found by its name all the same */
+  __u32 type;
+  __u64 config;
+  __u64 kprobe_func;
+  __u64 probe_offset;
+};
+
+struct perf_event {
+  struct perf_event_attr___kernel attr;
+};
+
 struct iov_iter___5_10 {
   unsigned int type;
 };

@@ -103,7 +103,7 @@ struct value {
 };
 
 /* Of an event, all but its texts. */
-#define EVENT_HEADERS 2816
+#define EVENT_HEADERS 4864
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_policy) +
                                       GH_SUBJECT_TOLD * (sizeof(struct gh_event_value) +
                                                          sizeof(struct gh_socket)),
@@ -123,7 +123,7 @@ struct subject {
 
 /* At least GH_SUBJECT_COUNT, so that a mask bounds an index. */
 #define SUBJECTS 64
-/* Arguments and what is returned. */
+/* Arguments, what is returned, and what paths lead to. */
 #define WORDS_TAKEN 32
 
 /* The ids of a process and of its ancestors, the nearest first. */
@@ -153,15 +153,17 @@ struct scratch {
   struct gh_digest digest;      /* the last that was finished */
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
-  struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred */
+  struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred or gh_object */
   struct ancestors ancestors[2];         /* their ids, and those in their namespaces */
   struct descent descents[2];            /* its own, and its parent's */
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };
 
-GH_STATIC_ASSERT(sizeof(struct gh_cred) <= sizeof(struct gh_socket), "one place for both");
-GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS && GH_SUBJECT_RETURN < WORDS_TAKEN, "subjects");
+GH_STATIC_ASSERT(sizeof(struct gh_cred) <= sizeof(struct gh_socket) &&
+                     sizeof(struct gh_object) <= sizeof(struct gh_socket),
+                 "one place for all");
+GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS && GH_SUBJECT_TOLD <= WORDS_TAKEN, "subjects");
 GH_STATIC_ASSERT((GH_TEXTS_MAX & (GH_TEXTS_MAX - 1)) == 0, "a mask bounds an index");
 
 struct {

@@ -19,6 +19,15 @@ uint32_t MembersOf(const ValueSet& set) {
   return static_cast<uint32_t>(set.size());
 }
 
+gh_chain ChainOf(const ResolvedValue& value) {
+  gh_chain chain{};
+  chain.from = value.from;
+  chain.n = static_cast<uint8_t>(std::min<size_t>(value.chain.offsets.size(), GH_STEPS_MAX));
+  chain.bytes = value.chain.bytes;
+  std::copy_n(value.chain.offsets.begin(), chain.n, chain.offsets);
+  return chain;
+}
+
 }  // namespace
 
 Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
@@ -213,7 +222,12 @@ Result<gh_gate> Image::StageGate(Stage& stage, Group& group, uint16_t hook,
                        .read = static_cast<uint8_t>(input.read),
                        .bytes = input.bytes,
                        .flags = static_cast<uint8_t>(input.is_signed ? GH_INPUT_SIGNED : 0),
-                       .scan = scan});
+                       .scan = scan,
+                       .chain = 0,
+                       .reserved = 0});
+    if (!input.resolved) continue;
+    const gh_chain chain = ChainOf(*input.resolved);
+    GH_ASSIGN(records.back().chain, StageList<gh_chain>(stage, group, {&chain, 1}));
   }
   gh_gate gate{};
   GH_ASSIGN(gate.policies, StageList<uint32_t>(stage, group, first_rules));

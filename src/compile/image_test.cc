@@ -334,8 +334,8 @@ TEST_F(ImageTest, TooManySetsOfPatternsAreRefusedAndChangeNothing) {
 
 const policy::Site kFileOpen{policy::Site::Kind::kLsm, "file_open"};
 const policy::Site kCapable{policy::Site::Kind::kFunction, "security_capable"};
-constexpr Input kFile{GH_SUBJECT_ARGUMENT_0, GH_READ_FILE};
-constexpr Input kNumber{2, GH_READ_NUMBER, 4, true};
+const Input kFile{GH_SUBJECT_ARGUMENT_0, GH_READ_FILE};
+const Input kNumber{2, GH_READ_NUMBER, 4, true};
 
 TEST_F(ImageTest, AGroupHasAGateForEachHookOfItsPolicies) {
   ASSERT_TRUE(image_.Apply({.added = {{1, With({On(kCapable, kNumber), On(kFileOpen, kFile)})},
@@ -358,6 +358,29 @@ TEST_F(ImageTest, AGroupHasAGateForEachHookOfItsPolicies) {
   ASSERT_TRUE(image_.Apply({.added = {}, .removed = {1, 3}, .groups = {{1, {2}}}}));
   EXPECT_EQ(image_.InstancesOn(open), 0u);
   EXPECT_EQ(*image_.NumberOf(kFileOpen), open);
+}
+
+TEST_F(ImageTest, AValueOfAPathHasItsChainBesideIt) {
+  const auto value = sets_.resolved().Intern(
+      {.site = kFileOpen, .from = 1, .text = "a.b", .chain = {.offsets = {8, 16}, .bytes = 2}});
+  ASSERT_TRUE(value);
+  const Input input{
+      .subject = (*value)->subject, .read = GH_READ_NUMBER, .bytes = 2, .resolved = *value};
+  ASSERT_TRUE(
+      image_.Apply({.added = {{1, With({On(kFileOpen, kFile)})}, {2, With({On(kFileOpen, input)})}},
+                    .removed = {},
+                    .groups = {{1, {1, 2}}}}));
+  const Reader reader = Read();
+  const auto inputs = reader.Inputs(*reader.Gate(image_.SlotOf(1), *image_.NumberOf(kFileOpen)));
+  ASSERT_EQ(inputs.size(), 2U);
+  EXPECT_EQ(inputs[0].chain, 0U);
+  EXPECT_EQ(inputs[1].subject, GH_SUBJECT_RESOLVED_0);
+  const gh_chain& chain = *reader.At<gh_chain>(inputs[1].chain);
+  EXPECT_EQ(chain.from, 1);
+  EXPECT_EQ(chain.n, 2);
+  EXPECT_EQ(chain.bytes, 2);
+  EXPECT_EQ(chain.offsets[0], 8U);
+  EXPECT_EQ(chain.offsets[1], 16U);
 }
 
 TEST_F(ImageTest, RefusesTwoReadingsOfOneArgument) {

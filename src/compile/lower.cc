@@ -59,7 +59,9 @@ Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
                 "remove it: no path and no name contains one");
   }
   ValueSetPtr set;
-  if (policy::IsNumber(kind)) {
+  if (type == policy::ArgumentType::kAuto) {  // no kernel has been asked, and none can take it
+    set = sets.Make(GH_MATCH_EXACT, texts);
+  } else if (policy::IsNumber(kind)) {
     std::vector<gh_range> ranges;
     for (const std::string_view text : texts) {
       const auto of_value = policy::RangesOf(type, op, text);
@@ -116,6 +118,17 @@ class Lowering {
     return AddProgram(hook, hook_index, twice ? Part::kAfter : Part::kWhole);
   }
 
+  /// As events tell the arguments of the hook that was added last: without places, and with the
+  /// numbers that values have in them.
+  [[nodiscard]] std::vector<policy::Argument> Told(std::vector<policy::Argument> arguments) const {
+    for (policy::Argument& argument : arguments) {
+      argument.position = {};
+      if (!argument.resolved) continue;
+      argument.resolved = policy::Resolution{.subject = resolved_.at(argument.resolved->subject)};
+    }
+    return arguments;
+  }
+
  private:
   /// Of a hook that is judged before the function and at its return: both judge by all selectors,
   /// and each does what the other does not.
@@ -130,7 +143,7 @@ class Lowering {
     lowered.site = std::make_shared<const policy::Site>(
         part == Part::kBefore ? policy::SiteBefore(hook) : policy::SiteOf(hook));
     lowered.hook_index = hook_index;
-    AddInputs(hook, lowered);
+    GH_TRY(AddInputs(hook, lowered));
     lowered.rules.reserve(std::max<size_t>(hook.selectors.size(), 1));
     uint16_t index = 0;
     for (const policy::Selector& selector : hook.selectors) {
@@ -159,8 +172,27 @@ class Lowering {
     return {.subject = subject, .read = read, .bytes = traits.bytes, .is_signed = traits.is_signed};
   }
 
+  /// The number of a resolved value on the hook: the same before the function and at its return.
+  Result<ResolvedValuePtr> Resolve(const policy::Hook& hook, const policy::Argument& argument) {
+    const policy::Resolution& resolved = *argument.resolved;
+    const auto from = static_cast<uint8_t>(resolved.of_task ? GH_FROM_TASK : argument.index);
+    return sets_.resolved().Intern({.site = policy::SiteBefore(hook),
+                                    .from = from,
+                                    .text = resolved.text,
+                                    .type = resolved.type,
+                                    .module = resolved.module,
+                                    .read_as = argument.type,
+                                    .chain = resolved.chain.value_or(policy::Chain{})});
+  }
+
+  /// What a subject of the document is called on the hook.
+  [[nodiscard]] uint8_t NumberOf(uint32_t subject) const {
+    const auto number = resolved_.find(static_cast<uint8_t>(subject));
+    return number != resolved_.end() ? number->second : static_cast<uint8_t>(subject);
+  }
+
   /// What the hook's arguments and filters look at.
-  static void AddInputs(const policy::Hook& hook, HookProgram& lowered) {
+  Result<void> AddInputs(const policy::Hook& hook, HookProgram& lowered) {
     std::map<uint8_t, Input> inputs;
     const auto add = [&](uint8_t subject, policy::ArgumentType type,
                          const std::optional<policy::Length>& length = {}) {
@@ -171,17 +203,37 @@ class Lowering {
       add(static_cast<uint8_t>(argument.index), argument.type, argument.length);
       lowered.shows |= 1U << argument.index;
     };
-    for (const policy::Argument& argument : hook.arguments) show(argument);
+    resolved_.clear();
+    for (const auto* const arguments : {&hook.arguments, &hook.data}) {
+      for (const policy::Argument& argument : *arguments) {
+        if (!argument.resolved) {
+          show(argument);
+          continue;
+        }
+        GH_ASSIGN(ResolvedValuePtr value, Resolve(hook, argument));
+        resolved_.emplace(argument.resolved->subject, value->subject);
+        const policy::ArgumentTypeTraits traits = policy::TraitsOf(argument.type);
+        const uint8_t subject = value->subject;
+        lowered.shows |= 1U << subject;
+        inputs.emplace(subject, Input{.subject = subject,
+                                      .read = traits.read,
+                                      .bytes = traits.bytes,
+                                      .is_signed = traits.is_signed,
+                                      .resolved = std::move(value)});
+      }
+    }
     if (lowered.site->at_return) show(*hook.returned);
     for (const policy::Selector& selector : hook.selectors) {
       for (const policy::Filter& filter : selector.filters) {
         if (filter.subject == policy::Subject::kArgument) continue;  // or it is not declared
         if (filter.subject == policy::Subject::kReturn) continue;
+        if (filter.subject == policy::Subject::kData) continue;
         const policy::SubjectTraits traits = policy::TraitsOf(filter, hook);
         add(traits.subject, traits.type);
       }
     }
-    for (const auto& [subject, input] : inputs) lowered.inputs.push_back(input);
+    for (auto& [subject, input] : inputs) lowered.inputs.push_back(std::move(input));
+    return {};
   }
 
   /// `here`: the selector's actions are done here; else it only decides that no later one does.
@@ -215,7 +267,10 @@ class Lowering {
 
   /// A filter that compares with a variable stays without set.
   Result<void> AddFilter(const policy::Hook& hook, const policy::Filter& filter, Rule& rule) {
-    if (filter.subject == policy::Subject::kArgument && filter.which >= hook.arguments.size()) {
+    const bool of_data = filter.subject == policy::Subject::kData;
+    const std::vector<policy::Argument>& declared = of_data ? hook.data : hook.arguments;
+    if ((of_data || filter.subject == policy::Subject::kArgument) &&
+        filter.which >= declared.size()) {
       return Fail(ErrorCode::kInvalid, hook.call, "a filter is on an argument without declaration",
                   "name one of the arguments in the hook's args");
     }
@@ -223,11 +278,11 @@ class Lowering {
     const policy::SubjectTraits subject = policy::TraitsOf(filter, hook);
     const policy::ArgumentType type = subject.operand;
     const auto traits = policy::TraitsOf(filter.op, policy::TraitsOf(type).values);
-    lowered.subject = subject.subject;
+    lowered.subject = NumberOf(subject.subject);
     lowered.field = subject.field;
     lowered.match = traits.match;
     lowered.negated = traits.negated;
-    if (filter.other) lowered.other = static_cast<uint8_t>(hook.arguments.at(*filter.other).index);
+    if (filter.other) lowered.other = NumberOf(hook.arguments.at(*filter.other).subject());
     if (filter.values.variable) {
       GH_ASSIGN(const uint32_t variable, FindVariable(hook, *filter.values.variable));
       spec_.blanks.push_back({.hook = static_cast<uint32_t>(spec_.hooks.size() - 1),
@@ -306,17 +361,19 @@ class Lowering {
   std::span<const policy::Variable> variables_;
   ValueSets& sets_;
   LoweredSpec& spec_;
+  std::map<uint8_t, uint8_t> resolved_;  // of the hook: number in the document, and lowered
 };
 
 bool SameInfo(const policy::HookInfo& a, const policy::HookInfo& b) {
   const auto same_argument = [](const policy::Argument& x, const policy::Argument& y) {
-    return x.index == y.index && x.type == y.type && x.label == y.label;
+    return x.subject() == y.subject() && x.type == y.type && x.label == y.label;
   };
   const bool same_return = a.returned && b.returned
                                ? same_argument(*a.returned, *b.returned)
                                : a.returned.has_value() == b.returned.has_value();
   return a.kind == b.kind && a.call == b.call && a.source == b.source && a.message == b.message &&
          a.tags == b.tags && std::ranges::equal(a.arguments, b.arguments, same_argument) &&
+         std::ranges::equal(a.data, b.data, same_argument) &&
          a.network_actions == b.network_actions && same_return;
 }
 
@@ -373,10 +430,10 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
                                             .source = hook.source,
                                             .message = hook.message,
                                             .tags = hook.tags,
-                                            .arguments = hook.arguments,
+                                            .arguments = lowering.Told(hook.arguments),
+                                            .data = lowering.Told(hook.data),
                                             .returned = hook.returned,
                                             .network_actions = NetworkActionsOf(hook)});
-    for (policy::Argument& argument : info.arguments) argument.position = {};
     if (info.returned) info.returned->position = {};
   }
   lowered->infos = like && std::ranges::equal(*like, infos, SameInfo)

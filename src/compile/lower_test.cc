@@ -353,6 +353,81 @@ TEST_F(LowerTest, InputsAreTheArgumentsAndTheBinaryIfAFilterIsOnIt) {
   EXPECT_EQ(program.shows, 0b11);
 }
 
+policy::Argument MakeResolved(std::string path, policy::ArgumentType type, uint8_t number) {
+  policy::Argument argument = MakeArgument(0, type);
+  argument.resolved =
+      policy::Resolution{.subject = static_cast<uint8_t>(GH_SUBJECT_RESOLVED_0 + number),
+                         .text = path,
+                         .chain = policy::Chain{{static_cast<uint32_t>(path.size())}, 4}};
+  return argument;
+}
+
+TEST_F(LowerTest, ValuesOfPathsHaveNumbersOfTheirOwnOnAHook) {
+  const auto lower = [&](const std::string& path, const std::string& call = "security_file_open") {
+    policy::Filter filter = MakeFilter(Operator::kEqual, {"1"});
+    policy::Hook hook = MakeHook({MakeSelector({filter}, {})}, call);
+    hook.arguments = {MakeResolved(path, policy::ArgumentType::kInt32, 0)};
+    const auto lowered = TryLower(MakeSpec(hook));
+    EXPECT_TRUE(lowered) << lowered.error().Message();
+    return *lowered;
+  };
+  const auto number = [](const LoweredSpecPtr& spec) {
+    const HookProgram& hook = spec->hooks.at(0);
+    EXPECT_EQ(hook.inputs.size(), 1U);
+    const Input& input = hook.inputs.at(0);
+    EXPECT_EQ(input.subject, input.resolved->subject);
+    EXPECT_EQ(hook.shows, 1U << input.subject);
+    EXPECT_EQ(hook.rules.at(0).filters.at(0).subject, input.subject);
+    EXPECT_EQ(spec->infos->at(0).arguments.at(0).subject(), input.subject);
+    return input.subject - GH_SUBJECT_RESOLVED_0;
+  };
+  auto first = lower("a");
+  const auto second = lower("bb");
+  EXPECT_EQ(number(first), 0);
+  EXPECT_EQ(number(second), 1);
+  EXPECT_EQ(lower("a")->hooks[0].inputs[0].resolved, first->hooks[0].inputs[0].resolved);
+  EXPECT_EQ(number(lower("ccc", "security_file_ioctl")), 0) << "of another hook";
+  EXPECT_EQ(second->hooks[0].inputs[0].resolved->chain, (policy::Chain{{2}, 4}));
+  first.reset();
+  EXPECT_EQ(number(lower("ccc")), 0) << "nobody has it any more";
+  EXPECT_EQ(number(second), 1);
+}
+
+TEST_F(LowerTest, MoreValuesOfPathsThanAHookHasNumbersForAreRefused) {
+  std::vector<LoweredSpecPtr> kept;
+  for (uint8_t i = 0; i <= GH_RESOLVED_MAX; ++i) {
+    policy::Hook hook = MakeHook({}, "security_file_open");
+    hook.arguments = {MakeResolved(std::string(i + 1, 'x'), policy::ArgumentType::kInt32, 0)};
+    const auto lowered = Lower(MakeSpec(hook), {}, sets_);
+    if (i < GH_RESOLVED_MAX) {
+      ASSERT_TRUE(lowered);
+      kept.push_back(*lowered);
+      continue;
+    }
+    ASSERT_FALSE(lowered);
+    EXPECT_EQ(lowered.error().code, ErrorCode::kRefused);
+    EXPECT_EQ(lowered.error().cause,
+              "all policies together ask for more than 14 different values by resolve");
+  }
+}
+
+TEST_F(LowerTest, DataAreValuesOfTheTask) {
+  policy::Filter filter = MakeFilter(Operator::kEqual, {"1"});
+  filter.subject = policy::Subject::kData;
+  policy::Hook hook = MakeHook({MakeSelector({filter}, {})}, "openat");
+  hook.system_call = true;
+  hook.data = {MakeResolved("comm", policy::ArgumentType::kString, 0)};
+  hook.data[0].resolved->of_task = true;
+  const auto lowered = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(lowered);
+  const HookProgram& program = (*lowered)->hooks.at(0);
+  const auto& input = program.inputs.back();
+  EXPECT_EQ(input.read, GH_READ_STRING) << "memory of the kernel";
+  EXPECT_EQ(input.resolved->from, GH_FROM_TASK);
+  EXPECT_EQ(program.rules.at(0).filters.at(0).subject, input.subject);
+  EXPECT_EQ((*lowered)->infos->at(0).data.at(0).subject(), input.subject);
+}
+
 TEST_F(LowerTest, NumbersAreRangesAndMasks) {
   policy::Hook hook = MakeHook({}, "security_capable");
   hook.arguments = {MakeArgument(2, policy::ArgumentType::kInt32)};

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "abi/gatehouse.h"
+#include "compile/resolved.h"
 #include "compile/strings.h"
 #include "policy/model.h"
 
@@ -39,8 +40,9 @@ struct Rule {
 struct Input {
   uint8_t subject = GH_SUBJECT_ARGUMENT_0;
   gh_read read = GH_READ_NUMBER;
-  uint8_t bytes = 0;       ///< of a number; of a buffer: the gh_subject that is its length
-  bool is_signed = false;  ///< of a number; of a buffer: its length has 32 bits, and a sign
+  uint8_t bytes = 0;               ///< of a number; of a buffer: the gh_subject that is its length
+  bool is_signed = false;          ///< of a number; of a buffer: its length has 32 bits, and a sign
+  ResolvedValuePtr resolved = {};  ///< null: it stands where the subject says
   auto operator<=>(const Input&) const = default;
 };
 

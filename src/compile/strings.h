@@ -12,6 +12,7 @@
 
 #include "abi/gatehouse.h"
 #include "base/result.h"
+#include "compile/resolved.h"
 
 namespace gatehouse::compile {
 
@@ -109,7 +110,8 @@ class ValueSet {
 
 using ValueSetPtr = std::shared_ptr<const ValueSet>;
 
-/// Makes value sets, interned by content: equal sets are the same object while anyone holds it.
+/// Makes value sets, interned by content: equal sets are the same object while anyone holds it. So
+/// are the values that paths lead to.
 /// Thread: the pool's.
 class ValueSets {
  public:
@@ -133,6 +135,8 @@ class ValueSets {
   /// The strings of a set as they were written, in no order.
   [[nodiscard]] std::vector<std::string> Texts(const ValueSet& set) const;
 
+  [[nodiscard]] ResolvedValues& resolved() { return resolved_; }
+
  private:
   /// Drops duplicates; takes over one reference for each of `ids`.
   [[nodiscard]] ValueSetPtr InternIds(gh_match match, std::vector<StringId> ids);
@@ -145,6 +149,7 @@ class ValueSets {
   [[nodiscard]] ValueSetPtr Intern(gh_match match, SetContent content);
 
   StringPool& pool_;
+  ResolvedValues resolved_;
   size_t sweep_at_ = 64;  // entries of by_content_ at which those of dead sets are dropped
   std::unordered_multimap<uint64_t, std::weak_ptr<const ValueSet>> by_content_;
 };

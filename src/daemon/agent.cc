@@ -183,11 +183,14 @@ bool Agent::PlanCandidate(Candidate& candidate, Plan& plan) const {
     const auto plan_it = [&]() -> Result<Outcome> {
       if (bind::IsForNode(document, options_.node_labels)) {
         GH_ASSIGN(result.diagnostics, Complete(document, kernel_));
+        if (policy::HasErrors(result.diagnostics)) return Outcome::kRefused;
       }
       return PlanDocument(document, candidate, plan);
     };
     if (auto outcome = plan_it(); outcome) {
       result.outcome = *outcome;
+      if (good && *outcome == Outcome::kRefused) candidate.result.code = ErrorCode::kInvalid;
+      good = good && *outcome != Outcome::kRefused;
     } else {
       if (good) candidate.result.code = outcome.error().code;
       good = false;

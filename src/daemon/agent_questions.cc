@@ -157,7 +157,10 @@ Result<Explanation> Agent::Explain(std::string_view name, const std::string& exe
     policy::Document& document = documents->front();
     {
       const std::lock_guard lock(mutex_);
-      if (source.for_node && !Complete(document, kernel_)) continue;
+      if (source.for_node) {
+        const auto completed = Complete(document, kernel_);
+        if (!completed || policy::HasErrors(*completed)) continue;
+      }
     }
     explanation.documents.push_back(std::move(document));
     policies.push_back({.document = &explanation.documents.back(),

@@ -314,6 +314,41 @@ TEST_F(AgentTest, AHookThatMayBeMissingIsLeftOut) {
   EXPECT_EQ(agent.PolicyText({"p", ""}).value(), good) << "another kernel may have it";
 }
 
+TEST_F(AgentTest, WhatOnlyTheKernelCanTellOfValuesIsAskedOfIt) {
+  Agent& agent = Make();
+  const auto id = AddWorkload("/cg/a");
+  const auto text = [](const std::string& path, const std::string& value) {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n"
+           "  podSelector: {}\n  kprobes:\n  - call: security_file_open\n    syscall: false\n"
+           "    args: [{index: 0, type: auto, resolve: " +
+           path + "}, {index: 1, type: auto}]\n    selectors:\n    - matchArgs: [{index: 1, " +
+           "operator: GT, values: [" + value + "]}]\n";
+  };
+  kernel_->RefusePath("f_wrong", {ErrorCode::kInvalid, "hook/security_file_open",
+                                  "no field f_wrong", "did you mean \"f_flags\"?"});
+  const auto wrong = agent.AddPolicies(text("f_wrong", "\"1\""), "f.yaml", {});
+  EXPECT_FALSE(wrong.applied);
+  EXPECT_EQ(wrong.Message(1000),
+            "f.yaml:9:44: policy/p: hook/security_file_open: no field f_wrong; did you mean "
+            "\"f_flags\"?");
+  const auto unfit = agent.AddPolicies(text("f_flags", "one"), "f.yaml", {});
+  EXPECT_FALSE(unfit.applied);
+  EXPECT_EQ(unfit.Message(1000),
+            "f.yaml:11:19: policy/p: \"one\" is not a number; write it in decimal, or in "
+            "hexadecimal with 0x");
+  const auto good = agent.AddPolicies(text("f_flags", "\"1\""), "f.yaml", {});
+  ASSERT_TRUE(good.applied) << good.Message(1000);
+  const auto programs = kernel_->Programs(id);
+  ASSERT_EQ(programs.size(), 1u);
+  const std::vector<compile::Input>& inputs = programs[0]->hooks.at(0).inputs;
+  ASSERT_EQ(inputs.size(), 2u);
+  EXPECT_EQ(inputs[0].read, GH_READ_NUMBER);
+  EXPECT_EQ(inputs[0].bytes, 4);
+  ASSERT_TRUE(inputs[1].resolved);
+  EXPECT_EQ(inputs[1].subject, GH_SUBJECT_RESOLVED_0);
+  EXPECT_EQ(inputs[1].resolved->chain, (policy::Chain{{0}, 4}));
+}
+
 TEST_F(AgentTest, AHookOnAGeneratedListIsOneOnEachNameThatTheKernelHas) {
   Agent& agent = Make();
   const auto id = AddWorkload("/cg/a");

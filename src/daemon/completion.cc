@@ -5,8 +5,10 @@
 #include <iterator>
 #include <utility>
 
+#include "policy/catalog.h"
 #include "policy/regular_expression.h"
 #include "policy/sites.h"
+#include "policy/values.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -43,7 +45,8 @@ class Completion {
                   "write narrower patterns, or split the policy");
     }
     spec.hooks = std::move(hooks);
-    return std::move(warnings_);
+    Settle(spec.hooks);
+    return std::move(diagnostics_);
   }
 
  private:
@@ -111,19 +114,81 @@ class Completion {
     return hooks;
   }
 
+  /// Calls `visit(hook, argument)` for each value of which only the kernel can tell all.
+  template <typename Visit>
+  static void EachUnsettled(std::vector<policy::Hook>& hooks, Visit visit) {
+    for (policy::Hook& hook : hooks) {
+      for (auto* const arguments : {&hook.arguments, &hook.data}) {
+        for (policy::Argument& argument : *arguments) {
+          if (argument.resolved || argument.type == policy::ArgumentType::kAuto) {
+            visit(hook, argument);
+          }
+        }
+      }
+    }
+  }
+
+  void Settle(std::vector<policy::Hook>& hooks) {
+    std::vector<kernel::Unsettled> unsettled;
+    EachUnsettled(hooks, [&](const policy::Hook& hook, const policy::Argument& argument) {
+      unsettled.push_back({policy::SiteOf(hook), &argument});
+    });
+    if (unsettled.empty()) return;
+    const std::vector<Result<kernel::Settled>> settled = kernel_.Settle(unsettled);
+    auto next = settled.begin();
+    EachUnsettled(hooks, [&](policy::Hook& hook, policy::Argument& argument) {
+      const Result<kernel::Settled>& result = *next++;
+      if (!result) return Refuse(PositionOf(argument), result.error());
+      if (argument.resolved) argument.resolved->chain = result->chain;
+      if (argument.type != policy::ArgumentType::kAuto) return;
+      argument.type = result->type;
+      CheckUses(hook, argument);
+    });
+  }
+
+  static policy::Position PositionOf(const policy::Argument& argument) {
+    return argument.resolved ? argument.resolved->position : argument.position;
+  }
+
+  /// What depends on the type of an argument, which is known now.
+  void CheckUses(policy::Hook& hook, const policy::Argument& argument) {
+    for (policy::Argument& other : hook.arguments) {
+      if (!other.length || other.length->subject != argument.subject()) continue;
+      other.length->narrow = policy::TraitsOf(argument.type).bytes <= sizeof(uint32_t);
+    }
+    for (const policy::Selector& selector : hook.selectors) {
+      for (const policy::Filter& filter : selector.filters) {
+        const bool of_data = filter.subject == policy::Subject::kData;
+        if (!of_data && filter.subject != policy::Subject::kArgument) continue;
+        if (&(of_data ? hook.data : hook.arguments)[filter.which] != &argument) continue;
+        const Result<void> fits = policy::CheckFilter(filter, hook);
+        if (!fits) Refuse(filter.position, fits.error());
+      }
+    }
+  }
+
+  void Refuse(policy::Position position, const Error& error) {
+    const std::string about = error.object.empty() ? object_ : object_ + ": " + error.object;
+    diagnostics_.push_back({.file = document_.file,
+                            .position = position,
+                            .path = {},
+                            .cause = about + ": " + error.cause,
+                            .remedy = error.remedy});
+  }
+
   void Warn(const policy::Hook& hook, const std::string& cause, std::string remedy) {
-    warnings_.push_back({.file = document_.file,
-                         .position = hook.position,
-                         .path = {},
-                         .cause = object_ + ": " + cause,
-                         .remedy = std::move(remedy),
-                         .severity = policy::Severity::kWarning});
+    diagnostics_.push_back({.file = document_.file,
+                            .position = hook.position,
+                            .path = {},
+                            .cause = object_ + ": " + cause,
+                            .remedy = std::move(remedy),
+                            .severity = policy::Severity::kWarning});
   }
 
   policy::Document& document_;
   const std::string object_;
   const kernel::Kernel& kernel_;
-  std::vector<policy::Diagnostic> warnings_;
+  std::vector<policy::Diagnostic> diagnostics_;
 };
 
 }  // namespace

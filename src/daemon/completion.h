@@ -10,9 +10,11 @@
 namespace gatehouse::daemon {
 
 /// Settles what a document leaves to the kernel: a hook that may be missing and is, is taken out;
-/// one on a generated list becomes one for each name that can be attached to. Returns warnings of
-/// what is left out. Errors (kUnsupported): a list of which nothing is left; (kInvalid): more hooks
-/// than a policy may have.
+/// one on a generated list becomes one for each name that can be attached to; of a value with
+/// `resolve`, how the path is followed here; of one of type auto, its type. Returns warnings of
+/// what is left out, and what is wrong with the values, with their places: then the document is
+/// refused. Errors (kUnsupported): a list of which nothing is left; (kInvalid): more hooks than a
+/// policy may have.
 [[nodiscard]] Result<std::vector<policy::Diagnostic>> Complete(policy::Document& document,
                                                                const kernel::Kernel& kernel);
 

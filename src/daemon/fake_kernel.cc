@@ -26,6 +26,11 @@ void FakeKernel::RefuseHook(const policy::Site& site, Error reason) {
   refused_hooks_.insert_or_assign(site, std::move(reason));
 }
 
+void FakeKernel::RefusePath(const std::string& path, Error reason) {
+  const std::lock_guard lock(mutex_);
+  refused_paths_.insert_or_assign(path, std::move(reason));
+}
+
 void FakeKernel::RefuseSubject(gh_subject subject, Error reason) {
   const std::lock_guard lock(mutex_);
   refused_subjects_.insert_or_assign(subject, std::move(reason));
@@ -118,6 +123,24 @@ uint64_t FakeKernel::generation() const {
 std::vector<std::string> FakeKernel::violations() const {
   const std::lock_guard lock(mutex_);
   return violations_;
+}
+
+std::vector<Result<kernel::Settled>> FakeKernel::Settle(
+    std::span<const kernel::Unsettled> all) const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Result<kernel::Settled>> settled;
+  for (const kernel::Unsettled& unsettled : all) {
+    const policy::Argument& argument = *unsettled.argument;
+    const std::string name = argument.resolved ? argument.resolved->text : "";
+    if (const auto refused = refused_paths_.find(name); refused != refused_paths_.end()) {
+      settled.emplace_back(tl::unexpected(refused->second));
+      continue;
+    }
+    kernel::Settled& value = *settled.emplace_back(kernel::Settled{.type = argument.type});
+    if (argument.type == policy::ArgumentType::kAuto) value.type = policy::ArgumentType::kInt32;
+    if (argument.resolved) value.chain = policy::Chain{.offsets = {0}, .bytes = 4};
+  }
+  return settled;
 }
 
 Result<void> FakeKernel::Supports(const compile::HookProgram& hook) const {

@@ -26,6 +26,9 @@ class FakeKernel final : public kernel::Kernel {
   void RemoveHook(const policy::Site& site);
   /// Of whichever hook.
   void RefuseSubject(gh_subject subject, Error reason);
+  /// A path of `resolve` leads nowhere; "": nor has a value without one a type. All others lead to
+  /// numbers, and are of type int32 if it is auto.
+  void RefusePath(const std::string& path, Error reason);
   /// The names of all functions and system calls, for lists.
   void SetNames(policy::Site::Kind kind, std::vector<std::string> names);
   /// The next Apply fails with `reason` and changes nothing.
@@ -54,6 +57,8 @@ class FakeKernel final : public kernel::Kernel {
   [[nodiscard]] std::vector<std::string> Names(policy::Site::Kind kind) const override;
   [[nodiscard]] std::vector<Result<void>> CanAttach(
       std::span<const policy::Site> sites) const override;
+  [[nodiscard]] std::vector<Result<kernel::Settled>> Settle(
+      std::span<const kernel::Unsettled> all) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -72,6 +77,7 @@ class FakeKernel final : public kernel::Kernel {
   std::condition_variable event_arrived_;
   std::map<policy::Site, Error> refused_hooks_;
   std::map<uint8_t, Error> refused_subjects_;
+  std::map<std::string, Error> refused_paths_;
   std::set<policy::Site> missing_;
   std::map<policy::Site::Kind, std::vector<std::string>> names_;
   std::optional<Error> next_apply_;

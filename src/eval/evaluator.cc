@@ -59,7 +59,8 @@ Operand OperandOf(const policy::Filter& filter, const policy::Hook& hook,
     return operand;
   }
   if (filter.other) {
-    operand.value = Gained(operand.value, operation.values, hook.arguments[*filter.other].index);
+    operand.value =
+        Gained(operand.value, operation.values, hook.arguments[*filter.other].subject());
   }
   const auto* const socket = std::get_if<Socket>(&operand.value);
   if (socket == nullptr) return operand;

@@ -57,6 +57,14 @@ policy::ArgumentType TypeOf(gh_read read) {
       return policy::ArgumentType::kCred;
     case GH_READ_USER_NAMESPACE:
       return policy::ArgumentType::kUserNamespace;
+    case GH_READ_BPF_ATTR:
+      return policy::ArgumentType::kBpfAttr;
+    case GH_READ_BPF_PROG:
+      return policy::ArgumentType::kBpfProg;
+    case GH_READ_BPF_MAP:
+      return policy::ArgumentType::kBpfMap;
+    case GH_READ_PERF_EVENT:
+      return policy::ArgumentType::kPerfEvent;
     case GH_READ_SKB:
       return policy::ArgumentType::kSkb;
     case GH_READ_SOCKADDR:
@@ -88,6 +96,10 @@ std::string NameOf(uint64_t number, std::span<const policy::NameRow<int32_t>> na
     if (row.value && std::cmp_equal(*row.value, number)) return std::string(row.name);
   }
   return std::to_string(number);
+}
+
+std::string NameOf(const gh_object& object) {
+  return ToUtf8({object.name, strnlen(object.name, sizeof(object.name))});
 }
 
 void FillSockaddrUn(const ValueRecord& value, tetragon::KprobeSockaddrUn* out) {
@@ -248,6 +260,42 @@ void FillSystemCall(uint64_t number, tetragon::SyscallId* out) {
   out->set_abi((number & GH_COMPAT_CALL) != 0 ? "i386" : "x64");
 }
 
+// Tetragon's messages for a program of BPF, and for what one is made of, differ by name only.
+template <typename Program>
+void FillProgram(const gh_object& object, Program* out) {
+  out->set_progtype(NameOf(object.type, policy::BpfProgramTypes()));
+  out->set_insncnt(object.instructions);
+  out->set_progname(NameOf(object));
+}
+
+void FillMap(const gh_object& object, tetragon::KprobeBpfMap* out) {
+  out->set_maptype(NameOf(object.type, policy::BpfMapTypes()));
+  out->set_keysize(object.key_bytes);
+  out->set_valuesize(object.value_bytes);
+  out->set_maxentries(object.entries);
+  out->set_mapname(NameOf(object));
+}
+
+void FillPerfEvent(const gh_object& object, tetragon::KprobePerfEvent* out) {
+  out->set_kprobefunc(NameOf(object));
+  out->set_type(NameOf(object.type, policy::PerfEventTypes()));
+  out->set_config(object.config);
+  out->set_probeoffset(object.probe_offset);
+}
+
+void FillObject(const gh_object& object, policy::ArgumentType type, tetragon::KprobeArgument* out) {
+  switch (type) {
+    case policy::ArgumentType::kBpfAttr:
+      return FillProgram(object, out->mutable_bpf_attr_arg());
+    case policy::ArgumentType::kBpfProg:
+      return FillProgram(object, out->mutable_bpf_prog_arg());
+    case policy::ArgumentType::kBpfMap:
+      return FillMap(object, out->mutable_bpf_map_arg());
+    default:
+      FillPerfEvent(object, out->mutable_perf_event_arg());
+  }
+}
+
 // As in Tetragon and in /proc/PID/status.
 std::string CapabilitiesText(uint64_t bits) { return fmt::format("{:016x}", bits); }
 
@@ -309,6 +357,11 @@ std::vector<policy::Argument> ArgumentsOf(const PolicyRecord& record) {
     const ValueRecord* value = record.Find(index);
     if (value != nullptr) arguments.push_back({index, TypeOf(value->read), {}, {}});
   }
+  for (uint8_t subject = GH_SUBJECT_RESOLVED_0; subject < GH_SUBJECT_TOLD; ++subject) {
+    const ValueRecord* value = record.Find(subject);
+    if (value == nullptr) continue;
+    arguments.push_back({.type = TypeOf(value->read), .resolved = {{.subject = subject}}});
+  }
   return arguments;
 }
 
@@ -322,7 +375,7 @@ void FillArguments(const PolicyRecord& record, std::span<const policy::Argument>
 void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
                   tetragon::KprobeArgument* out) {
   out->set_label(argument.label);
-  const ValueRecord* value = record.Find(argument.index);
+  const ValueRecord* value = record.Find(argument.subject());
   if (value == nullptr) return;
   if (gh_is_text(value->read)) {
     FillText(*value, argument.type, out);
@@ -335,6 +388,8 @@ void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
     } else {
       FillUserNamespace(value->Cred(), out->mutable_user_ns_arg());
     }
+  } else if (gh_is_object(value->read)) {
+    if (value->unreadable == GH_READABLE) FillObject(value->Object(), argument.type, out);
   } else if (value->unreadable == GH_READABLE) {
     FillNumber(value->number, argument.type, out);
   }
@@ -343,11 +398,14 @@ void FillArgument(const PolicyRecord& record, const policy::Argument& argument,
 const policy::Argument kReturned{GH_SUBJECT_RETURN, policy::ArgumentType::kInt64, {}, {}};
 
 std::vector<std::string_view> UnreadableWords(const PolicyRecord& record,
-                                              std::span<const policy::Argument> arguments) {
+                                              std::span<const policy::Argument> arguments,
+                                              std::span<const policy::Argument> data) {
   std::bitset<GH_UNREADABLE_TOO_MANY + 1> reasons;
-  for (const policy::Argument& argument : arguments) {
-    const ValueRecord* value = record.Find(argument.index);
-    if (value != nullptr) reasons.set(value->unreadable);
+  for (const auto& shown : {arguments, data}) {
+    for (const policy::Argument& argument : shown) {
+      const ValueRecord* value = record.Find(argument.subject());
+      if (value != nullptr) reasons.set(value->unreadable);
+    }
   }
   std::vector<std::string_view> words;
   for (size_t reason = GH_READABLE + 1; reason < reasons.size(); ++reason) {

@@ -31,6 +31,7 @@ extern const policy::Argument kReturned;
 
 /// Why values of `arguments` are not readable: each reason once, as kTagUnreadable names it.
 [[nodiscard]] std::vector<std::string_view> UnreadableWords(
-    const PolicyRecord& record, std::span<const policy::Argument> arguments);
+    const PolicyRecord& record, std::span<const policy::Argument> arguments,
+    std::span<const policy::Argument> data = {});
 
 }  // namespace gatehouse::event

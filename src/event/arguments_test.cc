@@ -211,6 +211,35 @@ TEST(ArgumentsTest, Credentials) {
                 "");
 }
 
+TEST(ArgumentsTest, ProgramsAndMapsOfBpfAndEvents) {
+  gh_object object{};
+  object.type = 2;
+  object.instructions = 3;
+  object.key_bytes = 4;
+  object.value_bytes = 5;
+  object.entries = 6;
+  object.config = 7;
+  object.probe_offset = 8;
+  std::memset(object.name, 'n', sizeof(object.name));
+  const std::string name(sizeof(object.name), 'n');
+  const std::string_view bytes(reinterpret_cast<const char*>(&object), sizeof(object));
+  const auto expect = [&](gh_read read, ArgumentType type, const std::string& text) {
+    ExpectShown(ValueRecord{.read = read, .text = bytes}, type, text);
+    ExpectShown(ValueRecord{.read = read, .unreadable = GH_UNREADABLE_FAULT}, type, "");
+  };
+  const std::string program =
+      " { ProgType: \"BPF_PROG_TYPE_KPROBE\" InsnCnt: 3 ProgName: \"" + name + "\" }";
+  expect(GH_READ_BPF_ATTR, ArgumentType::kBpfAttr, "bpf_attr_arg" + program);
+  expect(GH_READ_BPF_PROG, ArgumentType::kBpfProg, "bpf_prog_arg" + program);
+  expect(GH_READ_BPF_MAP, ArgumentType::kBpfMap,
+         "bpf_map_arg { MapType: \"BPF_MAP_TYPE_ARRAY\" KeySize: 4 ValueSize: 5 MaxEntries: 6 "
+         "MapName: \"" +
+             name + "\" }");
+  expect(GH_READ_PERF_EVENT, ArgumentType::kPerfEvent,
+         "perf_event_arg { KprobeFunc: \"" + name +
+             "\" Type: \"PERF_TYPE_TRACEPOINT\" Config: 7 ProbeOffset: 8 }");
+}
+
 TEST(ArgumentsTest, SystemCalls) {
   ExpectShown(ValueRecord{.read = GH_READ_SYSTEM_CALL, .number = 59}, ArgumentType::kSystemCall,
               R"(syscall_id { id: 59 abi: "x64" })");
@@ -404,6 +433,8 @@ TEST(ArgumentsTest, EachReasonIsNamedOnceAndOnlyForWhatIsShown) {
   }
   EXPECT_THAT(UnreadableWords(record, arguments), ElementsAre("fault", "too-many"));
   EXPECT_THAT(UnreadableWords(record, {}), IsEmpty());
+  EXPECT_THAT(UnreadableWords(record, {}, std::span(arguments).subspan(2, 1)),
+              ElementsAre("fault"));
 }
 
 }  // namespace

@@ -131,6 +131,9 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
     } else if (gh_is_cred(value.read)) {
       GH_TRY(Whole<gh_cred>(parts[0], "credentials"));
       if (value.unreadable == GH_READABLE) value.text = parts[0];
+    } else if (gh_is_object(value.read)) {
+      GH_TRY(Whole<gh_object>(parts[0], "an object"));
+      if (value.unreadable == GH_READABLE) value.text = parts[0];
     } else {
       GH_ASSIGN(value.number, Whole<uint64_t>(parts[0], "a number"));
     }
@@ -178,6 +181,12 @@ gh_cred ValueRecord::Cred() const {
   gh_cred cred{};
   if (text.size() == sizeof(cred)) std::memcpy(&cred, text.data(), sizeof(cred));
   return cred;
+}
+
+gh_object ValueRecord::Object() const {
+  gh_object object{};
+  if (text.size() == sizeof(object)) std::memcpy(&object, text.data(), sizeof(object));
+  return object;
 }
 
 Result<Record> Decode(std::span<const std::byte> bytes) {

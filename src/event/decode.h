@@ -67,6 +67,8 @@ struct ValueRecord {
   [[nodiscard]] gh_socket Socket() const;
   /// Of GH_READ_CRED and GH_READ_USER_NAMESPACE, the same.
   [[nodiscard]] gh_cred Cred() const;
+  /// Of GH_READ_BPF_ATTR to GH_READ_PERF_EVENT, the same.
+  [[nodiscard]] gh_object Object() const;
 };
 
 struct PolicyRecord {

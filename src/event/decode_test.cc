@@ -336,6 +336,27 @@ TEST(DecodeTest, CredentialsHaveTheSizeOfTheirLayout) {
   }
 }
 
+TEST(DecodeTest, ObjectsHaveTheSizeOfTheirLayout) {
+  for (const gh_u8 read :
+       {GH_READ_BPF_ATTR, GH_READ_BPF_PROG, GH_READ_BPF_MAP, GH_READ_PERF_EVENT}) {
+    const auto bytes_of = [&](gh_unreadable unreadable, std::string_view bytes) {
+      return PolicyBytes({ValueBytes({.subject = GH_SUBJECT_TOLD - 1,
+                                      .read = read,
+                                      .unreadable = static_cast<gh_u8>(unreadable)},
+                                     bytes)});
+    };
+    gh_object object{};
+    object.entries = 7;
+    const auto bytes = bytes_of(
+        GH_READABLE, std::string_view(reinterpret_cast<const char*>(&object), sizeof(object)));
+    const auto record = Decode(bytes);
+    ASSERT_TRUE(record) << record.error().Message();
+    EXPECT_EQ(std::get<PolicyRecord>(*record).values[0].Object().entries, 7U);
+    EXPECT_THAT(Refusal(bytes_of(GH_READABLE, "")), HasSubstr("an object of 0 bytes"));
+    EXPECT_EQ(Refusal(bytes_of(GH_UNREADABLE_FAULT, "")), "decoded");
+  }
+}
+
 TEST(DecodeTest, UnknownFieldsOfASocketAreRefused) {
   gh_socket socket{};
   for (const gh_unreadable unreadable : {GH_READABLE, GH_UNREADABLE_FAULT}) {

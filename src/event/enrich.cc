@@ -91,7 +91,7 @@ void FillPlace(const policy::HookInfo& hook, tetragon::ProcessUprobe* out) {
 
 template <typename Event>
 void FillTags(const PolicyRecord& record, std::span<const policy::Argument> arguments,
-              bool policy_gone, Event* out) {
+              std::span<const policy::Argument> data, bool policy_gone, Event* out) {
   if (policy_gone) out->add_tags(kTagPolicyGone);
   constexpr std::array<std::pair<gh_policy_event_flags, const char*>, 3> kFlags = {
       {{GH_POLICY_MONITOR, kTagMonitor},
@@ -100,7 +100,7 @@ void FillTags(const PolicyRecord& record, std::span<const policy::Argument> argu
   for (const auto& [flag, tag] : kFlags) {
     if ((record.flags & flag) != 0) out->add_tags(tag);
   }
-  for (const std::string_view word : UnreadableWords(record, arguments)) {
+  for (const std::string_view word : UnreadableWords(record, arguments, data)) {
     out->add_tags(std::string(kTagUnreadable).append(word));
   }
 }
@@ -183,7 +183,12 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
   out->set_action(ActionOf(record));
   const auto told = hook == nullptr ? ArgumentsOf(record) : std::vector<policy::Argument>();
   const std::span<const policy::Argument> arguments = hook == nullptr ? told : hook->arguments;
+  const std::span<const policy::Argument> data =
+      hook == nullptr ? std::span<const policy::Argument>() : hook->data;
   FillArguments(record, arguments, out->mutable_args());
+  if constexpr (requires { out->mutable_data(); }) {
+    FillArguments(record, data, out->mutable_data());
+  }
   if constexpr (requires { out->mutable_return_(); }) {
     if (record.Find(GH_SUBJECT_RETURN) != nullptr) {
       FillArgument(record, hook == nullptr || !hook->returned ? kReturned : *hook->returned,
@@ -197,7 +202,7 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
     out->set_message(hook->message);
     for (const auto& tag : hook->tags) out->add_tags(tag);
   }
-  FillTags(record, arguments, hook == nullptr, out);
+  FillTags(record, arguments, data, hook == nullptr, out);
 }
 
 void Enricher::FillProcess(const Process& process, tetragon::Process* out) const {

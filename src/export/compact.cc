@@ -152,6 +152,24 @@ std::string BpfCommandText(tetragon::BpfCmd command) {
                                            : std::to_string(static_cast<int>(command));
 }
 
+// Tetragon's messages for a program of BPF, and for what one is made of, differ by name only.
+template <typename Program>
+std::string ProgramText(const Program& program) {
+  return fmt::format("{} \"{}\", {} instructions", Printable(program.progtype()),
+                     Printable(program.progname()), program.insncnt());
+}
+
+std::string MapText(const tetragon::KprobeBpfMap& map) {
+  return fmt::format("{} \"{}\", {} entries of {}+{} bytes", Printable(map.maptype()),
+                     Printable(map.mapname()), map.maxentries(), map.keysize(), map.valuesize());
+}
+
+std::string PerfEventText(const tetragon::KprobePerfEvent& event) {
+  const std::string type = Printable(event.type());
+  return event.kprobefunc().empty() ? fmt::format("{} {:#x}", type, event.config())
+                                    : fmt::format("{} {}", type, Printable(event.kprobefunc()));
+}
+
 // A value that is not a path, which says itself what it is, has its label in front.
 std::string Labelled(const tetragon::KprobeArgument& argument, std::string_view value) {
   return argument.label().empty() ? std::string(value)
@@ -197,6 +215,14 @@ std::string ArgumentText(const tetragon::KprobeArgument& argument) {
       return Labelled(argument, BpfCommandText(argument.bpf_cmd_arg()));
     case tetragon::KprobeArgument::kProcessCredentialsArg:
       return Labelled(argument, CredText(argument.process_credentials_arg()));
+    case tetragon::KprobeArgument::kBpfAttrArg:
+      return Labelled(argument, ProgramText(argument.bpf_attr_arg()));
+    case tetragon::KprobeArgument::kBpfProgArg:
+      return Labelled(argument, ProgramText(argument.bpf_prog_arg()));
+    case tetragon::KprobeArgument::kBpfMapArg:
+      return Labelled(argument, MapText(argument.bpf_map_arg()));
+    case tetragon::KprobeArgument::kPerfEventArg:
+      return Labelled(argument, PerfEventText(argument.perf_event_arg()));
     case tetragon::KprobeArgument::kUserNsArg:
       return Labelled(argument, fmt::format("user:[{}]", argument.user_ns_arg().ns().inum()));
     case tetragon::KprobeArgument::kSockArg:
@@ -232,6 +258,11 @@ std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event&
   std::string_view separator = " -> ";
   for (const tetragon::KprobeArgument& argument : event.args()) {
     rest.append(std::exchange(separator, ", ")).append(ArgumentText(argument));
+  }
+  if constexpr (requires { event.data(); }) {
+    for (const tetragon::KprobeArgument& value : event.data()) {
+      rest.append(std::exchange(separator, ", ")).append(ArgumentText(value));
+    }
   }
   rest += fmt::format("  policy {} on {}",
                       event.policy_name().empty() ? "?" : Printable(event.policy_name()),

@@ -115,7 +115,24 @@ TEST(CompactTest, Arguments) {
             Line(" -> call=59, i386/11"));
   EXPECT_EQ(Shown(R"(args { bpf_cmd_arg: BPF_PROG_LOAD } args { bpf_cmd_arg: 99 })"),
             Line(" -> BPF_PROG_LOAD, 99"));
+  EXPECT_EQ(Shown(R"(args { bpf_attr_arg { ProgType: "T" InsnCnt: 2 ProgName: "n" } label: "p" }
+                     args { bpf_prog_arg { ProgType: "T" InsnCnt: 2 ProgName: "n" } })"),
+            Line(R"( -> p=T "n", 2 instructions, T "n", 2 instructions)"));
+  EXPECT_EQ(Shown(R"(args { bpf_map_arg { MapType: "T" KeySize: 4 ValueSize: 8 MaxEntries: 16
+                                          MapName: "m" } })"),
+            Line(R"( -> T "m", 16 entries of 4+8 bytes)"));
+  EXPECT_EQ(Shown(R"(args { perf_event_arg { Type: "T" Config: 18 } }
+                     args { perf_event_arg { Type: "T" KprobeFunc: "f" } })"),
+            Line(" -> T 0x12, T f"));
   EXPECT_EQ(Shown(R"(args {} args { label: "mask" })"), Line(" -> ?, mask=?"));
+}
+
+TEST(CompactTest, DataStandBehindArguments) {
+  EXPECT_EQ(Compact(Denial("process_kprobe",
+                           R"(data { string_arg: "comm" } data { int_arg: 2 label: "l" }
+                              action: KPROBE_ACTION_OVERRIDE)")),
+            "22:03:57.700 denied    shop/web-1/app 7 /bin/sh -c x -> /usr/bin/curl, \"comm\", l=2  "
+            "policy web on security_bprm_check");
 }
 
 TEST(CompactTest, Sockets) {

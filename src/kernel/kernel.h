@@ -94,6 +94,18 @@ struct Status {
   std::vector<std::pair<std::string, uint64_t>> counters;  ///< name of gh_stat, value
 };
 
+/// A value of which a policy does not say all: where it is (resolve), or of which type (auto).
+struct Unsettled {
+  policy::Site site;  ///< where the hook is judged
+  const policy::Argument* argument = nullptr;
+};
+
+/// What the kernel says of it.
+struct Settled {
+  policy::ArgumentType type = policy::ArgumentType::kNop;  ///< that of the argument, if it has one
+  std::optional<policy::Chain> chain = {};                 ///< of a path
+};
+
 /// Thread: everything from one thread (the control thread), except PollEvents, which has a thread
 /// of its own, and status(), which any thread may call between two changes.
 class Kernel {
@@ -116,6 +128,11 @@ class Kernel {
   /// For each place, nothing, or why no program can be attached to it. Attaches nothing.
   [[nodiscard]] virtual std::vector<Result<void>> CanAttach(
       std::span<const policy::Site> sites) const = 0;
+
+  /// For each value, what the policy leaves open, or why that cannot be: a field is not there, a
+  /// type does not fit.
+  [[nodiscard]] virtual std::vector<Result<Settled>> Settle(
+      std::span<const Unsettled> all) const = 0;
 
   /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
   /// the old image stands, complete. Loads no program, except that a hook's is loaded and attached

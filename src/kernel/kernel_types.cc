@@ -5,6 +5,9 @@ namespace gatehouse::kernel {
 
 KernelTypes::KernelTypes() : types_(btf__load_vmlinux_btf(), &btf__free) {}
 
+KernelTypes::KernelTypes(const KernelTypes& kernel, const std::string& module)
+    : types_(btf__load_module_btf(module.c_str(), kernel.types_.get()), &btf__free) {}
+
 int KernelTypes::FindFunction(const std::string& name) const {
   return btf__find_by_name_kind(types_.get(), name.c_str(), BTF_KIND_FUNC);
 }
@@ -20,26 +23,56 @@ std::vector<std::string> KernelTypes::Functions(std::string_view prefix) const {
   return names;
 }
 
-std::optional<Prototype> KernelTypes::Function(const std::string& name) const {
+const btf_type* KernelTypes::PrototypeOfFunction(const std::string& name) const {
   const int id = FindFunction(name);
-  if (id < 0) return std::nullopt;
+  if (id < 0) return nullptr;
   const uint32_t prototype = btf__type_by_id(types_.get(), static_cast<uint32_t>(id))->type;
-  return Describe(btf__type_by_id(types_.get(), prototype), 0);
+  return btf__type_by_id(types_.get(), prototype);
 }
 
 /// The kernel has a type for each, a pointer to the function that a tracepoint calls: first with
 /// what was registered, then with the arguments (__DEFINE_TRACE_BPF in include/trace/bpf_probe.h).
-std::optional<Prototype> KernelTypes::Tracepoint(const std::string& name) const {
+const btf_type* KernelTypes::PrototypeOfTracepoint(const std::string& name) const {
   const int id =
       btf__find_by_name_kind(types_.get(), ("btf_trace_" + name).c_str(), BTF_KIND_TYPEDEF);
-  if (id < 0) return std::nullopt;
+  if (id < 0) return nullptr;
   const btf_type* const pointer = Resolve(static_cast<uint32_t>(id));
   const btf_type* const prototype = pointer == nullptr ? nullptr : Resolve(pointer->type);
-  if (prototype == nullptr || !btf_is_func_proto(prototype)) return std::nullopt;
+  return prototype != nullptr && btf_is_func_proto(prototype) ? prototype : nullptr;
+}
+
+std::optional<Prototype> KernelTypes::Function(const std::string& name) const {
+  const btf_type* const prototype = PrototypeOfFunction(name);
+  if (prototype == nullptr) return std::nullopt;
+  return Describe(prototype, 0);
+}
+
+std::optional<Prototype> KernelTypes::Tracepoint(const std::string& name) const {
+  const btf_type* const prototype = PrototypeOfTracepoint(name);
+  if (prototype == nullptr) return std::nullopt;
   return Describe(prototype, 1);
 }
 
-/// The type without typedefs, const and the like; null: void.
+uint32_t KernelTypes::ParameterOfFunction(const std::string& name, uint32_t index) const {
+  const btf_type* const prototype = PrototypeOfFunction(name);
+  if (prototype == nullptr || index >= btf_vlen(prototype)) return 0;
+  return btf_params(prototype)[index].type;
+}
+
+uint32_t KernelTypes::ParameterOfTracepoint(const std::string& name, uint32_t index) const {
+  const btf_type* const prototype = PrototypeOfTracepoint(name);
+  if (prototype == nullptr || index + 1 >= btf_vlen(prototype)) return 0;
+  return btf_params(prototype)[index + 1].type;
+}
+
+uint32_t KernelTypes::FindType(const std::string& name) const {
+  for (const uint32_t kind : {BTF_KIND_STRUCT, BTF_KIND_UNION, BTF_KIND_TYPEDEF}) {
+    const int id = btf__find_by_name_kind(types_.get(), name.c_str(), kind);
+    if (id > 0) return static_cast<uint32_t>(id);
+  }
+  return 0;
+}
+
 const btf_type* KernelTypes::Resolve(uint32_t id) const {
   while (id != 0) {
     const btf_type* const type = btf__type_by_id(types_.get(), id);
@@ -80,6 +113,8 @@ Parameter KernelTypes::Describe(const btf_type* type) const {
   if (btf_is_int(type) || btf_is_any_enum(type)) {
     parameter.readable = true;
     parameter.bytes = type->size;
+    parameter.is_signed =
+        btf_is_int(type) ? (btf_int_encoding(type) & BTF_INT_SIGNED) != 0 : btf_kflag(type);
     return parameter;
   }
   if (!btf_is_ptr(type)) return parameter;

@@ -43,8 +43,8 @@ constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
     "events_lost_exec",  "events_lost_exit", "events_lost_policy", "events_limited",
     "scratch_exhausted", "path_too_long",    "path_unreachable",   "path_fault",
     "no_binary",         "string_fault",     "socket_fault",       "number_fault",
-    "matches_overflow",  "lineage_unknown",  "lineages_full",      "cgroups_untracked",
-    "protected",         "signal_failed",
+    "resolve_fault",     "matches_overflow", "lineage_unknown",    "lineages_full",
+    "cgroups_untracked", "protected",        "signal_failed",
 };
 
 /// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its
@@ -190,6 +190,10 @@ std::vector<std::string> LoadedKernel::Names(policy::Site::Kind kind) const {
 
 std::vector<Result<void>> LoadedKernel::CanAttach(std::span<const policy::Site> sites) const {
   return hooks_.sites().CanAttach(sites);
+}
+
+std::vector<Result<Settled>> LoadedKernel::Settle(std::span<const Unsettled> all) const {
+  return hooks_.sites().Settle(all);
 }
 
 // ---- changes

@@ -37,6 +37,7 @@ class LoadedKernel : public Kernel {
   [[nodiscard]] std::vector<std::string> Names(policy::Site::Kind kind) const override;
   [[nodiscard]] std::vector<Result<void>> CanAttach(
       std::span<const policy::Site> sites) const override;
+  [[nodiscard]] std::vector<Result<Settled>> Settle(std::span<const Unsettled> all) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;

@@ -33,9 +33,14 @@ struct Parameter {
   bool readable = false;  ///< by a program, on every kernel from 5.10 on
   bool pointer = false;
   uint32_t bytes = 0;        ///< of a number
+  bool is_signed = false;    ///< of a number
   std::string pointee = {};  ///< name of the struct; "char", "void"; empty: something else
   uint32_t place = 0;        ///< of a field of a tracepoint: see GH_PLACE
-  auto operator<=>(const Parameter&) const = default;
+  /// Whether a program reads both alike, for which signs do not count.
+  bool operator==(const Parameter& other) const {
+    return readable == other.readable && pointer == other.pointer && bytes == other.bytes &&
+           pointee == other.pointee && place == other.place;
+  }
 };
 
 /// A place in the running kernel, and how it is served.

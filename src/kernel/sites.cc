@@ -11,6 +11,7 @@
 #include "kernel/attachable.h"
 #include "kernel/elf_file.h"
 #include "kernel/kernel_types.h"
+#include "kernel/parameters.h"
 #include "kernel/tracepoint_format.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
@@ -27,8 +28,6 @@ std::string CallerOf(const policy::Site& site) {
   if (site == policy::kBprmCheck) return "security_bprm_check";
   return std::string(kSecurity) + site.name;
 }
-
-std::string ObjectOf(const policy::Site& site) { return "hook/" + policy::NameOf(site); }
 
 /// Whether a program may answer in the place of a function that may be told to fail
 /// (ALLOW_ERROR_INJECTION; check_attach_modify_return() in kernel/bpf/verifier.c).
@@ -189,91 +188,6 @@ Result<Plan> OnUprobe(const policy::Site& site) {
               .parameters = ParametersInRegisters(),
               .registers = GH_REGISTERS_CONTEXT,
               .offset = offset};
-}
-
-/// The struct that an input's argument points to.
-std::string_view PointeeOf(gh_read read) {
-  switch (read) {
-    case GH_READ_FILE:
-      return "file";
-    case GH_READ_PATH:
-      return "path";
-    case GH_READ_BINPRM:
-      return "linux_binprm";
-    case GH_READ_STRING:
-    case GH_READ_BUFFER:
-      return "char";
-    case GH_READ_IOVEC:
-      return "iovec";
-    case GH_READ_IOV_ITER:
-      return "iov_iter";
-    case GH_READ_FILENAME:
-      return "filename";
-    case GH_READ_SOCK:
-      return "sock";
-    case GH_READ_SOCKET:
-      return "socket";
-    case GH_READ_SKB:
-      return "sk_buff";
-    case GH_READ_CRED:
-      return "cred";
-    case GH_READ_USER_NAMESPACE:
-      return "user_namespace";
-    case GH_READ_SOCKADDR:
-    case GH_READ_SOCKADDR_UN:
-      return "sockaddr";
-    case GH_READ_DENTRY:
-      return "dentry";
-    case GH_READ_KIOCB:
-      return "kiocb";
-    case GH_READ_MODULE:
-      return "module";
-    case GH_READ_LOAD_INFO:
-      return "load_info";
-    case GH_READ_NET_DEVICE:
-      return "net_device";
-    case GH_READ_CAPABILITIES:
-      return "kernel_cap_t";
-    default:
-      return {};
-  }
-}
-
-/// Of addresses there is a struct for each family, and some for all: they begin alike. The struct
-/// behind kernel_cap_t had a name until 6.3 (commit f122a08b197d).
-bool PointsTo(const Parameter& parameter, gh_read read) {
-  if (parameter.pointee == "void") return true;
-  if (read == GH_READ_CAPABILITIES && parameter.pointee == "kernel_cap_struct") return true;
-  const std::string_view wanted = PointeeOf(read);
-  const bool beginning = read == GH_READ_SOCKADDR || read == GH_READ_SOCKADDR_UN;
-  return beginning ? parameter.pointee.starts_with(wanted) : parameter.pointee == wanted;
-}
-
-/// `what`: an argument, or what is returned.
-Result<void> CheckParameter(const std::string& object, const std::string& what,
-                            const Parameter& parameter, const compile::Input& input) {
-  const auto refuse = [&](const std::string& cause, const std::string& remedy) {
-    return Fail(ErrorCode::kUnsupported, object, what + " " + cause, remedy);
-  };
-  if (!parameter.readable) {
-    return refuse("is of a type that BPF programs cannot read", "leave it out of args");
-  }
-  if (gh_is_word(input.read)) {
-    if (parameter.pointer || parameter.bytes >= input.bytes) return {};
-    return refuse("has " + std::to_string(parameter.bytes) + " bytes, fewer than the " +
-                      std::to_string(input.bytes) + " of its type",
-                  "use an integer type of that size");
-  }
-  const bool of_process = input.read == GH_READ_USER_STRING || input.read == GH_READ_FD ||
-                          input.read == GH_READ_USER_SOCKADDR ||
-                          input.read == GH_READ_USER_SOCKADDR_UN ||
-                          input.read == GH_READ_USER_BUFFER ||
-                          input.read == GH_READ_USER_IOVEC;  // see policy/arguments
-  if (of_process || PointsTo(parameter, input.read)) return {};
-  return refuse((parameter.pointer ? "is a pointer to " + parameter.pointee : "is a number") +
-                    ", and its type in the policy is read from a pointer to " +
-                    std::string(PointeeOf(input.read)),
-                "give the argument the type that the function has");
 }
 
 /// Whether an argument can be a length.
@@ -470,6 +384,8 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
       GH_TRY(CheckNamespace(ObjectOf(site), input.subject - GH_SUBJECT_NAMESPACE_0));
     } else if (input.subject < GH_ARGUMENTS_MAX) {
       GH_TRY(CheckArgument(ObjectOf(site), *plan, input));
+    } else if (input.resolved && input.resolved->chain.offsets.empty()) {
+      return Fail(ErrorCode::kInvalid, ObjectOf(site), "a path was not followed on this kernel");
     } else if (input.subject == GH_SUBJECT_RETURN && !gh_is_word(input.read)) {
       GH_TRY(CheckParameter(ObjectOf(site), "what " + plan->target + " returns", plan->returned,
                             input));

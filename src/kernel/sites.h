@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "compile/program.h"
+#include "kernel/field_path.h"
 #include "kernel/kernel.h"
 #include "kernel/kernel_types.h"
 #include "kernel/namespaces.h"
@@ -38,6 +39,8 @@ class Sites {
   /// See Kernel::Names and Kernel::CanAttach.
   [[nodiscard]] static std::vector<std::string> Names(policy::Site::Kind kind);
   [[nodiscard]] std::vector<Result<void>> CanAttach(std::span<const policy::Site> sites) const;
+  /// See Kernel::Settle.
+  [[nodiscard]] std::vector<Result<Settled>> Settle(std::span<const Unsettled> all) const;
   /// Nothing, or why this program cannot be had here: beside what Find says, arguments that the
   /// function does not have or that are of another type, an Override where none is possible.
   [[nodiscard]] Result<void> Check(const compile::HookProgram& program) const;
@@ -47,6 +50,12 @@ class Sites {
   using Types = std::optional<KernelTypes>;
   [[nodiscard]] Result<const Plan*> Find(const policy::Site& site, Types& types) const;
   [[nodiscard]] Result<Plan> Make(const policy::Site& site, Types& types) const;
+  [[nodiscard]] Result<Settled> Settle(const Unsettled& unsettled, Types& types) const;
+  /// `types`: the kernel's, or those of the module that the path is about.
+  [[nodiscard]] Result<Settled> SettlePath(const Unsettled& unsettled,
+                                           const KernelTypes& types) const;
+  [[nodiscard]] Result<PathBegin> FindBegin(const Unsettled& unsettled,
+                                            const KernelTypes& types) const;
   [[nodiscard]] Result<void> CheckNamespace(const std::string& object, uint32_t kind) const;
   [[nodiscard]] Result<Plan> MakeForSignal(const policy::Site& site) const;
   [[nodiscard]] Result<Plan> MakeOnPerfEvent(const policy::Site& site) const;

@@ -17,6 +17,7 @@ struct Field {
   std::string_view declaration;  ///< `char comm[16]`
   uint32_t offset = 0;
   uint32_t bytes = 0;
+  bool is_signed = false;
 };
 
 /// What stands between `key` and the next semicolon.
@@ -43,7 +44,7 @@ std::optional<Field> ParseLine(std::string_view line) {
   const auto offset = FindNumber(line, "\toffset:");
   const auto bytes = FindNumber(line, "\tsize:");
   if (!declaration || !offset || !bytes) return std::nullopt;
-  return Field{*declaration, *offset, *bytes};
+  return Field{*declaration, *offset, *bytes, FindNumber(line, "\tsigned:") == 1U};
 }
 
 /// `char` in `char comm[16]`, `const char * name`, `__data_loc char[] path`.
@@ -109,7 +110,10 @@ Parameter Describe(const Field& field) {
     bytes /= length;  // its first element
   }
   if (!IsWord(bytes)) return {};
-  return {.readable = true, .bytes = bytes, .place = taken(GH_TAKE_NUMBER, bytes)};
+  return {.readable = true,
+          .bytes = bytes,
+          .is_signed = field.is_signed,
+          .place = taken(GH_TAKE_NUMBER, bytes)};
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ TEST(TracepointFormat, TheCommonFieldsComeFirst) {
   EXPECT_EQ(fields[0].place, GH_PLACE(GH_TAKE_NUMBER, 2, 0));
   EXPECT_EQ(fields[3].place, GH_PLACE(GH_TAKE_NUMBER, 4, 4));
   EXPECT_EQ(fields[3].bytes, 4U);
+  EXPECT_TRUE(fields[3].is_signed);
+  EXPECT_FALSE(fields[0].is_signed);
 }
 
 TEST(TracepointFormat, Numbers) {

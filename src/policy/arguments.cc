@@ -11,6 +11,7 @@
 #include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/names.h"
+#include "policy/resolve.h"
 #include "policy/sites.h"
 
 namespace gatehouse::policy {
@@ -24,6 +25,7 @@ struct ArgumentDraft {
   std::optional<int64_t> size_index;  // counts from 1
   bool return_copy = false;
   bool max_data = false;
+  ResolutionDraft resolution = {};
   Argument argument;
 };
 
@@ -31,6 +33,12 @@ struct ArgumentDraft {
 template <bool ArgumentDraft::* Member>
 void ReadSwitch(Reader& reader, YamlNode node, ArgumentDraft& draft) {
   draft.*Member = reader.Bool(node).value_or(false);
+}
+
+/// Keeps a field about `resolve`.
+template <std::optional<YamlNode> ResolutionDraft::* Member>
+void KeepNode(Reader&, YamlNode node, ArgumentDraft& draft) {
+  draft.resolution.*Member = node;
 }
 
 constexpr std::array kArgumentFields{
@@ -53,10 +61,10 @@ constexpr std::array kArgumentFields{
                          }},
     Field<ArgumentDraft>{{"returnCopy"}, ReadSwitch<&ArgumentDraft::return_copy>},
     Field<ArgumentDraft>{{"maxData"}, ReadSwitch<&ArgumentDraft::max_data>},
-    Field<ArgumentDraft>{{"resolve", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"source", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"btfType", Need::kUnsupported}},
-    Field<ArgumentDraft>{{"btfTypeModule", Need::kUnsupported}},
+    Field<ArgumentDraft>{{"resolve"}, KeepNode<&ResolutionDraft::resolve>},
+    Field<ArgumentDraft>{{"source"}, KeepNode<&ResolutionDraft::source>},
+    Field<ArgumentDraft>{{"btfType"}, KeepNode<&ResolutionDraft::type>},
+    Field<ArgumentDraft>{{"btfTypeModule"}, KeepNode<&ResolutionDraft::module>},
 };
 
 /// Whether a value of the type is a number, and not behind a pointer.
@@ -71,6 +79,7 @@ void CheckArgumentOfProcess(Reader& reader, const Argument& argument, const Hook
       argument.type == ArgumentType::kString || argument.type == ArgumentType::kFd ||
       argument.type == ArgumentType::kSockaddr || argument.type == ArgumentType::kSockaddrUn ||
       argument.type == ArgumentType::kBuffer || argument.type == ArgumentType::kIovec ||
+      (argument.type == ArgumentType::kAuto && hook.kind == HookKind::kTracepoint) ||
       IsWord(argument.type);
   if (possible) return;
   reader.ReportField(
@@ -91,7 +100,7 @@ bool IsNarrow(const Hook& hook, uint32_t subject) {
   };
   if (subject == GH_SUBJECT_RETURN) return narrow(hook.returned->type);
   return std::ranges::any_of(hook.arguments, [&](const Argument& argument) {
-    return argument.index == subject && narrow(argument.type);
+    return argument.subject() == subject && narrow(argument.type);
   });
 }
 
@@ -139,9 +148,14 @@ std::optional<Length> LengthOf(const ArgumentDraft& draft, const Hook& hook) {
 
 /// Reports an argument that the hook surely does not have. What others have, the kernel knows.
 void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
+  if (argument.resolved) CheckResolution(reader, argument, hook);
   if (argument.type == ArgumentType::kNop) return;
+  if (argument.resolved && argument.resolved->of_task) return;
   const Site site = SiteBefore(hook);
-  if (HasArgumentsOfProcess(site)) return CheckArgumentOfProcess(reader, argument, hook);
+  if (HasArgumentsOfProcess(site)) {
+    if (!argument.resolved) CheckArgumentOfProcess(reader, argument, hook);
+    return;
+  }
   if (hook.kind == HookKind::kTracepoint) return;
   const bool of_exec = IsOfExec(site);
   const bool is_program = argument.type == ArgumentType::kLinuxBinprm;
@@ -149,6 +163,8 @@ void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
     reader.ReportField("index", argument.position,
                        fmt::format("{} has no argument {}", hook.call, argument.index),
                        "write `index: 0`");
+  } else if (argument.resolved || argument.type == ArgumentType::kAuto) {
+    return;  // the kernel knows what is there
   } else if (of_exec && !is_program) {
     reader.ReportField("type", argument.position,
                        fmt::format("argument {} of {} is not of type {}", argument.index, hook.call,
@@ -162,12 +178,38 @@ void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
   }
 }
 
-}  // namespace
+/// Reports an argument that is among `others` already.
+void CheckTwice(Reader& reader, const Argument& argument, const std::vector<Argument>& others) {
+  for (const Argument& other : others) {
+    if (other.subject() != argument.subject()) continue;
+    reader.ReportField("index", argument.position,
+                       fmt::format("argument {} is there twice, first on line {}", argument.index,
+                                   other.position.line),
+                       "remove one of the two");
+  }
+}
 
-std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
+/// Values that paths lead to are numbered, those of `args` first.
+void Number(Reader& reader, Argument& argument, const Hook& hook) {
+  const auto resolved = [](const std::vector<Argument>& arguments) {
+    return std::ranges::count_if(arguments,
+                                 [](const Argument& each) { return each.resolved.has_value(); });
+  };
+  const auto position = resolved(hook.arguments) + resolved(hook.data);
+  if (position == GH_RESOLVED_MAX) {
+    reader.Report(argument.position,
+                  fmt::format("more than {} values with resolve", int{GH_RESOLVED_MAX}),
+                  "ask for fewer of them");
+  }
+  const auto number = std::min<ptrdiff_t>(position, GH_RESOLVED_MAX - 1);
+  argument.resolved->subject = static_cast<uint8_t>(GH_SUBJECT_RESOLVED_0 + number);
+}
+
+/// Entries of `args`, or of `data`. Returns which have a type that is reported as wrong.
+std::vector<uint32_t> ReadValues(Reader& reader, YamlNode node, bool of_data, Hook& hook) {
+  std::vector<Argument>& arguments = of_data ? hook.data : hook.arguments;
   std::vector<uint32_t> unknown;
   std::vector<ArgumentDraft> drafts;
-  const Reader::Scope scope(reader, "args");
   reader.Entries(node, GH_ARGUMENTS_MAX, [&](YamlNode entry) {
     ArgumentDraft draft;
     if (!reader.Fields<ArgumentDraft>(entry, kArgumentFields, draft)) return;
@@ -175,22 +217,33 @@ std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
     Argument& argument = draft.argument;
     argument.index = static_cast<uint32_t>(*draft.index);
     argument.type = draft.type.value_or(ArgumentType::kNop);
-    if (!draft.type) unknown.push_back(static_cast<uint32_t>(hook.arguments.size()));
+    if (!draft.type) unknown.push_back(static_cast<uint32_t>(arguments.size()));
     argument.position = entry.position();
-    for (const Argument& other : hook.arguments) {
-      if (other.index != argument.index) continue;
-      reader.ReportField("index", argument.position,
-                         fmt::format("argument {} is there twice, first on line {}", argument.index,
-                                     other.position.line),
-                         "remove one of the two");
+    argument.resolved = ReadResolution(reader, draft.resolution, argument.position, of_data);
+    if (argument.resolved) {
+      Number(reader, argument, hook);
+    } else if (!of_data && !draft.resolution.resolve) {
+      CheckTwice(reader, argument, arguments);
     }
     if (!hook.call.empty() && draft.type) CheckArgument(reader, argument, hook);
     if (draft.type) CheckLength(reader, draft, hook);
-    hook.arguments.push_back(argument);
+    arguments.push_back(argument);
     drafts.push_back(std::move(draft));
   });
-  for (size_t i = 0; i < drafts.size(); ++i) hook.arguments[i].length = LengthOf(drafts[i], hook);
+  for (size_t i = 0; i < drafts.size(); ++i) arguments[i].length = LengthOf(drafts[i], hook);
   return unknown;
+}
+
+}  // namespace
+
+std::vector<uint32_t> ReadArguments(Reader& reader, YamlNode node, Hook& hook) {
+  const Reader::Scope scope(reader, "args");
+  return ReadValues(reader, node, false, hook);
+}
+
+std::vector<uint32_t> ReadData(Reader& reader, YamlNode node, Hook& hook) {
+  const Reader::Scope scope(reader, "data");
+  return ReadValues(reader, node, true, hook);
 }
 
 void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
@@ -201,6 +254,11 @@ void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
   if (returned.index.value_or(0) != 0) {
     reader.ReportField("index", returned.argument.position, "one value is returned, number 0",
                        "write `index: 0`");
+  }
+  const ResolutionDraft& resolution = returned.resolution;
+  if (resolution.resolve || resolution.source || resolution.type || resolution.module) {
+    reader.Report(returned.argument.position, "resolve of what is returned is not supported yet",
+                  "remove resolve, source, btfType and btfTypeModule");
   }
   if (returned.size_index || returned.return_copy || returned.max_data) {
     reader.Report(returned.argument.position, "what is returned is no buffer",
@@ -240,9 +298,9 @@ void CheckTexts(Reader& reader, const Hook& hook) {
              selector.filters.end();
     });
   };
-  const auto texts = std::ranges::count_if(hook.arguments, is_text) +
-                     (asks_for(Subject::kBinary) ? 1 : 0) +
-                     (asks_for(Subject::kParentBinary) ? 1 : 0);
+  const auto texts =
+      std::ranges::count_if(hook.arguments, is_text) + std::ranges::count_if(hook.data, is_text) +
+      (asks_for(Subject::kBinary) ? 1 : 0) + (asks_for(Subject::kParentBinary) ? 1 : 0);
   if (texts <= GH_TEXTS_MAX) return;
   reader.Report(hook.position,
                 fmt::format("{} paths and strings, more than {}; matchBinaries and "

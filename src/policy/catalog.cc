@@ -30,7 +30,7 @@ constexpr std::array kArgumentTypes{
     TypeName{"uint64", "ulong", ArgumentType::kUint64},
     TypeName{"size_t", "", ArgumentType::kSizeT},
     TypeName{"capability", "", ArgumentType::kCapability},
-    TypeName{"auto", "", {}},
+    TypeName{"auto", "", ArgumentType::kAuto},
     TypeName{"char_buf", "const_buf", ArgumentType::kBuffer},
     TypeName{"char_iovec", "", ArgumentType::kIovec},
     TypeName{"filename", "", ArgumentType::kFilename},
@@ -49,11 +49,11 @@ constexpr std::array kArgumentTypes{
     TypeName{"cap_inheritable", "", ArgumentType::kCapInheritable},
     TypeName{"cap_permitted", "", ArgumentType::kCapPermitted},
     TypeName{"cap_effective", "", ArgumentType::kCapEffective},
-    TypeName{"bpf_attr", "", {}},
-    TypeName{"bpf_map", "", {}},
-    TypeName{"bpf_prog", "", {}},
+    TypeName{"bpf_attr", "", ArgumentType::kBpfAttr},
+    TypeName{"bpf_map", "", ArgumentType::kBpfMap},
+    TypeName{"bpf_prog", "", ArgumentType::kBpfProg},
     TypeName{"bpf_cmd", "", ArgumentType::kBpfCommand},
-    TypeName{"perf_event", "", {}},
+    TypeName{"perf_event", "", ArgumentType::kPerfEvent},
     TypeName{"load_info", "", ArgumentType::kLoadInfo},
     TypeName{"module", "", ArgumentType::kModule},
     TypeName{"syscall64", "", ArgumentType::kSystemCall},
@@ -153,7 +153,11 @@ SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
   switch (filter.subject) {
     case Subject::kArgument: {
       const Argument& argument = hook.arguments.at(filter.which);
-      return whole(argument.index, argument.type);
+      return whole(argument.subject(), argument.type);
+    }
+    case Subject::kData: {
+      const Argument& argument = hook.data.at(filter.which);
+      return whole(argument.subject(), argument.type);
     }
     case Subject::kReturn:
       return whole(GH_SUBJECT_RETURN, hook.returned->type);
@@ -298,8 +302,18 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return socket({}, GH_READ_CRED);
     case ArgumentType::kUserNamespace:
       return socket({}, GH_READ_USER_NAMESPACE);
+    case ArgumentType::kBpfAttr:
+      return socket({}, GH_READ_BPF_ATTR);
+    case ArgumentType::kBpfProg:
+      return socket({}, GH_READ_BPF_PROG);
+    case ArgumentType::kBpfMap:
+      return socket({}, GH_READ_BPF_MAP);
+    case ArgumentType::kPerfEvent:
+      return socket({}, GH_READ_PERF_EVENT);
     case ArgumentType::kNop:
       return {};
+    case ArgumentType::kAuto:  // filters are checked again when the type is known
+      return {.values = ValueKind::kSocket, .operators = kAllOperators};
     case ArgumentType::kPid:
       return of_process(ValueKind::kNumber, sizeof(uint32_t));
     case ArgumentType::kNamespace:

@@ -106,6 +106,10 @@ inline constexpr ArgumentType kBinaryType = ArgumentType::kLinuxBinprm;
 [[nodiscard]] std::span<const NameRow<int32_t>> TcpStates();
 [[nodiscard]] std::span<const NameRow<int32_t>> SocketTypes();
 [[nodiscard]] std::span<const NameRow<int32_t>> FileTypes();
+/// Types of programs and maps of BPF, and of events of perf_event_open(2).
+[[nodiscard]] std::span<const NameRow<int32_t>> BpfProgramTypes();
+[[nodiscard]] std::span<const NameRow<int32_t>> BpfMapTypes();
+[[nodiscard]] std::span<const NameRow<int32_t>> PerfEventTypes();
 /// The names that stand for numbers of a kind; none: it has numbers alone.
 [[nodiscard]] std::span<const NameRow<int32_t>> NumberNames(ValueKind values);
 

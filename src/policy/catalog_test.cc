@@ -126,6 +126,10 @@ TEST(Catalog, KnowsHowArgumentsAreRead) {
       {ArgumentType::kSockaddr, ValueKind::kSocket, GH_READ_SOCKADDR, 0, false},
       {ArgumentType::kCred, ValueKind::kSocket, GH_READ_CRED, 0, false},
       {ArgumentType::kUserNamespace, ValueKind::kSocket, GH_READ_USER_NAMESPACE, 0, false},
+      {ArgumentType::kBpfAttr, ValueKind::kSocket, GH_READ_BPF_ATTR, 0, false},
+      {ArgumentType::kBpfProg, ValueKind::kSocket, GH_READ_BPF_PROG, 0, false},
+      {ArgumentType::kBpfMap, ValueKind::kSocket, GH_READ_BPF_MAP, 0, false},
+      {ArgumentType::kPerfEvent, ValueKind::kSocket, GH_READ_PERF_EVENT, 0, false},
   };
   for (const auto& each : cases) {
     SCOPED_TRACE(NameOf(each.type));

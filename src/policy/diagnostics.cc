@@ -108,8 +108,7 @@ std::string PathKey(std::string_view text) {
   return plain ? std::string(text) : Quote(text);
 }
 
-std::string NameRemedy(std::string_view name, const std::vector<std::string_view>& known,
-                       const std::vector<std::string_view>& near) {
+std::string_view Nearest(std::string_view name, const std::vector<std::string_view>& near) {
   constexpr size_t kLettersPerError = 3;
   std::string_view nearest;
   size_t nearest_distance = name.size() / kLettersPerError + 2;
@@ -123,6 +122,12 @@ std::string NameRemedy(std::string_view name, const std::vector<std::string_view
       }
     }
   }
+  return nearest;
+}
+
+std::string NameRemedy(std::string_view name, const std::vector<std::string_view>& known,
+                       const std::vector<std::string_view>& near) {
+  const std::string_view nearest = Nearest(name, near);
   const std::string list = fmt::format("known here: {}", fmt::join(known, ", "));
   return nearest.empty() ? list : fmt::format("did you mean {}? {}", Quote(nearest), list);
 }

@@ -39,6 +39,10 @@ class Diagnostics {
 /// Text of a document inside of a path: unquoted if it looks like a name.
 [[nodiscard]] std::string PathKey(std::string_view text);
 
+/// The one of `near` that `name` may be a typing error of; "": none.
+[[nodiscard]] std::string_view Nearest(std::string_view name,
+                                       const std::vector<std::string_view>& near);
+
 /// A remedy for a name that is not one of `known`: the nearest of `near` (a superset), if one is
 /// near enough to be a typing error, and what is known.
 [[nodiscard]] std::string NameRemedy(std::string_view name,

@@ -27,7 +27,7 @@ constexpr size_t kMacroNameBytesMax = 63;
 
 struct FilterDraft {
   const Hook& hook;
-  std::span<const uint32_t> unknown;  // arguments
+  const UnknownTypes& unknown;
   VariableScope& variables;
   const std::vector<NameList>& lists;
   std::optional<YamlNode> index = {};
@@ -173,6 +173,18 @@ void CheckOther(Reader& reader, YamlNode node, const FilterDraft& draft) {
   }
 }
 
+/// The `index`-th value of `data`.
+std::optional<uint32_t> FindData(Reader& reader, YamlNode node, const Hook& hook) {
+  const Reader::Scope scope(reader, "index");
+  const std::optional<int64_t> index = reader.Integer(node, 0, kPositionMax);
+  if (!index) return std::nullopt;
+  if (std::cmp_less(*index, hook.data.size())) return static_cast<uint32_t>(*index);
+  reader.Report(node.position(),
+                fmt::format("data of this hook has {} entries, counted from 0", hook.data.size()),
+                "declare the value there, with its type");
+  return std::nullopt;
+}
+
 /// Reports a field that a filter needs. `complete` is false if a field was misspelt or had no
 /// value: that is reported already.
 void ReportMissing(Reader& reader, YamlNode node, bool complete, std::string_view field,
@@ -257,6 +269,7 @@ std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
     case Subject::kArgument:
       return kArgumentFilterFields;
     case Subject::kReturn:
+    case Subject::kData:
       return kReturnFilterFields;
     case Subject::kBinary:
     case Subject::kParentBinary:
@@ -283,6 +296,11 @@ std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
 std::optional<uint32_t> FindWhich(Reader& reader, YamlNode node, Subject subject,
                                   FilterDraft& draft, bool complete) {
   if (subject == Subject::kArgument) return FindArgument(reader, node, draft, complete);
+  if (subject == Subject::kData) {
+    if (draft.index) return FindData(reader, *draft.index, draft.hook);
+    ReportMissing(reader, node, complete, "index", "add `index: 0`");
+    return std::nullopt;
+  }
   if (subject == Subject::kReturn && !FindReturned(reader, node, draft)) return std::nullopt;
   if (subject == Subject::kNamespace) return draft.which;
   return draft.which.value_or(0);
@@ -306,13 +324,8 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   if (subject == Subject::kParentBinary && draft.of_descent) subject = Subject::kParentDescent;
   const std::optional<uint32_t> which = FindWhich(reader, node, subject, draft, complete);
   if (!which) return std::nullopt;
-  const auto is_unknown = [&](uint32_t argument) {
-    return std::ranges::find(draft.unknown, argument) != draft.unknown.end();
-  };
-  if (subject == Subject::kArgument &&
-      (is_unknown(*which) || (draft.other && is_unknown(*draft.other)))) {
-    return std::nullopt;
-  }
+  if (draft.unknown.Has(subject, *which)) return std::nullopt;
+  if (draft.other && draft.unknown.Has(subject, *draft.other)) return std::nullopt;
   Filter filter;
   filter.subject = subject;
   filter.which = *which;
@@ -324,7 +337,8 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   const SubjectTraits traits = TraitsOf(filter, draft.hook);
   const ArgumentType type = traits.type;
   std::optional<ValueUse> use;
-  const bool of_hook = subject == Subject::kArgument || subject == Subject::kReturn;
+  const bool of_hook =
+      subject == Subject::kArgument || subject == Subject::kReturn || subject == Subject::kData;
   if (CheckOperator(reader, node.position(), filter.op, TraitsOf(type).operators,
                     of_hook ? NameOf(type) : NameOf(subject))) {
     use = {traits.operand, filter.op};
@@ -337,7 +351,7 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
 
 struct SelectorDraft {
   const Hook* hook;  // null: no selector, but a macro without a hook
-  std::span<const uint32_t> unknown;
+  const UnknownTypes& unknown;
   VariableScope& variables;
   const std::vector<NameList>& lists;
   std::optional<YamlNode> macros = {};
@@ -352,7 +366,8 @@ void CheckForm(Reader& reader, YamlNode node, Subject subject) {
   const Hook no_hook;
   VariableScope no_variables;
   const std::vector<NameList> no_lists;
-  FilterDraft draft{no_hook, {}, no_variables, no_lists};
+  const UnknownTypes none;
+  FilterDraft draft{no_hook, none, no_variables, no_lists};
   reader.Fields<FilterDraft>(node, FieldsOf(subject), draft);
 }
 
@@ -434,7 +449,7 @@ constexpr std::array kFragmentFields{
                            draft.at_return = node.position();
                            draft.return_actions = ReadActions(reader, node);
                          }},
-    Field<SelectorDraft>{{"matchData", Need::kUnsupported}},
+    Field<SelectorDraft>{{"matchData"}, ReadFilters<Subject::kData>},
     Field<SelectorDraft>{{"matchNamespaceChanges"}, ReadFilters<Subject::kNamespaceChanges>},
     Field<SelectorDraft>{{"matchCapabilityChanges"}, ReadFilters<Subject::kCapabilityChanges>},
     Field<SelectorDraft>{{"matchWorkloads"},
@@ -591,8 +606,9 @@ std::vector<Macro> ReadMacros(Reader& reader, YamlNode node) {
     const size_t reports = reader.reports();
     VariableScope no_variables;
     const std::vector<NameList> no_lists;
+    const UnknownTypes none;
     SelectorDraft draft{
-        .hook = nullptr, .unknown = {}, .variables = no_variables, .lists = no_lists};
+        .hook = nullptr, .unknown = none, .variables = no_variables, .lists = no_lists};
     reader.Fields<SelectorDraft>(value, kMacroFields, draft);
     macro.sound = reader.reports() == reports;
     macro.nodes = CountNodes(value);
@@ -602,7 +618,7 @@ std::vector<Macro> ReadMacros(Reader& reader, YamlNode node) {
 }
 
 std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
-                                    std::span<const uint32_t> unknown, const HookScope& scope) {
+                                    const UnknownTypes& unknown, const HookScope& scope) {
   std::vector<Selector> selectors;
   reader.Entries(node, GH_RULES_PER_POLICY_MAX, [&](YamlNode entry) {
     SelectorDraft draft{

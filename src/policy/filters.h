@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "policy/hooks.h"
@@ -15,15 +15,25 @@ namespace gatehouse::policy {
 /// The field of a spec that holds the macros.
 inline constexpr std::string_view kMacrosField = "selectorsMacros";
 
+/// Indices into a hook's arguments and data, of those whose type is reported as wrong.
+struct UnknownTypes {
+  std::vector<uint32_t> arguments = {}, data = {};
+
+  [[nodiscard]] bool Has(Subject subject, uint32_t which) const {
+    const std::vector<uint32_t>& list = subject == Subject::kData ? data : arguments;
+    const bool can_be = subject == Subject::kData || subject == Subject::kArgument;
+    return can_be && std::ranges::find(list, which) != list.end();
+  }
+};
+
 /// Reads the mapping of kMacrosField, as far as that can be done without a hook: names of fields,
 /// operators and actions.
 [[nodiscard]] std::vector<Macro> ReadMacros(Reader& reader, YamlNode node);
 
 /// Reads the list `selectors` of `hook`, whose arguments are read already, with the macros that
-/// they name. `unknown`: indices into the arguments, of those whose type is reported as wrong; what
-/// filters compare them with is not checked.
+/// they name. What filters compare those of `unknown` with is not checked.
 [[nodiscard]] std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
-                                                  std::span<const uint32_t> unknown,
+                                                  const UnknownTypes& unknown,
                                                   const HookScope& scope);
 
 /// Reads the list `matchActions`.

@@ -68,6 +68,8 @@ std::string_view NameOf(Subject subject) {
       return "matchArgs";
     case Subject::kReturn:
       return "matchReturnArgs";
+    case Subject::kData:
+      return "matchData";
     case Subject::kBinary:
     case Subject::kDescent:
       return "matchBinaries";

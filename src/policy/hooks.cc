@@ -35,6 +35,7 @@ struct HookDraft {
   std::optional<YamlNode> offsets;
   std::optional<YamlNode> addresses;
   std::optional<YamlNode> args;
+  std::optional<YamlNode> data;
   std::optional<YamlNode> selectors;
 };
 
@@ -74,7 +75,7 @@ constexpr std::array kKprobeFields{
     Field<HookDraft>{{"return"}, Keep<HookDraft, &HookDraft::returns>},
     Field<HookDraft>{{"returnArg"}, Keep<HookDraft, &HookDraft::returned>},
     Field<HookDraft>{{"returnArgAction", Need::kUnsupported}},
-    Field<HookDraft>{{"data", Need::kUnsupported}},
+    Field<HookDraft>{{"data"}, Keep<HookDraft, &HookDraft::data>},
     Field<HookDraft>{{"ignore"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        reader.Fields<HookDraft>(node, kIgnoreFields, draft);
@@ -257,8 +258,9 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
   std::vector<std::string> calls = ReadCallsOf(reader, draft, hook, scope);
   if (!calls.empty()) hook.call = calls.front();
   ReadReturned(reader, draft, hook);
-  std::vector<uint32_t> unknown;
-  if (draft.args) unknown = ReadArguments(reader, *draft.args, hook);
+  UnknownTypes unknown;
+  if (draft.args) unknown.arguments = ReadArguments(reader, *draft.args, hook);
+  if (draft.data) unknown.data = ReadData(reader, *draft.data, hook);
   if (draft.selectors) {
     const Reader::Scope field(reader, "selectors");
     hook.selectors = ReadSelectors(reader, *draft.selectors, hook, unknown, scope);

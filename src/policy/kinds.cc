@@ -278,6 +278,11 @@ constexpr std::array kVariableFields{
     Field<Variable>{{"type"},
                     [](Reader& reader, YamlNode node, Variable& variable) {
                       variable.type = reader.Name(node, "type", ArgumentTypes());
+                      if (variable.type != ArgumentType::kAuto) return;
+                      reader.Report(node.position(),
+                                    "a variable is of no type that the kernel tells",
+                                    "write the type that its values have, or remove it");
+                      variable.type.reset();
                     }},
 };
 

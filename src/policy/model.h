@@ -101,6 +101,7 @@ enum class Operator {
 enum class Subject {
   kArgument,            ///< matchArgs
   kReturn,              ///< matchReturnArgs
+  kData,                ///< matchData
   kBinary,              ///< matchBinaries
   kParentBinary,        ///< matchParentBinaries
   kPid,                 ///< matchPIDs
@@ -125,8 +126,8 @@ struct Values {
 /// One entry of a filter.
 struct Filter {
   Subject subject = Subject::kArgument;
-  /// kArgument: index into Hook::arguments (not the kernel's index); kNamespace: enum gh_namespace;
-  /// kCapabilities, kCapabilityChanges: enum gh_capability_set.
+  /// kArgument: index into Hook::arguments (not the kernel's index); kData: into Hook::data;
+  /// kNamespace: enum gh_namespace; kCapabilities, kCapabilityChanges: enum gh_capability_set.
   uint32_t which = 0;
   std::optional<uint32_t> other = {};  ///< a second argument, as `which`: of kCapabilitiesGained
   Operator op = Operator::kEqual;
@@ -202,6 +203,11 @@ enum class ArgumentType {
   kSockaddr,       ///< struct sockaddr
   kCred,           ///< struct cred; of this and the next, events tell, and no filter can be on them
   kUserNamespace,  ///< struct user_namespace
+  kBpfAttr,        ///< union bpf_attr: of this and the next three, the same as of kCred
+  kBpfProg,        ///< struct bpf_prog
+  kBpfMap,         ///< struct bpf_map
+  kPerfEvent,      ///< struct perf_event
+  kAuto,           ///< what the kernel says: see daemon/completion.h
   kNop,            ///< not read; no filter can be on it
   // Of filters alone, no type of an argument:
   kPid,
@@ -236,6 +242,35 @@ struct Length {
   bool narrow = false;  ///< it has 32 bits
 };
 
+/// A step of a path through the kernel's types: to a field of a struct or, without a name, to an
+/// element of an array.
+struct PathStep {
+  std::string field = {};
+  uint32_t element = 0;
+  auto operator<=>(const PathStep&) const = default;
+};
+
+/// How a path is followed on one kernel: see struct gh_chain.
+struct Chain {
+  std::vector<uint32_t> offsets;
+  uint8_t bytes = 0;
+  auto operator<=>(const Chain&) const = default;
+};
+
+/// That the value is not what stands at its place but what a path leads to from there.
+struct Resolution {
+  /// enum gh_subject: its number, GH_SUBJECT_RESOLVED_0 and on; in a document by its position on
+  /// the hook.
+  uint8_t subject = 0;
+  bool of_task = false;   ///< source: current_task; the argument's index says nothing
+  std::string text = {};  ///< the path as it is written
+  std::vector<PathStep> path = {};
+  std::string type = {};            ///< btfType: what it begins with; "": what the function says
+  std::string module = {};          ///< btfTypeModule: whose type that is; "": the kernel's
+  std::optional<Chain> chain = {};  ///< once it is known on which kernel: see daemon/completion.h
+  Position position = {};
+};
+
 struct Argument {
   /// Position among the function's parameters, or the fields of the tracepoint, from 0.
   uint32_t index = 0;
@@ -243,6 +278,10 @@ struct Argument {
   std::string label = {};
   Position position = {};
   std::optional<Length> length = {};  ///< of kBuffer, in bytes; of kIovec, in entries
+  std::optional<Resolution> resolved = {};
+
+  /// enum gh_subject
+  [[nodiscard]] uint32_t subject() const { return resolved ? resolved->subject : index; }
 };
 
 /// A list whose names only the kernel knows: see daemon/completion.h.
@@ -263,6 +302,7 @@ struct Hook {
   bool system_call = false;
   bool raw = false;  ///< a tracepoint by the arguments of its call, not by the fields of its record
   std::vector<Argument> arguments;
+  std::vector<Argument> data = {};   ///< all of the current task
   std::optional<Argument> returned;  ///< with `return: true`: what the function returns
   bool may_be_missing = false;  ///< ignore.callNotFound: left out if the kernel has no such place
   std::vector<Selector> selectors;
@@ -288,6 +328,7 @@ struct HookInfo {
   std::string message = {};
   std::vector<std::string> tags = {};
   std::vector<Argument> arguments = {};
+  std::vector<Argument> data = {};
   std::optional<Argument> returned = {};
   std::vector<NetworkAction> network_actions = {};
 };

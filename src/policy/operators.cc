@@ -151,6 +151,16 @@ const FieldOperator* FindIn(std::span<const FieldOperator> operators, Operator o
   return found == operators.end() ? nullptr : &*found;
 }
 
+constexpr auto kAll = [] {
+  constexpr auto is_supported = [](const OperatorName& row) { return row.value.has_value(); };
+  std::array<Operator, std::ranges::count_if(kOperators, is_supported)> operators{};
+  size_t n = 0;
+  for (const OperatorName& row : kOperators) {
+    if (row.value) operators[n++] = *row.value;
+  }
+  return operators;
+}();
+
 /// Of an address of AF_UNIX.
 constexpr auto kSockaddrUn = WithTextOperators(std::array{Operator::kFamily});
 
@@ -165,6 +175,8 @@ const std::span<const Operator> kSocketOperators = kSocket;
 const std::span<const Operator> kPacketOperators = kPacket;
 const std::span<const Operator> kSockaddrOperators = kSockaddr;
 const std::span<const Operator> kSockaddrUnOperators = kSockaddrUn;
+
+const std::span<const Operator> kAllOperators = kAll;
 
 const FieldOperator* FindField(Operator op) {
   const FieldOperator* const of_socket = FindIn(kFieldOperators, op);

@@ -21,6 +21,9 @@ extern const std::span<const Operator> kSockaddrOperators;
 /// Of an address of AF_UNIX.
 extern const std::span<const Operator> kSockaddrUnOperators;
 
+/// Of a value whose type is not known yet: all.
+extern const std::span<const Operator> kAllOperators;
+
 /// An operator on a field of a socket, or on what is known of a file beside its path.
 struct FieldOperator {
   Operator op;

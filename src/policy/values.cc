@@ -9,6 +9,7 @@
 #include "glob/pattern.h"
 #include "policy/addresses.h"
 #include "policy/catalog.h"
+#include "policy/format.h"
 #include "policy/names.h"
 #include "policy/numbers.h"
 
@@ -118,6 +119,22 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
       return {};
   }
   __builtin_unreachable();
+}
+
+Result<void> CheckFilter(const Filter& filter, const Hook& hook) {
+  const SubjectTraits traits = TraitsOf(filter, hook);
+  const std::span<const Operator> operators = TraitsOf(traits.type).operators;
+  if (std::ranges::find(operators, filter.op) == operators.end()) {
+    std::vector<std::string_view> names;
+    for (const Operator each : operators) names.push_back(NameOf(each));
+    return Fail(ErrorCode::kInvalid, {},
+                fmt::format("{} does not apply to {}", NameOf(filter.op), NameOf(traits.type)),
+                names.empty() ? "remove the filter" : NameRemedy("", names, names));
+  }
+  for (const std::string& value : filter.values.literals) {
+    GH_TRY(CheckValue(value, {traits.operand, filter.op}));
+  }
+  return {};
 }
 
 Values ReadLiterals(Reader& reader, YamlNode node, const std::optional<ValueUse>& use,

@@ -24,6 +24,10 @@ struct ValueUse {
 /// (kInvalid, without an object) says what is wrong with it. Pure; any thread.
 [[nodiscard]] Result<void> CheckValue(std::string_view value, const ValueUse& use);
 
+/// Whether the operator and the values of a filter fit the type that is compared; for what is told
+/// of a type when the text has been read. As CheckValue.
+[[nodiscard]] Result<void> CheckFilter(const Filter& filter, const Hook& hook);
+
 /// Reads a list of values; reports those that cannot be used so, and warns of those that match
 /// nothing. Without a use (in a binding, where the template decides), only their length is checked.
 /// `lists`: those that values on numbers may name.

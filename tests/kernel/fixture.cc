@@ -148,7 +148,10 @@ Result<void> Gatehouse::Apply(std::string_view text) {
   auto documents = policy::Parse(text, "test");
   if (!documents) return Fail(ErrorCode::kInvalid, "", documents.error().front().ToString());
   for (policy::Document& document : *documents) {
-    GH_TRY(daemon::Complete(document, *kernel_));
+    GH_ASSIGN(const auto diagnostics, daemon::Complete(document, *kernel_));
+    const auto error =
+        std::ranges::find(diagnostics, policy::Severity::kError, &policy::Diagnostic::severity);
+    if (error != diagnostics.end()) return Fail(ErrorCode::kInvalid, "", error->ToString());
   }
   return Change([&](bind::Resolver::Transaction& transaction) -> Result<void> {
     for (const policy::Document& document : *documents) {

@@ -173,6 +173,24 @@ TEST_F(Tracepoints, EveryFieldOfAnEvent) {
   EXPECT_EQ(told[0].args(1).int_arg(), attempt.pid);
 }
 
+TEST_F(Tracepoints, TheKernelTellsTheTypesOfFields) {
+  if (!IsAppliedOnPerfEvents(
+          Policy("p", {.place = "subsystem: sched, event: sched_process_exec",
+                       .args = "{index: 4, type: auto, label: file}, {index: 5, type: auto}",
+                       .filters = "matchArgs: [{index: 4, operator: Postfix, values: [/listed]}, "
+                                  "{index: 5, operator: GT, values: [\"0\"]}]"}))) {
+    return;
+  }
+  const std::string listed = programs_.Add("listed"), other = programs_.Add("other");
+  EXPECT_EQ(cgroup_.Run(other), Allowed());
+  const Attempt attempt = cgroup_.Try(listed);
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  ASSERT_EQ(told[0].args_size(), 2);
+  EXPECT_EQ(told[0].args(0).string_arg(), listed);
+  EXPECT_EQ(told[0].args(1).int_arg(), attempt.pid);
+}
+
 TEST_F(Tracepoints, OfASystemCallAStringOfTheProcess) {
   if (!IsAppliedOnPerfEvents(
           Policy("p", {.place = "subsystem: syscalls, event: sys_enter_mkdirat",
