@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -23,5 +24,24 @@ namespace gatehouse::kernel {
 /// Nothing, if there is something in the file at `offset`. Errors: the same.
 [[nodiscard]] Result<void> CheckOffset(const std::string& path, uint64_t offset,
                                        const std::string& object);
+
+/// A place in a file that a static probe is at (a note `stapsdt`, as <sys/sdt.h> of SystemTap makes
+/// them).
+struct StaticProbe {
+  uint64_t offset = 0;
+  uint64_t counter = 0;   ///< offset of what counts who listens ("semaphore"); 0: there is none
+  std::string arguments;  ///< their operands, with spaces between: `-4@%edi 8@-16(%rbp)`
+};
+
+/// All places of the probe, in the order of the file; at least one. Errors: the same; the file has
+/// no such probe, or is no program for x86-64.
+[[nodiscard]] Result<std::vector<StaticProbe>> FindStaticProbe(const std::string& path,
+                                                               const std::string& provider,
+                                                               const std::string& name,
+                                                               const std::string& object);
+
+/// The build id that the linker gave the file, in hexadecimal; empty: it has none. Errors: the
+/// file cannot be read, is no ELF file.
+[[nodiscard]] Result<std::string> BuildIdOf(const std::string& path, const std::string& object);
 
 }  // namespace gatehouse::kernel

@@ -11,6 +11,21 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernel/testing/static_probe.h"
+
+extern "C" {
+/// What a probe below counts listeners in.
+unsigned short gatehouse_elf_file_test_counter __attribute__((section(".probes"), used)) = 0x7e57;
+__attribute__((noinline, used)) void GatehouseElfFileTestProbes(int value) {
+  asm volatile(GATEHOUSE_STATIC_PROBE("gatehouse", "counted", "-4@%%edi 8@$5",
+                                      "gatehouse_elf_file_test_counter")
+               :
+               : "D"(value));
+  asm volatile(GATEHOUSE_STATIC_PROBE("gatehouse", "twice", "", "0"));
+  asm volatile(GATEHOUSE_STATIC_PROBE("gatehouse", "twice", "4@%%edi", "0") : : "D"(value));
+}
+}
+
 /// What the tests look for in their own program.
 extern "C" __attribute__((noinline, used)) int GatehouseElfFileTestLandmark(int value) {
   return value * 0x5eed + 0x0dd;
@@ -64,6 +79,37 @@ TEST(ElfFile, FindsAnAddressOfAFileThatIsLoadedWhereItSays) {
   const auto offset = OffsetOfAddress(kSelf, address, kObject);
   ASSERT_TRUE(offset) << offset.error().Message();
   EXPECT_EQ(*offset, *symbol);
+}
+
+TEST(ElfFile, FindsStaticProbes) {
+  const auto places = FindStaticProbe(kSelf, "gatehouse", "counted", kObject);
+  ASSERT_TRUE(places) << places.error().Message();
+  ASSERT_EQ(places->size(), 1U);
+  const StaticProbe& place = places->front();
+  EXPECT_EQ(place.arguments, "-4@%edi 8@$5");
+  constexpr char kNop = '\x90';
+  EXPECT_EQ(InFile(place.offset).front(), kNop);
+  EXPECT_EQ(InFile(place.counter)[0], '\x57');
+  EXPECT_EQ(InFile(place.counter)[1], '\x7e');
+  const auto function = OffsetOfSymbol(kSelf, "GatehouseElfFileTestProbes", kObject);
+  ASSERT_TRUE(function);
+  constexpr uint64_t kBytesOfFunction = 64;
+  EXPECT_THAT(place.offset, ::testing::AllOf(::testing::Ge(*function),
+                                             ::testing::Lt(*function + kBytesOfFunction)));
+}
+
+TEST(ElfFile, FindsAllPlacesOfAStaticProbe) {
+  const auto places = FindStaticProbe(kSelf, "gatehouse", "twice", kObject);
+  ASSERT_TRUE(places) << places.error().Message();
+  ASSERT_EQ(places->size(), 2U);
+  EXPECT_LT((*places)[0].offset, (*places)[1].offset);
+  EXPECT_EQ((*places)[0].arguments, "");
+  EXPECT_EQ((*places)[1].arguments, "4@%edi");
+  EXPECT_EQ((*places)[0].counter, 0U);
+  EXPECT_THAT(ErrorOf(FindStaticProbe(kSelf, "gatehouse", "thrice", kObject)).Message(),
+              HasSubstr("has no static probe \"thrice\" of provider \"gatehouse\""));
+  EXPECT_THAT(ErrorOf(FindStaticProbe(kSelf, "other", "twice", kObject)).Message(),
+              HasSubstr("of provider \"other\""));
 }
 
 TEST(ElfFile, RefusesWhatIsNotThere) {
