@@ -47,6 +47,7 @@ enum gh_limits {
   GH_HOOKS_PER_GROUP_MAX = 1024, /* hooks on which one workload has rules */
   GH_SYSTEM_CALLS_MAX = 512,     /* numbers of system calls that backend signal knows */
   GH_ARGUMENTS_MAX = 16,         /* arguments, fields of a tracepoint: policies name those before */
+  GH_OPERANDS_MAX = 12,          /* arguments of a static probe */
   GH_RESOLVED_MAX = 14,   /* different values that paths of all policies lead to, on one hook */
   GH_PATH_STEPS_MAX = 10, /* fields and elements that one of these paths names */
   GH_STEPS_MAX = 15,      /* pointers that are followed on it, and the value's own offset */
@@ -272,8 +273,13 @@ enum gh_constant {
   GH_CONSTANT_ARGUMENTS = 1, /* bit per argument that can be read */
   GH_CONSTANT_RETURN = 2,    /* position in the context of what was returned */
   GH_CONSTANT_REGISTERS = 3, /* enum gh_registers */
-  GH_CONSTANT_PLACE_0 = 4,   /* places of a tracepoint's fields in its record, see GH_PLACE */
-  GH_CONSTANT_COUNT = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX
+  /* Places of a tracepoint's fields in its record, see GH_PLACE; operands of a static probe's
+   * arguments, see GH_OPERAND. */
+  GH_CONSTANT_PLACE_0 = 4,
+  GH_CONSTANT_NUMBER_0 = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX, /* ... their numbers */
+  GH_CONSTANT_WRITES = (int)GH_CONSTANT_NUMBER_0 + (int)GH_OPERANDS_MAX,   /* see GH_ACTION_SET */
+  GH_CONSTANT_COOKIE, /* what the agent's perf events about mappings are known by */
+  GH_CONSTANT_COUNT
 };
 #define GH_CONSTANT 0x47480000
 /* Where the struct pt_regs is that the arguments are in. */
@@ -282,6 +288,7 @@ enum gh_registers {
   GH_REGISTERS_GIVEN = 1,    /* of a system call: the function's only argument */
   GH_REGISTERS_ON_STACK = 2, /* of a system call: at the top of the task's kernel stack */
   GH_REGISTERS_CONTEXT = 3,  /* of a function of a program: the context */
+  GH_REGISTERS_KEPT = 4,     /* of one that has returned: they were kept when it was called */
 };
 /* What is taken from a field of a tracepoint's record. */
 enum gh_take {
@@ -295,6 +302,25 @@ enum gh_take {
 #define GH_PLACE_TAKE(place) ((place) >> 24)
 #define GH_PLACE_BYTES(place) ((place) >> 16 & 0xff)
 #define GH_PLACE_OFFSET(place) ((place) & 0xffff)
+/* Where the value of an argument of a static probe is. */
+enum gh_operand {
+  GH_OPERAND_NONE = 0,
+  GH_OPERAND_NUMBER,   /* it is the number */
+  GH_OPERAND_REGISTER, /* in a register, the base */
+  GH_OPERAND_MEMORY,   /* in memory, at base + (index << scale) + number */
+};
+/* `bytes` bytes, extended by their sign or by zeros; registers are positions in a struct pt_regs,
+ * in words. */
+#define GH_OPERAND(operand, bytes, is_signed, base, index, scale)                               \
+  ((gh_u32)(operand) | (gh_u32)(bytes) << 4 | (gh_u32)(is_signed) << 8 | (gh_u32)(base) << 12 | \
+   (gh_u32)(index) << 20 | (gh_u32)(scale) << 28)
+#define GH_NO_REGISTER 0xff
+#define GH_OPERAND_OF(place) ((place) & 0xf)
+#define GH_OPERAND_BYTES(place) ((place) >> 4 & 0xf)
+#define GH_OPERAND_SIGNED(place) ((place) >> 8 & 1)
+#define GH_OPERAND_BASE(place) ((place) >> 12 & 0xff)
+#define GH_OPERAND_INDEX(place) ((place) >> 20 & 0xff)
+#define GH_OPERAND_SCALE(place) ((place) >> 28 & 3)
 enum gh_context { GH_PARAMETERS_MAX = 12 }; /* of a function with a trampoline, on any kernel */
 
 /* How a filter's set is searched. */
@@ -313,7 +339,12 @@ enum gh_action {
   GH_ACTION_POST = 1 << 0,
   GH_ACTION_OVERRIDE = 1 << 1,
   GH_ACTION_SIGNAL = 1 << 2,
+  /* Writes a number into the memory that an argument of a static probe is in. Behind the filters of
+   * the rule is one more, whose `subject` is the argument and whose `set` is the number. */
+  GH_ACTION_SET = 1 << 3,
 };
+/* Those that change what the process does. */
+#define GH_ACTIONS_ENFORCING (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL | GH_ACTION_SET)
 
 /* Groups of workloads are in two levels, so that a change of a few writes a few hundred words,
  * whatever their number: chunk slot / GH_CHUNK_SLOTS, and in it word slot % GH_CHUNK_SLOTS. */
@@ -536,7 +567,7 @@ enum gh_stat {
   GH_STAT_NO_BINARY,          /* a task without executable (kernel thread): unreadable */
   GH_STAT_STRING_FAULT,       /* a string argument could not be read, or is too long: unreadable */
   GH_STAT_SOCKET_FAULT,       /* a socket, packet or address could not be read: unreadable */
-  GH_STAT_NUMBER_FAULT,       /* a number, or a struct cred, behind a pointer could not be read:
+  GH_STAT_NUMBER_FAULT,       /* a number, or a struct cred, in memory could not be read:
                                  unreadable */
   GH_STAT_RESOLVE_FAULT,      /* a pointer on the way to a value is NULL or could not be read:
                                  unreadable */
@@ -546,6 +577,9 @@ enum gh_stat {
   GH_STAT_CGROUP_UNTRACKED,   /* a child cgroup could not be inserted: found by walking upwards */
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
   GH_STAT_SIGNAL_FAILED,      /* bpf_send_signal failed */
+  GH_STAT_SET_FAILED,         /* bpf_probe_write_user failed */
+  GH_STAT_CALL_FORGOTTEN, /* a function of a program returned, and what it was called with is not
+                             known any more: its arguments are unreadable */
   GH_STAT_COUNT
 };
 

@@ -107,7 +107,7 @@ static __always_inline __u32 event_flags(struct gh_rule* rule, bool is_protected
   __u32 flags = 0;
   if (rule->flags & GH_RULE_MONITOR)
     flags |= GH_POLICY_MONITOR;
-  else if (is_protected_task && rule->actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL))
+  else if (is_protected_task && rule->actions & GH_ACTIONS_ENFORCING)
     flags |= GH_POLICY_PROTECTED;
   else if (deny_with_signal && rule->actions & GH_ACTION_OVERRIDE)
     flags |= GH_POLICY_BY_SIGNAL;
@@ -117,6 +117,20 @@ static __always_inline __u32 event_flags(struct gh_rule* rule, bool is_protected
 /* Sends `signal` to the acting process. */
 static __always_inline void kill_current(__u32 signal) {
   if (bpf_send_signal(signal)) count(GH_STAT_SIGNAL_FAILED);
+}
+
+/* Notes down what the rule sets: it is written when all policies have been heard. Of several, the
+ * first one's number stays. */
+static __always_inline void note_set(__u32 index, struct gh_rule* rule) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_filter* set =
+      record_at(struct gh_filter, rule->filters + rule->n_filters * FILTER_WORDS);
+  if (!scratch || !set) return;
+  __u32 argument = set->subject & (GH_ARGUMENTS_MAX - 1);
+  opaque(argument);
+  if (scratch->sets >> argument & 1) return;
+  scratch->sets |= 1 << argument;
+  scratch->set_to[argument & (GH_ARGUMENTS_MAX - 1)] = set->set;
 }
 
 /*
@@ -130,13 +144,13 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   if (!rule) return 0;
   if (!(rule->flags & GH_RULE_UNCOUNTED)) atomic_add(&rule->hits, 1);
   __u32 actions = rule->actions;
-  bool enforcing =
-      actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL) && !(rule->flags & GH_RULE_MONITOR);
+  bool enforcing = actions & GH_ACTIONS_ENFORCING && !(rule->flags & GH_RULE_MONITOR);
   bool spared = enforcing && is_protected((struct task_struct*)bpf_get_current_task());
   if (spared) count(GH_STAT_PROTECTED);
   if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
   if (!enforcing || spared) return 0;
   if (actions & GH_ACTION_SIGNAL) kill_current(rule->signal);
+  if (actions & GH_ACTION_SET) note_set(index, rule);
   return actions & GH_ACTION_OVERRIDE ? rule->error : 0;
 }
 

@@ -9,6 +9,9 @@
  *   gate_raw        tracepoints, by arguments    can send signals, and tell
  *   gate_record     tracepoints, by fields       can send signals, and tell
  *   gate_uprobe     functions of programs        can send signals, and tell
+ *   gate_uretprobe  ... at their return          can send signals, and tell
+ *   gate_loader     what is mapped to execute    tells
+ *   gate_usdt       static probes of programs    can send signals, set arguments, and tell
  *   gate_prepare    sched_prepare_exec,          backend signal: kills
  *   gate_exec       or sched_process_exec
  *   gate_enter      system calls, and            backend signal: can send signals, and tell
@@ -22,9 +25,10 @@
  * up (6.10 and later, kernel commit 5c5fad46e48c), else just before the first instruction of the
  * new one. There the object is the binary that finally runs: of a script, its interpreter.
  *
- * Beside them: sched_process_exec and sched_process_exit for base events, cgroup_mkdir and
- * cgroup_release, by which cgroups below a workload belong to it. No program sleeps: each runs
- * under rcu_read_lock, and so one RCU grace period after a publication nobody reads the old image.
+ * Beside them: keep_call, which keeps the arguments of functions for gate_uretprobe;
+ * sched_process_exec and sched_process_exit for base events, cgroup_mkdir and cgroup_release, by
+ * which cgroups below a workload belong to it. No program sleeps: each runs under rcu_read_lock,
+ * and so one RCU grace period after a publication nobody reads the old image.
  */
 #include "bpf/gate.h"
 
@@ -61,16 +65,17 @@ static __always_inline void take_registers(struct scratch* scratch, struct pt_re
   scratch->arguments[5] = BPF_CORE_READ(registers, r9);
 }
 
-/* Keeps the arguments of a function of a program, which the System V ABI has in these registers;
- * their places in the context: arch/x86/include/uapi/asm/ptrace.h. */
-static __always_inline void take_parameters(struct scratch* scratch, void* context) {
-  enum { R9 = 8, R8 = 9, RCX = 11, RDX = 12, RSI = 13, RDI = 14 };
-  scratch->arguments[0] = CONTEXT(context, RDI);
-  scratch->arguments[1] = CONTEXT(context, RSI);
-  scratch->arguments[2] = CONTEXT(context, RDX);
-  scratch->arguments[3] = CONTEXT(context, RCX);
-  scratch->arguments[4] = CONTEXT(context, R8);
-  scratch->arguments[5] = CONTEXT(context, R9);
+/* Places in the context of a program on a uprobe: arch/x86/include/uapi/asm/ptrace.h. */
+enum { R9 = 8, R8 = 9, RAX = 10, RCX = 11, RDX = 12, RSI = 13, RDI = 14, RSP = 19 };
+
+/* Keeps the arguments of a function of a program, which the System V ABI has in these registers. */
+static __always_inline void take_parameters(__u64* arguments, void* context) {
+  arguments[0] = CONTEXT(context, RDI);
+  arguments[1] = CONTEXT(context, RSI);
+  arguments[2] = CONTEXT(context, RDX);
+  arguments[3] = CONTEXT(context, RCX);
+  arguments[4] = CONTEXT(context, R8);
+  arguments[5] = CONTEXT(context, R9);
 }
 
 /* THREAD_SIZE of x86-64 without KASAN, arch/x86/include/asm/page_64_types.h. */
@@ -96,7 +101,7 @@ static __always_inline void take_arguments(__u32 index, void* context) {
     return;
   }
   if (registers == GH_REGISTERS_CONTEXT) {
-    take_parameters(scratch, context);
+    take_parameters(scratch->arguments, context);
     return;
   }
 #define TAKE(n) \
@@ -158,6 +163,115 @@ static __always_inline void take_record(__u32 index, void* context) {
   GH_STATIC_ASSERT(GH_ARGUMENTS_MAX == 16, "each is taken");
 }
 
+/* Register `n`, of those in the context of a program on a uprobe. */
+static __always_inline __u64 register_at(void* context, __u64 n) {
+  __u64 value = 0;
+  bpf_probe_read_kernel(&value, sizeof(value), context + n * sizeof(value));
+  return value;
+}
+
+/* Where in memory an operand is, see GH_OPERAND. */
+static __always_inline void* operand_address(void* context, __u64 operand, __u64 number) {
+  __u64 address = number;
+  if (GH_OPERAND_BASE(operand) != GH_NO_REGISTER)
+    address += register_at(context, GH_OPERAND_BASE(operand));
+  if (GH_OPERAND_INDEX(operand) != GH_NO_REGISTER)
+    address += register_at(context, GH_OPERAND_INDEX(operand)) << GH_OPERAND_SCALE(operand);
+  return (void*)address;
+}
+
+/* Keeps argument `n` of a static probe. */
+static __always_inline void take_operand(struct scratch* scratch, void* context, __u32 n,
+                                         __u64 operand, __u64 number) {
+  __u32 kind = GH_OPERAND_OF(operand), bytes = GH_OPERAND_BYTES(operand);
+  if (kind == GH_OPERAND_NONE) return;
+  __u64 value = kind == GH_OPERAND_NUMBER ? number : 0;
+  if (kind == GH_OPERAND_REGISTER) value = register_at(context, GH_OPERAND_BASE(operand));
+  if (kind == GH_OPERAND_MEMORY &&
+      bpf_probe_read_user(&value, bytes, operand_address(context, operand, number))) {
+    scratch->arguments[n] = LOST;
+    scratch->lost |= 1 << n;
+    return;
+  }
+  scratch->arguments[n] = narrow(value, bytes, GH_OPERAND_SIGNED(operand));
+}
+
+#define EACH_OPERAND(DO) \
+  DO(0);                 \
+  DO(1);                 \
+  DO(2);                 \
+  DO(3);                 \
+  DO(4);                 \
+  DO(5);                 \
+  DO(6);                 \
+  DO(7);                 \
+  DO(8);                 \
+  DO(9);                 \
+  DO(10);                \
+  DO(11)
+GH_STATIC_ASSERT(GH_OPERANDS_MAX == 12, "each is done");
+#define OPERAND(n) CONSTANT(GH_CONSTANT_PLACE_0 + n), CONSTANT(GH_CONSTANT_NUMBER_0 + n)
+
+/* Keeps the arguments of a static probe. */
+static __always_inline void take_operands(__u32 index, void* context) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return;
+#define TAKE(n) take_operand(scratch, context, n, OPERAND(n))
+  EACH_OPERAND(TAKE);
+#undef TAKE
+}
+
+/* Sets one argument of a static probe, which is in memory. */
+static __always_inline void set_operand(void* context, __u32 set_to, __u64 operand, __u64 number) {
+  __u64 value = set_to;
+  if (GH_OPERAND_OF(operand) != GH_OPERAND_MEMORY) return;
+  if (bpf_probe_write_user(operand_address(context, operand, number), &value,
+                           GH_OPERAND_BYTES(operand)))
+    count(GH_STAT_SET_FAILED);
+}
+
+/* Sets the arguments of a static probe that policies ask to be set. */
+static __always_inline void set_operands(__u32 index, void* context) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return;
+  __u32 sets = scratch->sets;
+  scratch->sets = 0;
+  if (!CONSTANT(GH_CONSTANT_WRITES)) return;
+#define SET(n) \
+  if (sets >> (n) & 1) set_operand(context, scratch->set_to[n], OPERAND(n))
+  EACH_OPERAND(SET);
+#undef SET
+}
+
+/* Keeps what the kernel says of a mapping: its path, its build id, and how long that is. */
+static __always_inline void take_mapping(__u32 index, struct perf_mmap_event* mapping) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return;
+  scratch->arguments[0] = (__u64)BPF_CORE_READ(mapping, file_name);
+  scratch->arguments[1] = (__u64)&mapping->build_id;
+  scratch->arguments[2] = BPF_CORE_READ(mapping, build_id_size);
+}
+
+static __always_inline struct call call_of(__u64 hook, __u64 stack) {
+  return (struct call){.thread = bpf_get_current_pid_tgid(), .stack = stack, .hook = hook};
+}
+
+/* Takes the arguments that a function of a program was called with, once it has returned. */
+static __always_inline void take_kept(__u32 index, void* context) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return;
+  /* The address that it returned to was below what the stack has now. */
+  struct call call = call_of(CONSTANT(GH_CONSTANT_HOOK), CONTEXT(context, RSP) - sizeof(__u64));
+  struct kept* kept = bpf_map_lookup_elem(&calls, &call);
+  if (!kept) {
+    count(GH_STAT_CALL_FORGOTTEN);
+    scratch->lost = (1 << REGISTERS_KEPT) - 1;
+  }
+  for (int i = 0; i < REGISTERS_KEPT; i++) scratch->arguments[i] = kept ? kept->arguments[i] : LOST;
+  scratch->arguments[GH_SUBJECT_RETURN] = CONTEXT(context, RAX);
+  bpf_map_delete_elem(&calls, &call);
+}
+
 /* What the function returned; before it has begun: what programs before us on the same hook did. */
 static __always_inline __u64 returned(void* context) {
   __u64 position = CONSTANT(GH_CONSTANT_RETURN);
@@ -186,8 +300,14 @@ static __always_inline void take_return(__u32 index, __u64 value) {
   if (scratch) scratch->arguments[GH_SUBJECT_RETURN] = value;
 }
 
+/* Until the next one, no argument is lost. */
+static __always_inline void forget_lost(__u32 index) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (scratch) scratch->lost = 0;
+}
+
 /* What the context of a gate is. */
-enum context { OF_CALL, OF_RETURN, OF_RECORD };
+enum context { OF_CALL, OF_RETURN, OF_RECORD, OF_PROBE, OF_KEPT, OF_MAPPING };
 
 static __always_inline int gate(void* context, enum context kind) {
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
@@ -196,10 +316,18 @@ static __always_inline int gate(void* context, enum context kind) {
   __u32 index = scratch_claim();
   if (kind == OF_RECORD)
     take_record(index, context);
+  else if (kind == OF_PROBE)
+    take_operands(index, context);
+  else if (kind == OF_KEPT)
+    take_kept(index, context);
+  else if (kind == OF_MAPPING)
+    take_mapping(index, (struct perf_mmap_event*)CONTEXT(context, 1));
   else
     take_arguments(index, context);
   if (kind == OF_RETURN) take_return(index, returned(context));
   int verdict = pass_gate(index, hook, root, gate_address);
+  if (kind == OF_PROBE) set_operands(index, context);
+  if (kind == OF_PROBE || kind == OF_KEPT) forget_lost(index);
   scratch_release(index);
   return verdict;
 }
@@ -245,6 +373,37 @@ SEC("tp") int gate_record(void* context) {
 
 SEC("uprobe") int gate_uprobe(void* context) {
   gate(context, OF_CALL);
+  return 0;
+}
+
+SEC("uprobe") int gate_uretprobe(void* context) {
+  gate(context, OF_KEPT);
+  return 0;
+}
+
+/* Goes before a function whose return is a hook, and keeps what it is called with. */
+SEC("uprobe") int keep_call(void* context) {
+  __u64 hook = CONSTANT(GH_CONSTANT_HOOK);
+  if (!find_gate(hook, image_root())) return 0;
+  struct call call = call_of(hook, CONTEXT(context, RSP));
+  struct kept kept;
+  take_parameters(kept.arguments, context);
+  bpf_map_update_elem(&calls, &call, &kept, BPF_ANY);
+  return 0;
+}
+
+SEC("uprobe") int gate_usdt(void* context) {
+  gate(context, OF_PROBE);
+  return 0;
+}
+
+/* The kernel gives every perf event about mappings to this function; one of the agent's is there
+ * for each CPU. */
+SEC("fentry") int gate_loader(void* context) {
+  struct perf_event* event = (struct perf_event*)CONTEXT(context, 0);
+  struct perf_mmap_event* mapping = (struct perf_mmap_event*)CONTEXT(context, 1);
+  if ((__u32)BPF_CORE_READ(event, attr.config1) != (__u32)CONSTANT(GH_CONSTANT_COOKIE)) return 0;
+  if (BPF_CORE_READ(mapping, build_id_size)) gate(context, OF_MAPPING);
   return 0;
 }
 

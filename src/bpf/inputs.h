@@ -14,6 +14,9 @@
 #include "bpf/process.h"
 #include "bpf/socket.h"
 
+/* An argument that could not be taken: an address of no memory, the number of no file. */
+#define LOST (~0ULL)
+
 /* The lowest `bytes` of an argument's register; what lies above is not the callee's business. */
 static __always_inline __u64 narrow(__u64 raw, __u32 bytes, bool is_signed) {
   __u32 shift = (64 - 8 * bytes) & 63;
@@ -22,12 +25,14 @@ static __always_inline __u64 narrow(__u64 raw, __u32 bytes, bool is_signed) {
 }
 
 /* A number: the argument, or what it points to. */
-static __always_inline void read_number(struct subject* subject, struct gh_input* input,
-                                        __u64 raw) {
+static __always_inline void read_number(struct subject* subject, struct gh_input* input, __u64 raw,
+                                        bool lost) {
   __u64 number = narrow(raw, input->bytes, input->flags & GH_INPUT_SIGNED);
   subject->unreadable = GH_READABLE;
   if (input->read == GH_READ_SYSTEM_CALL && in_compat_call()) number |= GH_COMPAT_CALL;
-  if (input->read == GH_READ_CAPABILITIES && read_capabilities(&number, (kernel_cap_t*)raw)) {
+  if (input->read == GH_READ_CAPABILITIES && read_capabilities(&number, (kernel_cap_t*)raw))
+    lost = true;
+  if (lost) {
     subject->unreadable = GH_UNREADABLE_FAULT;
     count(GH_STAT_NUMBER_FAULT);
   }
@@ -191,6 +196,7 @@ __noinline int read_buffer(__u32 index, __u32 slot, __u32 number, __u32 address)
   __s64 told = scratch->arguments[input->bytes & (WORDS_TAKEN - 1)];
   __u32 read = input->read;
   if (input->flags & GH_INPUT_SIGNED) told = (__s32)told;
+  if (scratch->lost >> (input->bytes & (WORDS_TAKEN - 1)) & 1) raw = LOST, told = 1;
   __u64 length = told < 0 ? 0 : told, bytes = 0;
   if (read == GH_READ_IOV_ITER) {
     bytes = read_iterator(index, raw, &length);
@@ -336,7 +342,7 @@ __noinline int read_input(__u32 index, __u32 address) {
     return 0;
   }
   if (!gh_is_text(read)) {
-    read_number(subject, input, raw);
+    read_number(subject, input, raw, scratch->lost >> number & 1);
     return 0;
   }
   __u32 slot = scratch->n_texts++ & (GH_TEXTS_MAX - 1);

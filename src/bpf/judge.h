@@ -184,6 +184,8 @@ __noinline int filter_holds(__u32 index, __u32 address) {
   return found != negated;
 }
 
+#define FILTER_WORDS (sizeof(struct gh_filter) / GH_WORD_BYTES)
+
 /* Whether all filters of a rule hold. */
 __noinline int rule_holds(__u32 index, __u32 address) {
   struct gh_rule* rule = record_at(struct gh_rule, address);
@@ -191,7 +193,7 @@ __noinline int rule_holds(__u32 index, __u32 address) {
   __u32 filters = rule->filters, n = rule->n_filters;
   for (__u32 i = 0; i < GH_FILTERS_PER_RULE_MAX; i++) {
     if (i >= n) break;
-    if (!filter_holds(index, filters + i * (sizeof(struct gh_filter) / GH_WORD_BYTES))) return 0;
+    if (!filter_holds(index, filters + i * FILTER_WORDS)) return 0;
   }
   return 1;
 }

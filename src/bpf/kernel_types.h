@@ -140,6 +140,13 @@ struct file {
   struct inode* f_inode;
 };
 
+/* kernel/events/core.c; with build ids since 5.12 (commit 88a16a130933). */
+struct perf_mmap_event {
+  const char* file_name;
+  __u8 build_id[20];
+  __u32 build_id_size;
+};
+
 struct fdtable {
   unsigned int max_fds;
   struct file** fd;
@@ -366,6 +373,7 @@ struct bpf_map {
 struct perf_event_attr___kernel { /* what is in unions there is found by its name all the same */
   __u32 type;
   __u64 config;
+  __u64 config1;
   __u64 kprobe_func;
   __u64 probe_offset;
 };

@@ -87,6 +87,24 @@ struct {
   __type(value, struct gh_lineage);
 } lineages SEC(".maps");
 
+/* What functions of programs were called with that policies look at when they return; of those that
+ * never do, the oldest are forgotten. */
+struct call {
+  __u64 thread; /* both ids of it */
+  __u64 stack;  /* where the address stands that it returns to */
+  __u64 hook;
+};
+#define REGISTERS_KEPT 6
+struct kept {
+  __u64 arguments[REGISTERS_KEPT];
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct call);
+  __type(value, struct kept);
+} calls SEC(".maps");
+
 /* A text of the operation, and what of it is interned. */
 struct value {
   __u32 unreadable; /* enum gh_unreadable */
@@ -149,8 +167,11 @@ struct scratch {
   __u32 walk_leaf; /* the walk has not left the leaf yet */
   __u64 sip[4];
   __u32 sip_words; /* words absorbed */
+  __u32 lost;      /* bit per argument that could not be taken; 0 between operations */
+  __u32 sets;      /* bit per argument that is to be set; 0 between operations */
   __u32 reserved;
-  struct gh_digest digest;      /* the last that was finished */
+  struct gh_digest digest; /* the last that was finished */
+  __u32 set_to[GH_ARGUMENTS_MAX];
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];
   struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred or gh_object */

@@ -29,7 +29,9 @@ const std::map<std::string, tetragon::EventType>& EventTypes() {
       {"process_kprobe", tetragon::PROCESS_KPROBE},
       {"process_lsm", tetragon::PROCESS_LSM},
       {"process_tracepoint", tetragon::PROCESS_TRACEPOINT},
-      {"process_uprobe", tetragon::PROCESS_UPROBE}};
+      {"process_uprobe", tetragon::PROCESS_UPROBE},
+      {"process_usdt", tetragon::PROCESS_USDT},
+      {"process_loader", tetragon::PROCESS_LOADER}};
   return kTypes;
 }
 

@@ -113,6 +113,9 @@ std::string ActionsOf(const google::protobuf::RepeatedPtrField<v1::Action>& acti
       case v1::Action::KIND_SIGNAL:
         text += "Signal " + SignalName(action.signal());
         break;
+      case v1::Action::KIND_SET:
+        text += "Set";
+        break;
       default:
         text += "?";
     }

@@ -67,7 +67,8 @@ Result<uint32_t> Image::StageSet(Stage& stage, const ValueSet& set) {
 }
 
 Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rule& rule) {
-  if (rule.filters.empty()) return 0;
+  const bool sets = (rule.actions & GH_ACTION_SET) != 0;
+  if (rule.filters.empty() && !sets) return 0;
   std::vector<gh_filter> filters;
   for (const Filter& filter : rule.filters) {
     GH_ASSIGN(const uint32_t set, StageSet(stage, *filter.set));
@@ -78,6 +79,11 @@ Result<uint32_t> Image::StageFilters(Stage& stage, Instance& instance, const Rul
                                 .set = set,
                                 .count = MembersOf(*filter.set),
                                 .other = filter.other});
+  }
+  if (sets) {
+    gh_filter& set = filters.emplace_back();
+    set.subject = rule.set_subject;
+    set.set = rule.set_to;
   }
   const auto words = static_cast<uint32_t>(filters.size()) * kWords<gh_filter>;
   GH_ASSIGN(const Block block, Allocate(words, kWords<gh_filter>, 0));

@@ -413,6 +413,28 @@ TEST_F(ImageTest, RangesLieAsTheyAreSearched) {
   EXPECT_EQ(ranges[1].last, 9u);
 }
 
+TEST_F(ImageTest, WhatIsSetStandsBehindTheFilters) {
+  HookProgram hook = On(kCapable, kNumber);
+  hook.rules[0].actions = GH_ACTION_SET;
+  hook.rules[0].set_subject = 5;
+  hook.rules[0].set_to = 32;
+  HookProgram filtered = hook;
+  filtered.rules[0].filters = {
+      {.subject = 2, .match = GH_MATCH_RANGE, .set = sets_.MakeNumbers(GH_MATCH_RANGE, {{7, 9}})}};
+  ASSERT_TRUE(image_.Apply({.added = {{1, With({hook})}, {2, With({filtered})}},
+                            .removed = {},
+                            .groups = {{1, {1}}, {2, {2}}}}));
+  const Reader reader = Read();
+  for (uint32_t workload = 1; workload <= 2; ++workload) {
+    const gh_gate* gate = reader.Gate(image_.SlotOf(workload), *image_.NumberOf(kCapable));
+    const auto* rule = reader.At<gh_rule>(memory_.words()[gate->policies]);
+    ASSERT_EQ(rule->n_filters, workload - 1);
+    const auto* set = reader.At<gh_filter>(rule->filters) + rule->n_filters;
+    EXPECT_EQ(set->subject, 5);
+    EXPECT_EQ(set->set, 32u);
+  }
+}
+
 TEST_F(ImageTest, AddressesAndRatesLieAsTheyAreRead) {
   HookProgram hook = On(kCapable, kNumber);
   hook.rules[0].filters = {{.subject = 2,

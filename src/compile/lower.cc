@@ -354,6 +354,15 @@ class Lowering {
         rule.signal = static_cast<uint8_t>(signal);
         return {};
       }
+      case policy::ActionKind::kSet:
+        if (action.argument >= hook.arguments.size()) {
+          return Fail(ErrorCode::kInvalid, hook.call, "Set is on an argument without declaration",
+                      "name one of the arguments in the hook's args");
+        }
+        rule.actions |= GH_ACTION_SET;
+        rule.set_subject = static_cast<uint8_t>(hook.arguments[action.argument].index);
+        rule.set_to = action.value;
+        return {};
     }
     __builtin_unreachable();
   }
@@ -371,8 +380,9 @@ bool SameInfo(const policy::HookInfo& a, const policy::HookInfo& b) {
   const bool same_return = a.returned && b.returned
                                ? same_argument(*a.returned, *b.returned)
                                : a.returned.has_value() == b.returned.has_value();
-  return a.kind == b.kind && a.call == b.call && a.source == b.source && a.message == b.message &&
-         a.tags == b.tags && std::ranges::equal(a.arguments, b.arguments, same_argument) &&
+  return a.kind == b.kind && a.call == b.call && a.source == b.source && a.counter == b.counter &&
+         a.message == b.message && a.tags == b.tags &&
+         std::ranges::equal(a.arguments, b.arguments, same_argument) &&
          std::ranges::equal(a.data, b.data, same_argument) &&
          a.network_actions == b.network_actions && same_return;
 }
@@ -400,7 +410,7 @@ bool LoweredSpec::Enforces(const LeftOut& left_out) const {
   for (size_t hook = 0; hook < hooks.size(); ++hook) {
     for (size_t rule = 0; rule < hooks[hook].rules.size(); ++rule) {
       const uint16_t actions = hooks[hook].rules[rule].actions;
-      const bool enforces = (actions & (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL)) != 0;
+      const bool enforces = (actions & GH_ACTIONS_ENFORCING) != 0;
       if (enforces && !is_left_out(hook, rule)) return true;
     }
   }
@@ -428,6 +438,7 @@ Result<LoweredSpecPtr> Lower(const policy::Spec& spec, std::span<const policy::V
         infos.emplace_back(policy::HookInfo{.kind = hook.kind,
                                             .call = policy::FunctionName(hook),
                                             .source = hook.source,
+                                            .counter = hook.counter,
                                             .message = hook.message,
                                             .tags = hook.tags,
                                             .arguments = lowering.Told(hook.arguments),

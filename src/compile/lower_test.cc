@@ -115,6 +115,25 @@ TEST_F(LowerTest, ActionsKeepTheirErrorAndSignal) {
   EXPECT_EQ(OnlyRule(MakeSelector({}, {MakeAction(ActionKind::kSigkill)})).signal, SIGKILL);
 }
 
+TEST_F(LowerTest, SetNamesTheArgumentByItsPositionInTheProbe) {
+  policy::Hook hook =
+      MakeHook({MakeSelector({}, {{.kind = ActionKind::kSet, .argument = 1, .value = 0xffffffff}})},
+               "app:probe");
+  hook.kind = policy::HookKind::kUsdt;
+  hook.arguments = {{.index = 2, .type = policy::ArgumentType::kInt32},
+                    {.index = 7, .type = policy::ArgumentType::kNop}};
+  const auto lowered = TryLower(MakeSpec(hook));
+  ASSERT_TRUE(lowered) << lowered.error().Message();
+  EXPECT_TRUE((*lowered)->Enforces({}));
+  const Rule& rule = (*lowered)->hooks.at(0).rules.at(0);
+  EXPECT_EQ(rule.actions, GH_ACTION_POST | GH_ACTION_SET);
+  EXPECT_EQ(rule.set_subject, 7);
+  EXPECT_EQ(rule.set_to, 0xffffffffU);
+  EXPECT_TRUE((*lowered)->hooks.at(0).site->writes);
+  hook.selectors[0].actions[0].argument = 2;
+  EXPECT_FALSE(TryLower(MakeSpec(hook)));
+}
+
 TEST_F(LowerTest, RefusesTwoErrorsOrSignalsInOneSelector) {
   const auto errors = TryLower(MakeSpec(MakeHook({MakeSelector(
       {}, {MakeAction(ActionKind::kOverride, -1), MakeAction(ActionKind::kOverride, -2)})})));

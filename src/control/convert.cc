@@ -111,6 +111,10 @@ void Count(const daemon::RuleStats& rule, policy::Mode mode,
     monitor ? out->set_monitor_signal(out->monitor_signal() + rule.hits)
             : out->set_signal(out->signal() + rule.hits);
   }
+  if ((rule.actions & GH_ACTION_SET) != 0) {
+    monitor ? out->set_monitor_set(out->monitor_set() + rule.hits)
+            : out->set_set(out->set() + rule.hits);
+  }
 }
 
 void AddActions(const daemon::RuleStats& rule, v1::RuleStats* out) {
@@ -126,6 +130,7 @@ void AddActions(const daemon::RuleStats& rule, v1::RuleStats* out) {
     action->set_kind(rule.signal == SIGKILL ? v1::Action::KIND_SIGKILL : v1::Action::KIND_SIGNAL);
     action->set_signal(rule.signal);
   }
+  if ((rule.actions & GH_ACTION_SET) != 0) out->add_actions()->set_kind(v1::Action::KIND_SET);
 }
 
 }  // namespace

@@ -395,6 +395,67 @@ TEST_F(AgentTest, AHookOnAGeneratedListIsOneOnEachNameThatTheKernelHas) {
   EXPECT_THAT(refusal("^f[1-9]"), HasSubstr("1025 hooks")) << "sys_openat is one, too";
 }
 
+TEST_F(AgentTest, AHookOnAStaticProbeIsOneOnEachOfItsPlaces) {
+  using Type = policy::ArgumentType;
+  Agent& agent = Make();
+  const auto id = AddWorkload("/cg/a");
+  kernel_->SetPlaces({{Type::kUint16, Type::kInt32}, {std::nullopt}});
+  const std::string text =
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n"
+      "  podSelector: {}\n  usdts:\n  - path: /bin/app\n    provider: app\n    name: probe\n"
+      "    args: [{index: 0}, {index: 1, type: uint8}]\n"
+      "    selectors: [{matchActions: [{action: Set, argIndex: 0, argValue: 1}]}]\n";
+  const auto result = agent.AddPolicies(text, "f.yaml", {});
+  ASSERT_TRUE(result.applied) << result.Message(1000);
+  const auto programs = kernel_->Programs(id);
+  ASSERT_EQ(programs.size(), 1u);
+  const auto& hooks = programs[0]->hooks;
+  ASSERT_EQ(hooks.size(), 2u);
+  for (uint32_t place = 0; place < 2; ++place) {
+    EXPECT_EQ(*hooks[place].site, (policy::Site{.kind = policy::Site::Kind::kUsdt,
+                                                .name = "app:probe",
+                                                .source = "/bin/app",
+                                                .place = place,
+                                                .writes = true}));
+    EXPECT_EQ(hooks[place].hook_index, place);
+    EXPECT_EQ(hooks[place].inputs[1].bytes, 1) << "what the policy says stands";
+  }
+  EXPECT_EQ(hooks[0].inputs[0].bytes, 2) << "what it does not say, the file says";
+  EXPECT_FALSE(hooks[0].inputs[0].is_signed);
+  EXPECT_EQ(hooks[1].inputs[0].bytes, 8) << "and else it is the widest";
+  EXPECT_EQ(agent.PolicyText({"p", ""}).value(), text);
+
+  kernel_->SetPlaces(std::vector<kernel::ProbePlace>(GH_HOOKS_PER_POLICY_MAX + 1));
+  EXPECT_THAT(
+      agent.AddPolicies(text, "f.yaml", {.replace = true}).Message(1000),
+      HasSubstr("1025 hooks, each name of a list and each place of a static probe counted"));
+}
+
+TEST_F(AgentTest, AFileOfAnotherDigestIsRefusedOrLeftOut) {
+  Agent& agent = Make();
+  const auto id = AddWorkload("/cg/a");
+  kernel_->SetDigest("build-id:c0ffee");
+  const auto text = [](const std::string& digests, const std::string& more = "") {
+    return "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n"
+           "  podSelector: {}\n  uprobes:\n  - {path: /bin/app, symbols: [other]}\n"
+           "  - {path: /bin/app, symbols: [main], binaryDigests: [\"" +
+           digests + "\"]" + more + "}\n";
+  };
+  EXPECT_TRUE(agent.AddPolicies(text("build-id:C0FFEE"), "f.yaml", {}).applied);
+  ASSERT_EQ(kernel_->Programs(id).size(), 1u);
+  EXPECT_EQ(kernel_->Programs(id)[0]->hooks.size(), 2u);
+  const auto refused = agent.AddPolicies(text("build-id:00"), "f.yaml", {.replace = true});
+  EXPECT_FALSE(refused.applied);
+  EXPECT_THAT(refused.Message(1000),
+              HasSubstr("policy/p: /bin/app has none of the digests in binaryDigests"));
+  const auto ignored =
+      agent.AddPolicies(text("build-id:00", ", ignore: {digestVerificationFailure: true}"),
+                        "f.yaml", {.replace = true});
+  ASSERT_TRUE(ignored.applied) << ignored.Message(1000);
+  EXPECT_THAT(ignored.Message(1000), HasSubstr("so the hook is left out"));
+  EXPECT_EQ(kernel_->Programs(id)[0]->hooks.size(), 1u);
+}
+
 TEST_F(AgentTest, WhatTheKernelCannotServeIsRefusedWithItsReason) {
   Agent& agent = Make();
   AddWorkload("/cg/a");

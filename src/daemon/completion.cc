@@ -28,8 +28,12 @@ class Completion {
   Result<std::vector<policy::Diagnostic>> Run(policy::Spec& spec) {
     std::vector<policy::Hook> hooks;
     for (policy::Hook& hook : spec.hooks) {
+      GH_ASSIGN(const bool is_meant, HasDigest(hook));
+      if (!is_meant) continue;
       if (hook.generated) {
         GH_TRY(AddListed(hook, hooks));
+      } else if (hook.kind == policy::HookKind::kUsdt) {
+        GH_TRY(AddPlaces(hook, hooks));
       } else if (hook.may_be_missing && !kernel_.Has(policy::SiteOf(hook))) {
         Warn(hook, "this kernel has no " + policy::FunctionName(hook) + ", so the hook is left out",
              "remove ignore.callNotFound, if it must be there");
@@ -40,7 +44,8 @@ class Completion {
     if (hooks.size() > GH_HOOKS_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, object_,
                   std::to_string(hooks.size()) +
-                      " hooks, each name of a list counted, and at most " +
+                      " hooks, each name of a list and each place of a static probe counted, and "
+                      "at most " +
                       std::to_string(int{GH_HOOKS_PER_POLICY_MAX}) + " are possible",
                   "write narrower patterns, or split the policy");
     }
@@ -83,6 +88,34 @@ class Completion {
     }
     std::ranges::move(listed, std::back_inserter(hooks));
     return {};
+  }
+
+  /// A hook on each place of a static probe.
+  Result<void> AddPlaces(const policy::Hook& hook, std::vector<policy::Hook>& hooks) const {
+    GH_ASSIGN(const std::vector<kernel::ProbePlace> places, kernel_.Places(policy::SiteOf(hook)));
+    for (const kernel::ProbePlace& types : places) {
+      policy::Hook& each = hooks.emplace_back(hook);
+      each.place = static_cast<uint32_t>(&types - places.data());
+      for (policy::Argument& argument : each.arguments) {
+        if (!argument.untyped || argument.index >= types.size()) continue;
+        argument.type = types[argument.index].value_or(argument.type);
+      }
+    }
+    return {};
+  }
+
+  /// Whether the hook's file is the one that the policy means.
+  Result<bool> HasDigest(const policy::Hook& hook) {
+    if (hook.digests.empty()) return true;
+    GH_ASSIGN(const bool has, kernel_.HasDigest(hook.source, hook.digests));
+    if (has) return true;
+    const std::string cause = hook.source + " has none of the digests in binaryDigests";
+    if (!hook.may_differ) {
+      return Fail(ErrorCode::kUnsupported, object_, cause,
+                  "add its digest, or ignore: {digestVerificationFailure: true}");
+    }
+    Warn(hook, cause + ", so the hook is left out", "add its digest");
+    return false;
   }
 
   /// One for each name, whether it can be attached to or not.

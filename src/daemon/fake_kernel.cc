@@ -79,6 +79,28 @@ std::vector<Result<void>> FakeKernel::CanAttach(std::span<const policy::Site> si
   return results;
 }
 
+void FakeKernel::SetPlaces(std::vector<kernel::ProbePlace> places) {
+  const std::lock_guard lock(mutex_);
+  places_ = std::move(places);
+}
+
+Result<std::vector<kernel::ProbePlace>> FakeKernel::Places(const policy::Site& site) const {
+  const std::lock_guard lock(mutex_);
+  const auto refused = refused_hooks_.find(site);
+  if (refused != refused_hooks_.end()) return tl::unexpected(refused->second);
+  return places_;
+}
+
+void FakeKernel::SetDigest(std::string digest) {
+  const std::lock_guard lock(mutex_);
+  digest_ = std::move(digest);
+}
+
+Result<bool> FakeKernel::HasDigest(const std::string&, std::span<const std::string> digests) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::find(digests, digest_) != digests.end();
+}
+
 void FakeKernel::SetHits(bind::InstanceId instance, std::vector<kernel::RuleHits> hits) {
   const std::lock_guard lock(mutex_);
   hits_.insert_or_assign(instance, std::move(hits));

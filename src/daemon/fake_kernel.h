@@ -31,6 +31,10 @@ class FakeKernel final : public kernel::Kernel {
   void RefusePath(const std::string& path, Error reason);
   /// The names of all functions and system calls, for lists.
   void SetNames(policy::Site::Kind kind, std::vector<std::string> names);
+  /// The places of every static probe; without this call, one without arguments.
+  void SetPlaces(std::vector<kernel::ProbePlace> places);
+  /// The one digest that every file has.
+  void SetDigest(std::string digest);
   /// The next Apply fails with `reason` and changes nothing.
   void FailNextApply(Error reason);
   /// The next Track fails with `reason` and ties nothing.
@@ -59,6 +63,10 @@ class FakeKernel final : public kernel::Kernel {
       std::span<const policy::Site> sites) const override;
   [[nodiscard]] std::vector<Result<kernel::Settled>> Settle(
       std::span<const kernel::Unsettled> all) const override;
+  [[nodiscard]] Result<std::vector<kernel::ProbePlace>> Places(
+      const policy::Site& site) const override;
+  [[nodiscard]] Result<bool> HasDigest(const std::string& path,
+                                       std::span<const std::string> digests) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -80,6 +88,8 @@ class FakeKernel final : public kernel::Kernel {
   std::map<std::string, Error> refused_paths_;
   std::set<policy::Site> missing_;
   std::map<policy::Site::Kind, std::vector<std::string>> names_;
+  std::vector<kernel::ProbePlace> places_{kernel::ProbePlace{}};
+  std::string digest_;
   std::optional<Error> next_apply_;
   std::optional<Error> next_track_;
   std::map<bind::InstanceId, compile::ProgramPtr> instances_;

@@ -198,7 +198,7 @@ SelectorVerdict Judge(const policy::Selector& selector, uint16_t index, const po
 }
 
 /// What a selector asks for. It posts unless it says NoPost, whatever else it does.
-void Ask(const policy::Selector& selector, HookVerdict& verdict) {
+void Ask(const policy::Selector& selector, const policy::Hook& hook, HookVerdict& verdict) {
   verdict.posts = true;
   for (const policy::Action& action : selector.actions) {
     switch (action.kind) {
@@ -215,6 +215,9 @@ void Ask(const policy::Selector& selector, HookVerdict& verdict) {
       case policy::ActionKind::kSigkill:
       case policy::ActionKind::kSignal:
         verdict.signals.push_back(action.signal);
+        break;
+      case policy::ActionKind::kSet:
+        verdict.sets.emplace(hook.arguments.at(action.argument).index, action.value);
         break;
     }
   }
@@ -244,7 +247,7 @@ HookVerdict Judge(const policy::Hook& hook, uint16_t hook_index, Acting acting,
     if (!verdict.selectors.back().matches) continue;
     if (!Acts(selector, acting)) break;
     verdict.decided_by = index;
-    Ask(selector, verdict);
+    Ask(selector, hook, verdict);
     break;
   }
   return verdict;
@@ -280,8 +283,9 @@ PolicyVerdict Judge(Candidate candidate, const Acted& acted) {
 
 }  // namespace
 
-/// A denial wins over everything; of several errnos the first policy's is returned; every signal is
-/// sent; every policy that posts is heard. A policy that monitors posts, and does nothing else.
+/// A denial wins over everything; of several errnos, and of several values for one argument, the
+/// first policy's counts; every signal is sent; every policy that posts is heard. A policy that
+/// monitors posts, and does nothing else.
 Verdict Evaluate(std::span<const Policy> policies, const workload::Workload* workload,
                  const Operation& operation) {
   Verdict verdict;
@@ -301,6 +305,7 @@ Verdict Evaluate(std::span<const Policy> policies, const workload::Workload* wor
         verdict.denied_by = policy.key;
       }
       signals.insert(hook.signals.begin(), hook.signals.end());
+      verdict.sets.insert(hook.sets.begin(), hook.sets.end());  // the first one's stays
     }
   }
   verdict.signals.assign(signals.begin(), signals.end());

@@ -75,6 +75,9 @@ struct SelectorVerdict {
   std::vector<FilterVerdict> filters;
 };
 
+/// What arguments of a static probe are set to, by their positions in the probe.
+using Sets = std::map<uint32_t, uint32_t>;
+
 /// One hook of a policy on the operation; the selectors up to the first that matches.
 struct HookVerdict {
   uint16_t hook_index = 0;
@@ -84,6 +87,7 @@ struct HookVerdict {
   bool posts = false;
   int32_t error = 0;             ///< negative errno; 0: no Override
   std::vector<int32_t> signals;  ///< as written
+  Sets sets;
 };
 
 /// One policy, or the bindings merged into one, on the operation.
@@ -112,7 +116,8 @@ struct Post {
 struct Verdict {
   int32_t error = 0;  ///< negative errno; 0: allowed
   std::optional<policy::Key> denied_by;
-  std::vector<int32_t> signals;         ///< sent, ascending, distinct
+  std::vector<int32_t> signals;  ///< sent, ascending, distinct
+  Sets sets;
   std::vector<Post> posts;              ///< in the order of the policies
   std::vector<PolicyVerdict> policies;  ///< every policy and binding, by key: the reasons
 };

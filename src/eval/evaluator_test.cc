@@ -181,6 +181,33 @@ TEST_F(EvaluatorTest, ADenialWinsAndTheFirstPolicysErrnoIsReturned) {
   EXPECT_THAT(posts, ElementsAre("a", "b", "c"));
 }
 
+TEST_F(EvaluatorTest, OfSeveralValuesForAnArgumentTheFirstPolicysIsSet) {
+  const policy::Site site{
+      .kind = policy::Site::Kind::kUsdt, .name = "app:probe", .source = "/bin/app", .writes = true};
+  const auto add = [&](const std::string& name, uint32_t argument, uint32_t value) {
+    policy::Hook hook;
+    hook.kind = policy::HookKind::kUsdt;
+    hook.call = site.name;
+    hook.source = site.source;
+    hook.arguments = {{.index = 7, .type = policy::ArgumentType::kInt32},
+                      {.index = 5, .type = policy::ArgumentType::kInt32}};
+    hook.selectors = {
+        Selector({}, {{.kind = policy::ActionKind::kSet, .argument = argument, .value = value}})};
+    policy::Spec spec;
+    spec.hooks.push_back(std::move(hook));
+    Add(PolicyDocument(name, Pods({}), spec));
+  };
+  add("b", 0, 2);
+  add("a", 0, 1);
+  add("c", 1, 3);
+  const Verdict verdict =
+      Evaluate(policies_, &workload_, {.site = site, .values = {}, .binary = {}});
+  EXPECT_EQ(verdict.sets, (Sets{{7, 1}, {5, 3}}));
+  for (Policy& policy : policies_) policy.mode = Mode::kMonitor;
+  EXPECT_THAT(Evaluate(policies_, &workload_, {.site = site, .values = {}, .binary = {}}).sets,
+              IsEmpty());
+}
+
 TEST_F(EvaluatorTest, AMonitoringPolicyReportsAndDoesNothing) {
   AddPolicy("p", {Selector({}, {Deny(), Kill()})});
   policies_[0].mode = Mode::kMonitor;

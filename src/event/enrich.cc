@@ -51,6 +51,7 @@ tetragon::KprobeAction ActionOf(const PolicyRecord& record) {
     return record.signal == SIGKILL ? tetragon::KPROBE_ACTION_SIGKILL
                                     : tetragon::KPROBE_ACTION_SIGNAL;
   }
+  if ((record.actions & GH_ACTION_SET) != 0) return tetragon::KPROBE_ACTION_SET;
   return tetragon::KPROBE_ACTION_POST;
 }
 
@@ -82,11 +83,19 @@ void FillPlace(const policy::HookInfo& hook, tetragon::ProcessTracepoint* out) {
 
 void FillPlace(const policy::HookInfo& hook, tetragon::ProcessUprobe* out) {
   out->set_path(ToUtf8(hook.source));
+  out->set_ref_ctr_offset(hook.counter);
   if (hook.call.front() == '+') {
     out->set_offset(std::stoull(hook.call.substr(1), nullptr, 0));
   } else {
     out->set_symbol(ToUtf8(hook.call));
   }
+}
+
+void FillPlace(const policy::HookInfo& hook, tetragon::ProcessUsdt* out) {
+  const size_t colon = hook.call.find(':');
+  out->set_path(ToUtf8(hook.source));
+  out->set_provider(ToUtf8(hook.call.substr(0, colon)));
+  out->set_name(ToUtf8(hook.call.substr(colon + 1)));
 }
 
 template <typename Event>
@@ -169,7 +178,23 @@ void Enricher::Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out
       return fill(out->mutable_process_tracepoint());
     case policy::HookKind::kUprobe:
       return fill(out->mutable_process_uprobe());
+    case policy::HookKind::kUsdt:
+      return fill(out->mutable_process_usdt());
+    case policy::HookKind::kLoader:
+      return FillLoader(record, out->mutable_process_loader());
   }
+}
+
+// It has neither policy nor tags.
+void Enricher::FillLoader(const PolicyRecord& record, tetragon::ProcessLoader* out) {
+  const Process& process = cache_.Resolve(record.process);
+  FillProcess(process, out->mutable_process());
+  out->mutable_process()->mutable_tid()->set_value(record.process.tid);
+  if (const Process* parent = cache_.Parent(process)) FillProcess(*parent, out->mutable_parent());
+  const ValueRecord* const path = record.Find(GH_SUBJECT_ARGUMENT_0);
+  const ValueRecord* const build_id = record.Find(GH_SUBJECT_ARGUMENT_0 + 1);
+  if (path != nullptr) out->set_path(ToUtf8(path->text));
+  if (build_id != nullptr) out->set_buildid(std::string(build_id->text));
 }
 
 template <typename Event>
@@ -194,6 +219,8 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
       FillArgument(record, hook == nullptr || !hook->returned ? kReturned : *hook->returned,
                    out->mutable_return_());
     }
+  } else if (hook != nullptr && hook->returned && record.Find(GH_SUBJECT_RETURN) != nullptr) {
+    FillArgument(record, *hook->returned, out->add_args());  // as Tetragon has it
   }
   if (hook == nullptr) {
     FillPlace({.call = HookName(record.hook)}, out);

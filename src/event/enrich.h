@@ -92,6 +92,7 @@ class Enricher {
   void Fill(const ExitRecord& record, tetragon::GetEventsResponse* out);
   void Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out);
   /// `hook` is null if the policy is not known any more.
+  void FillLoader(const PolicyRecord& record, tetragon::ProcessLoader* out);
   template <typename Event>
   void FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
                        const policy::HookInfo* hook, Event* out);

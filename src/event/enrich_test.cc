@@ -56,7 +56,24 @@ class EnrichTest : public ::testing::Test {
                   .call = "readline",
                   .source = "/bin/bash",
                   .arguments = {number}},
-                 {.kind = policy::HookKind::kUprobe, .call = "+0x1000", .source = "/bin/bash"}});
+                 {.kind = policy::HookKind::kUprobe,
+                  .call = "+0x1000",
+                  .source = "/bin/bash",
+                  .counter = 0x2000},
+                 {.kind = policy::HookKind::kUsdt,
+                  .call = "python:gc::start",
+                  .source = "/bin/python3",
+                  .message = "runs",
+                  .tags = {"t"},
+                  .arguments = {number}},
+                 {.kind = policy::HookKind::kUprobe,
+                  .call = "readline",
+                  .source = "/bin/bash",
+                  .arguments = {number},
+                  .returned = policy::Argument{.index = GH_SUBJECT_RETURN,
+                                               .type = policy::ArgumentType::kString,
+                                               .label = "line"}},
+                 {.kind = policy::HookKind::kLoader, .call = "loader"}});
   }
 
   void AddInstance(bind::InstanceId id, std::string name, std::vector<policy::HookInfo> hooks) {
@@ -209,6 +226,44 @@ TEST_F(EnrichTest, TracepointsAndUprobesHaveEveryField) {
   const EventPtr at_offset = enriched(2);
   EXPECT_EQ(at_offset->process_uprobe().offset(), 0x1000U);
   EXPECT_EQ(at_offset->process_uprobe().symbol(), "");
+  EXPECT_EQ(at_offset->process_uprobe().ref_ctr_offset(), 0x2000U);
+  ExpectText(*enriched(3), "process_usdt {" + processes + R"(
+    path: "/bin/python3" provider: "python" name: "gc::start"
+    args { int_arg: 7 label: "pid" }
+    policy_name: "web-places" action: KPROBE_ACTION_POST message: "runs" tags: "t" })" +
+                               envelope);
+}
+
+TEST_F(EnrichTest, WhatIsMappedHasAPathAndABuildId) {
+  StartShell();
+  PolicyRecord record = Denial();
+  record.instance = kPlacesPolicy;
+  record.hook_index = 5;
+  const EventPtr event = enricher_.Enrich(WithValues(
+      record,
+      {{.read = GH_READ_STRING, .text = "/lib/libc.so.6"},
+       {.subject = static_cast<gh_subject>(1), .read = GH_READ_BUFFER, .text = "\001\377"}}));
+  EXPECT_EQ(event->process_loader().path(), "/lib/libc.so.6");
+  EXPECT_EQ(event->process_loader().buildid(), "\001\377");
+  EXPECT_EQ(event->process_loader().process().tid().value(), 105U);
+  EXPECT_EQ(event->process_loader().parent().binary(), "/bin/bash");
+}
+
+TEST_F(EnrichTest, WhatAFunctionOfAProgramReturnsIsTheLastArgument) {
+  StartShell();
+  PolicyRecord record = Denial();
+  record.instance = kPlacesPolicy;
+  record.hook_index = 4;
+  const gh_subject number = static_cast<gh_subject>(4);
+  const EventPtr before = enricher_.Enrich(WithValues(record, {{.subject = number, .number = 7}}));
+  EXPECT_EQ(before->process_uprobe().args_size(), 1);
+  const EventPtr after = enricher_.Enrich(WithValues(
+      record, {{.subject = number, .number = 7},
+               {.subject = GH_SUBJECT_RETURN, .read = GH_READ_USER_STRING, .text = "ls"}}));
+  ASSERT_EQ(after->process_uprobe().args_size(), 2);
+  EXPECT_EQ(after->process_uprobe().args(0).int_arg(), 7);
+  EXPECT_EQ(after->process_uprobe().args(1).string_arg(), "ls");
+  EXPECT_EQ(after->process_uprobe().args(1).label(), "line");
 }
 
 TEST_F(EnrichTest, OneActionStandsForAll) {
@@ -222,6 +277,8 @@ TEST_F(EnrichTest, OneActionStandsForAll) {
   EXPECT_EQ(action(GH_ACTION_POST | GH_ACTION_SIGNAL, 9), tetragon::KPROBE_ACTION_SIGKILL);
   EXPECT_EQ(action(GH_ACTION_POST | GH_ACTION_SIGNAL, 15), tetragon::KPROBE_ACTION_SIGNAL);
   EXPECT_EQ(action(GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL, 9), tetragon::KPROBE_ACTION_OVERRIDE);
+  EXPECT_EQ(action(GH_ACTION_POST | GH_ACTION_SET, 0), tetragon::KPROBE_ACTION_SET);
+  EXPECT_EQ(action(GH_ACTION_SIGNAL | GH_ACTION_SET, 9), tetragon::KPROBE_ACTION_SIGKILL);
 }
 
 TEST_F(EnrichTest, WhatWasNotDoneIsTagged) {

@@ -83,6 +83,8 @@ std::string_view Outcome(const Event& event) {
       return "killed";
     case tetragon::KPROBE_ACTION_SIGNAL:
       return "signalled";
+    case tetragon::KPROBE_ACTION_SET:
+      return "set";
     default:
       return "seen";
   }
@@ -251,6 +253,9 @@ std::string PlaceOf(const tetragon::ProcessUprobe& event) {
   return event.symbol().empty() ? fmt::format("{}+{:#x}", event.path(), event.offset())
                                 : fmt::format("{}:{}", event.path(), event.symbol());
 }
+std::string PlaceOf(const tetragon::ProcessUsdt& event) {
+  return fmt::format("{}:{}:{}", event.path(), event.provider(), event.name());
+}
 
 template <typename Event>
 std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event& event) {
@@ -295,6 +300,12 @@ std::string CompactLine(const tetragon::GetEventsResponse& event) {
       return PolicyLine(event, event.process_tracepoint());
     case tetragon::GetEventsResponse::kProcessUprobe:
       return PolicyLine(event, event.process_uprobe());
+    case tetragon::GetEventsResponse::kProcessLoader:
+      return Line(event, "load", event.process_loader().process(),
+                  Command(event.process_loader().process()) + " -> " +
+                      Printable(event.process_loader().path()));
+    case tetragon::GetEventsResponse::kProcessUsdt:
+      return PolicyLine(event, event.process_usdt());
     default:
       return fmt::format("{} other     event of type {}", TimeOfDay(event.time()),
                          static_cast<int>(event.event_case()));

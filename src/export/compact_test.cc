@@ -50,6 +50,7 @@ TEST(CompactTest, OutcomeOfAPolicy) {
   EXPECT_EQ(outcome("action: KPROBE_ACTION_OVERRIDE"), "denied   ");
   EXPECT_EQ(outcome("action: KPROBE_ACTION_SIGKILL"), "killed   ");
   EXPECT_EQ(outcome("action: KPROBE_ACTION_SIGNAL"), "signalled");
+  EXPECT_EQ(outcome("action: KPROBE_ACTION_SET"), "set      ");
   EXPECT_EQ(outcome("action: KPROBE_ACTION_OVERRIDE tags: 'gatehouse.by-signal'"), "killed   ");
   EXPECT_EQ(outcome("action: KPROBE_ACTION_OVERRIDE tags: 'gatehouse.monitor'"), "monitored");
   EXPECT_EQ(outcome("action: KPROBE_ACTION_SIGKILL tags: 'gatehouse.protected'"), "protected");
@@ -192,6 +193,14 @@ TEST(CompactTest, PlacesThatAreNoFunctionsOfTheKernel) {
   EXPECT_EQ(place(R"(process_uprobe { path: "/bin/bash" symbol: "readline" })"),
             "/bin/bash:readline");
   EXPECT_EQ(place(R"(process_uprobe { path: "/bin/\033" offset: 4096 })"), "/bin/\\x1b+0x1000");
+  EXPECT_EQ(place(R"(process_usdt { path: "/bin/app" provider: "app" name: "start" })"),
+            "/bin/app:app:start");
+}
+
+TEST(CompactTest, WhatIsMapped) {
+  EXPECT_EQ(Compact(R"(process_loader { process { pid { value: 7 } binary: "/bin/ls" }
+    path: "/lib/libc.so.6" })"),
+            "22:03:57.700 load      - 7 /bin/ls -> /lib/libc.so.6");
 }
 
 TEST(CompactTest, OtherEvents) {

@@ -58,6 +58,13 @@ Subject SubjectOf(const tetragon::GetEventsResponse& event) {
       SetProcesses(event.process_uprobe(), &subject);
       subject.policy_name = event.process_uprobe().policy_name();
       break;
+    case tetragon::GetEventsResponse::kProcessUsdt:
+      SetProcesses(event.process_usdt(), &subject);
+      subject.policy_name = event.process_usdt().policy_name();
+      break;
+    case tetragon::GetEventsResponse::kProcessLoader:
+      SetProcesses(event.process_loader(), &subject);
+      break;
     default:
       break;
   }
@@ -178,11 +185,12 @@ Condition InInitTree(bool wanted) {
 // ---- field filters
 // ---------------------------------------------------------------------------------
 
-const std::array<const google::protobuf::Descriptor*, 6>& EventDescriptors() {
-  static const std::array<const google::protobuf::Descriptor*, 6> kDescriptors = {
+const std::array<const google::protobuf::Descriptor*, 8>& EventDescriptors() {
+  static const std::array<const google::protobuf::Descriptor*, 8> kDescriptors = {
       tetragon::ProcessExec::descriptor(),       tetragon::ProcessExit::descriptor(),
       tetragon::ProcessKprobe::descriptor(),     tetragon::ProcessLsm::descriptor(),
-      tetragon::ProcessTracepoint::descriptor(), tetragon::ProcessUprobe::descriptor()};
+      tetragon::ProcessTracepoint::descriptor(), tetragon::ProcessUprobe::descriptor(),
+      tetragon::ProcessUsdt::descriptor(),       tetragon::ProcessLoader::descriptor()};
   return kDescriptors;
 }
 

@@ -186,6 +186,20 @@ void Append(const tetragon::ProcessUprobe& event, std::string* out) {
   AppendArguments(event.args(), &object);
   object.List("tags", event.tags());
   object.Present("offset", event.offset() != 0, event.offset());
+  object.Present("ref_ctr_offset", event.ref_ctr_offset() != 0, event.ref_ctr_offset());
+  AppendAction("action", event.action(), &object);
+}
+
+void Append(const tetragon::ProcessUsdt& event, std::string* out) {
+  JsonObject object(out);
+  AppendProcesses(event, &object);
+  object.String("path", event.path());
+  object.String("provider", event.provider());
+  object.String("name", event.name());
+  object.String("policy_name", event.policy_name());
+  object.String("message", event.message());
+  AppendArguments(event.args(), &object);
+  object.List("tags", event.tags());
   AppendAction("action", event.action(), &object);
 }
 
@@ -244,7 +258,12 @@ bool Knows(const tetragon::ProcessTracepoint& event) {
 
 bool Knows(const tetragon::ProcessUprobe& event) {
   return KnowsProcesses(event) && KnowsArguments(event.args()) && event.data().empty() &&
-         event.ref_ctr_offset() == 0 && tetragon::KprobeAction_IsValid(event.action());
+         tetragon::KprobeAction_IsValid(event.action());
+}
+
+bool Knows(const tetragon::ProcessUsdt& event) {
+  return KnowsProcesses(event) && KnowsArguments(event.args()) && event.flags().empty() &&
+         tetragon::KprobeAction_IsValid(event.action());
 }
 
 // Appends the event's own member; false, with nothing appended, if it has parts that are not known.
@@ -273,6 +292,10 @@ bool AppendEvent(const tetragon::GetEventsResponse& event, JsonObject* object) {
     case tetragon::GetEventsResponse::kProcessUprobe:
       if (!Knows(event.process_uprobe())) return false;
       Append(event.process_uprobe(), object->Key("process_uprobe"));
+      return true;
+    case tetragon::GetEventsResponse::kProcessUsdt:
+      if (!Knows(event.process_usdt())) return false;
+      Append(event.process_usdt(), object->Key("process_usdt"));
       return true;
     default:
       return false;

@@ -116,11 +116,24 @@ TEST(JsonTest, GoldenTracepoint) {
 TEST(JsonTest, GoldenUprobe) {
   const auto event = FromText(R"(process_uprobe { process { pid { value: 7 } } path: "/bin/bash"
     symbol: "readline" policy_name: "web" message: "m" args { int_arg: 1 } tags: "t"
-    offset: 18446744073709551615 action: KPROBE_ACTION_SIGKILL } node_name: "n")");
+    offset: 18446744073709551615 ref_ctr_offset: 4096 action: KPROBE_ACTION_SIGKILL }
+    node_name: "n")");
   EXPECT_EQ(Line(event),
             R"({"process_uprobe":{"process":{"pid":7},"path":"/bin/bash","symbol":"readline",)"
             R"("policy_name":"web","message":"m","args":[{"int_arg":1}],"tags":["t"],)"
-            R"("offset":"18446744073709551615","action":"KPROBE_ACTION_SIGKILL"},"node_name":"n"})"
+            R"("offset":"18446744073709551615","ref_ctr_offset":"4096",)"
+            R"("action":"KPROBE_ACTION_SIGKILL"},"node_name":"n"})"
+            "\n");
+}
+
+TEST(JsonTest, GoldenUsdt) {
+  const auto event = FromText(R"(process_usdt { process { pid { value: 7 } } path: "/bin/python3"
+    provider: "python" name: "gc__start" policy_name: "web" message: "m" args { int_arg: 1 }
+    tags: "t" action: KPROBE_ACTION_SET } node_name: "n")");
+  EXPECT_EQ(Line(event),
+            R"({"process_usdt":{"process":{"pid":7},"path":"/bin/python3","provider":"python",)"
+            R"("name":"gc__start","policy_name":"web","message":"m","args":[{"int_arg":1}],)"
+            R"("tags":["t"],"action":"KPROBE_ACTION_SET"},"node_name":"n"})"
             "\n");
 }
 
@@ -257,8 +270,11 @@ TEST(JsonTest, BothWritersGiveTheSameBytes) {
       case 4:
         Randomize(random, round % 5, event.mutable_process_tracepoint());
         break;
-      default:
+      case 5:
         Randomize(random, round % 5, event.mutable_process_uprobe());
+        break;
+      default:
+        Randomize(random, round % 5, event.mutable_process_usdt());
         break;
     }
     ASSERT_EQ(Line(event), LineByReflection(event)) << event.ShortDebugString();

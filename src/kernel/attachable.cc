@@ -73,6 +73,23 @@ bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function)
   return program.valid();
 }
 
+bool MayWriteToProcesses() {
+  constexpr int32_t kBytes = 8;
+  // A number on the stack, to be written to address 0.
+  constexpr std::array<bpf_insn, 7> kWrite{{
+      {BPF_ST | BPF_MEM | BPF_DW, BPF_REG_10, 0, -kBytes, 0},
+      {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_1, 0, 0, 0},
+      {BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_2, BPF_REG_10, 0, 0},
+      {BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, -kBytes},
+      {BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_3, 0, 0, kBytes},
+      {BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_write_user},
+      {BPF_JMP | BPF_EXIT, 0, 0, 0, 0},
+  }};
+  const Fd program(bpf_prog_load(BPF_PROG_TYPE_KPROBE, "probe", "Dual BSD/GPL", kWrite.data(),
+                                 kWrite.size(), nullptr));
+  return program.valid();
+}
+
 std::vector<std::string> Sites::Names(policy::Site::Kind kind) {
   const KernelTypes types;
   if (!types.loaded()) return {};

@@ -21,4 +21,7 @@ inline constexpr std::string_view kWithoutParameters = "__do_sys_";
 /// asked to load one.
 [[nodiscard]] bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function);
 
+/// Whether the kernel takes programs that write to memory of processes.
+[[nodiscard]] bool MayWriteToProcesses();
+
 }  // namespace gatehouse::kernel

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "kernel/libbpf_log.h"
+#include "kernel/mappings.h"
 #include "policy/sites.h"
 
 namespace gatehouse::kernel {
@@ -32,7 +33,7 @@ Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
   return {};
 }
 
-Constants ConstantsOf(const Plan& plan, uint16_t number) {
+Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie) {
   const size_t words = plan.registers != GH_REGISTERS_NONE ? 1 : plan.parameters.size();
   const bool returns = plan.overrides || plan.way == Way::kFexit;
   Constants constants{};
@@ -42,21 +43,34 @@ Constants ConstantsOf(const Plan& plan, uint16_t number) {
   constants[GH_CONSTANT_REGISTERS] = plan.registers;
   for (size_t i = 0; i < std::min<size_t>(plan.parameters.size(), GH_ARGUMENTS_MAX); ++i) {
     constants.at(GH_CONSTANT_PLACE_0 + i) = static_cast<int32_t>(plan.parameters[i].place);
+    if (i < GH_OPERANDS_MAX) constants.at(GH_CONSTANT_NUMBER_0 + i) = plan.parameters[i].number;
   }
+  constants[GH_CONSTANT_WRITES] = plan.writes ? 1 : 0;
+  constants[GH_CONSTANT_COOKIE] = static_cast<int32_t>(cookie);
   return constants;
 }
 
 /// Whether a program is loaded for one place, and the kernel attaches it there; else it is attached
 /// anywhere, by way of a perf event.
-bool HasTarget(Way way) { return way != Way::kRecord && way != Way::kUprobe; }
+bool HasTarget(Way way) { return way != Way::kRecord && !IsOfProgram(way); }
+
+/// `at_return`: of the function that is there.
+bpf_link* AttachToFile(const bpf_program* program, const Plan& plan, bool at_return) {
+  constexpr pid_t kAnyProcess = -1;
+  bpf_uprobe_opts options{};
+  options.sz = sizeof(options);
+  options.ref_ctr_offset = plan.counter;
+  options.retprobe = at_return;
+  return bpf_program__attach_uprobe_opts(program, kAnyProcess, plan.target.c_str(), plan.offset,
+                                         &options);
+}
 
 /// Attaches a program without target.
 bpf_link* AttachToEvent(const bpf_program* program, const policy::Site& site, const Plan& plan) {
-  constexpr pid_t kAnyProcess = -1;
   if (plan.way == Way::kRecord) {
     return bpf_program__attach_tracepoint(program, site.source.c_str(), site.name.c_str());
   }
-  return bpf_program__attach_uprobe(program, false, kAnyProcess, plan.target.c_str(), plan.offset);
+  return AttachToFile(program, plan, plan.way == Way::kUretprobe);
 }
 
 bpf_prog_info InfoOf(int program) {
@@ -84,6 +98,12 @@ bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
       return skeleton.progs.gate_record;
     case Way::kUprobe:
       return skeleton.progs.gate_uprobe;
+    case Way::kUretprobe:
+      return skeleton.progs.gate_uretprobe;
+    case Way::kUsdt:
+      return skeleton.progs.gate_usdt;
+    case Way::kLoader:
+      return skeleton.progs.gate_loader;
     case Way::kEnter:
       return skeleton.progs.gate_enter;
     case Way::kLeave:
@@ -99,9 +119,13 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   const LibbpfLog log;
   GH_ASSIGN(Skeleton skeleton, OpenSharing(shared_));
   bpf_program* const program = ProgramFor(*skeleton, plan.way);
+  bpf_program* const keeper = plan.way == Way::kUretprobe ? skeleton->progs.keep_call : nullptr;
   bpf_program__set_autoload(program, true);
+  if (keeper != nullptr) bpf_program__set_autoload(keeper, true);
   if (!IsShared(plan.way)) {
-    GH_TRY(WriteConstants(program, ConstantsOf(plan, number)));
+    const Constants constants = ConstantsOf(plan, number, cookie_);
+    GH_TRY(WriteConstants(program, constants));
+    if (keeper != nullptr) GH_TRY(WriteConstants(keeper, constants));
     const int error =
         HasTarget(plan.way) ? bpf_program__set_attach_target(program, 0, plan.target.c_str()) : 0;
     if (error != 0) {
@@ -120,6 +144,7 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   if (!gate->program.valid()) return FailErrno("bpf", "cannot keep a program", errno);
   if (!HasTarget(plan.way)) {
     gate->attachable = program;
+    gate->keeper = keeper;
     gate->skeleton = std::move(skeleton);
   }
   return gate;
@@ -145,11 +170,18 @@ Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
   Gate& gate = *hooks_.at(number).gate;
   if (gate.attached()) return {};
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
+  if (plan->way == Way::kLoader) {
+    GH_ASSIGN(gate.mappings, TellMappings(cookie_));
+  }
   const LibbpfLog log;
+  if (gate.keeper != nullptr && !gate.keeper_link) {
+    gate.keeper_link.reset(AttachToFile(gate.keeper, *plan, false));
+  }
+  const bool ready = gate.keeper == nullptr || gate.keeper_link != nullptr;
   if (HasTarget(plan->way)) {
     // BPF_RAW_TRACEPOINT_OPEN attaches whatever was loaded for a place in the kernel, since 5.5.
     gate.link_fd = Fd(bpf_raw_tracepoint_open(nullptr, gate.program.get()));
-  } else {
+  } else if (ready) {
     gate.link.reset(AttachToEvent(gate.attachable, site, *plan));
   }
   if (gate.attached()) return {};
@@ -166,6 +198,8 @@ void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {
     if (std::ranges::any_of(hooks_, needed)) continue;
     hook.gate->link.reset();
     hook.gate->link_fd = Fd();
+    hook.gate->keeper_link.reset();
+    hook.gate->mappings.clear();
   }
 }
 
@@ -198,6 +232,9 @@ std::vector<ProgramStatus> Hooks::programs() const {
   std::vector<ProgramStatus> programs;
   for (const Gate* gate : gates()) {
     programs.push_back(ProgramStatus{gate->name, InfoOf(gate->program.get()).id});
+    if (gate->keeper == nullptr) continue;
+    const char* const name = bpf_program__name(gate->keeper);
+    programs.push_back(ProgramStatus{name, InfoOf(bpf_program__fd(gate->keeper)).id});
   }
   return programs;
 }

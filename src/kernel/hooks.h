@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,8 @@ class Hooks {
       : shared_(shared),
         sites_(std::move(sites)),
         reattaches_(reattaches),
-        prepare_exec_(prepare_exec) {}
+        prepare_exec_(prepare_exec),
+        cookie_(std::random_device()()) {}
 
   [[nodiscard]] const Sites& sites() const { return sites_; }
   /// Loads the program of a hook, if it is not. Errors: those of Sites::Find; the kernel refuses
@@ -58,6 +60,10 @@ class Hooks {
     const bpf_program* attachable = nullptr;  ///< in the skeleton
     Link link;                                ///< by libbpf
     Fd link_fd;                               ///< by the kernel alone
+    /// Of a function of a program at its return: what keeps its arguments when it is called.
+    const bpf_program* keeper = nullptr;
+    Link keeper_link;
+    std::vector<Fd> mappings;  ///< of kLoader: see mappings.h
     [[nodiscard]] bool attached() const { return link != nullptr || link_fd.valid(); }
   };
   struct Hook {
@@ -72,6 +78,7 @@ class Hooks {
   Sites sites_;
   bool reattaches_;
   bool prepare_exec_;
+  uint32_t cookie_;  ///< what this agent's perf events are known by
   std::map<uint16_t, Hook> hooks_;
   std::map<Way, std::shared_ptr<Gate>> shared_gates_;
 };

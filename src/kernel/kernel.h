@@ -13,6 +13,7 @@
 #include "abi/gatehouse.h"
 #include "base/result.h"
 #include "bind/delta.h"
+#include "policy/model.h"
 
 /// The kernel side behind one interface: programs, maps, image, cgroups, events. The only folder
 /// that includes <bpf/...>. Tests of other folders use a fake Kernel.
@@ -106,6 +107,10 @@ struct Settled {
   std::optional<policy::Chain> chain = {};                 ///< of a path
 };
 
+/// A place in a file that a static probe is at: of each of its arguments, the type that the file
+/// says it has; nullopt: no program can read it.
+using ProbePlace = std::vector<std::optional<policy::ArgumentType>>;
+
 /// Thread: everything from one thread (the control thread), except PollEvents, which has a thread
 /// of its own, and status(), which any thread may call between two changes.
 class Kernel {
@@ -133,6 +138,15 @@ class Kernel {
   /// type does not fit.
   [[nodiscard]] virtual std::vector<Result<Settled>> Settle(
       std::span<const Unsettled> all) const = 0;
+
+  /// All places that a static probe (Site::Kind::kUsdt) has in its file, at least one; Site::place
+  /// counts them. Errors (kUnsupported): there is no such file or probe, or no way to it.
+  [[nodiscard]] virtual Result<std::vector<ProbePlace>> Places(const policy::Site& site) const = 0;
+
+  /// Whether a file has one of some digests: see policy::Hook. Errors (kUnsupported): it cannot be
+  /// read.
+  [[nodiscard]] virtual Result<bool> HasDigest(const std::string& path,
+                                               std::span<const std::string> digests) const = 0;
 
   /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
   /// the old image stands, complete. Loads no program, except that a hook's is loaded and attached

@@ -13,6 +13,7 @@
 
 #include "kernel/libbpf_log.h"
 #include "kernel/namespaces.h"
+#include "kernel/program_sites.h"
 #include "kernel/protected.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
@@ -44,7 +45,8 @@ constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
     "scratch_exhausted", "path_too_long",    "path_unreachable",   "path_fault",
     "no_binary",         "string_fault",     "socket_fault",       "number_fault",
     "resolve_fault",     "matches_overflow", "lineage_unknown",    "lineages_full",
-    "cgroups_untracked", "protected",        "signal_failed",
+    "cgroups_untracked", "protected",        "signal_failed",      "set_failed",
+    "call_forgotten",
 };
 
 /// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its
@@ -125,10 +127,11 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
   bpf_map__set_max_entries(maps.events, options.ring_bytes);
   auto& programs = skeleton_->progs;
   std::vector<bpf_program*> unused{
-      programs.gate_lsm,     programs.gate_fmod_ret, programs.gate_fentry, programs.gate_fexit,
-      programs.gate_raw,     programs.gate_record,   programs.gate_uprobe, programs.gate_prepare,
-      programs.gate_exec,    programs.gate_enter,    programs.gate_leave,  programs.lineage_exec,
-      programs.lineage_fork, programs.lineage_exit};
+      programs.gate_lsm,     programs.gate_fmod_ret, programs.gate_fentry,    programs.gate_fexit,
+      programs.gate_raw,     programs.gate_record,   programs.gate_uprobe,    programs.gate_prepare,
+      programs.gate_exec,    programs.gate_enter,    programs.gate_leave,     programs.lineage_exec,
+      programs.lineage_fork, programs.lineage_exit,  programs.gate_uretprobe, programs.keep_call,
+      programs.gate_usdt,    programs.gate_loader};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }
@@ -194,6 +197,15 @@ std::vector<Result<void>> LoadedKernel::CanAttach(std::span<const policy::Site> 
 
 std::vector<Result<Settled>> LoadedKernel::Settle(std::span<const Unsettled> all) const {
   return hooks_.sites().Settle(all);
+}
+
+Result<std::vector<ProbePlace>> LoadedKernel::Places(const policy::Site& site) const {
+  return hooks_.sites().Places(site);
+}
+
+Result<bool> LoadedKernel::HasDigest(const std::string& path,
+                                     std::span<const std::string> digests) const {
+  return kernel::HasDigest(path, digests, "file/" + path);
 }
 
 // ---- changes

@@ -38,6 +38,9 @@ class LoadedKernel : public Kernel {
   [[nodiscard]] std::vector<Result<void>> CanAttach(
       std::span<const policy::Site> sites) const override;
   [[nodiscard]] std::vector<Result<Settled>> Settle(std::span<const Unsettled> all) const override;
+  [[nodiscard]] Result<std::vector<ProbePlace>> Places(const policy::Site& site) const override;
+  [[nodiscard]] Result<bool> HasDigest(const std::string& path,
+                                       std::span<const std::string> digests) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;

@@ -4,6 +4,7 @@
 #include <array>
 #include <string_view>
 
+#include "kernel/program_sites.h"
 #include "policy/catalog.h"
 
 namespace gatehouse::kernel {
@@ -99,6 +100,7 @@ Result<void> CheckParameter(const std::string& object, const std::string& what,
   const auto refuse = [&](const std::string& cause, const std::string& remedy) {
     return Fail(ErrorCode::kUnsupported, object, what + " " + cause, remedy);
   };
+  if (!parameter.operand.empty()) return CheckOperand(object, what, parameter, input);
   if (!parameter.readable) {
     return refuse("is of a type that BPF programs cannot read", "leave it out of args");
   }

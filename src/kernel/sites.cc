@@ -9,9 +9,10 @@
 #include <string_view>
 
 #include "kernel/attachable.h"
-#include "kernel/elf_file.h"
 #include "kernel/kernel_types.h"
+#include "kernel/mappings.h"
 #include "kernel/parameters.h"
+#include "kernel/program_sites.h"
 #include "kernel/tracepoint_format.h"
 #include "policy/catalog.h"
 #include "policy/sites.h"
@@ -103,13 +104,6 @@ Result<Plan> AtReturn(const KernelTypes& types, const policy::Site& site) {
   return MakePlan(Way::kFexit, site.name, std::move(*prototype));
 }
 
-/// The parameters of a system call or of a function of a program, of which the kernel's BTF says
-/// nothing: whatever a policy says.
-std::vector<Parameter> ParametersInRegisters() {
-  constexpr size_t kRegisters = 6;  // that pass arguments
-  return {kRegisters, Parameter{.readable = true, .pointer = true, .pointee = "void"}};
-}
-
 /// The function's argument, if the kernel's BTF has its type. Until about 5.15 a file of the kernel
 /// that only declares struct pt_regs has functions whose argument no program may read; but it is
 /// the frame at the top of the task's stack (task_pt_regs() in arch/x86/include/asm/processor.h),
@@ -168,31 +162,26 @@ Result<Plan> OnTracepoint(const policy::Site& site) {
               .parameters = ParseTracepointFormat(format)};
 }
 
-/// The call says in which of three ways where it is: see policy::Hook::call.
-Result<uint64_t> OffsetOf(const policy::Site& site) {
-  const std::string object = ObjectOf(site);
-  const bool is_offset = site.name.starts_with('+');
-  if (!is_offset && !site.name.starts_with('@')) {
-    return OffsetOfSymbol(site.source, site.name, object);
+/// See mappings.h; the program tells the path, the build id, and how many bytes that has.
+Result<Plan> OnLoader(const KernelTypes& types, const policy::Site& site) {
+  constexpr const char* kFunction = "perf_event_mmap_output";
+  GH_TRY(TellMappings(0));
+  if (types.FindFunction(kFunction) < 0) {
+    return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                std::string("this kernel has no function ") + kFunction + " that can be traced",
+                "use another kernel");
   }
-  const uint64_t number = std::stoull(site.name.substr(1), nullptr, 16);
-  if (!is_offset) return OffsetOfAddress(site.source, number, object);
-  GH_TRY(CheckOffset(site.source, number, object));
-  return number;
-}
-
-Result<Plan> OnUprobe(const policy::Site& site) {
-  GH_ASSIGN(const uint64_t offset, OffsetOf(site));
-  return Plan{.way = Way::kUprobe,
-              .target = site.source,
-              .parameters = ParametersInRegisters(),
-              .registers = GH_REGISTERS_CONTEXT,
-              .offset = offset};
+  return Plan{.way = Way::kLoader,
+              .target = kFunction,
+              .parameters = {{.readable = true, .pointer = true, .pointee = "char"},
+                             {.readable = true, .pointer = true, .pointee = "void"},
+                             {.readable = true, .bytes = sizeof(uint64_t)}}};
 }
 
 /// Whether an argument can be a length.
 bool IsLength(const Plan& plan, uint32_t index) {
-  const bool there = index < std::min<size_t>(plan.parameters.size(), GH_ARGUMENTS_MAX);
+  const bool there = index < std::min<size_t>(plan.parameters.size(), GH_ARGUMENTS_MAX) &&
+                     plan.parameters[index].readable;
   const bool of_call = plan.registers != GH_REGISTERS_NONE || plan.system_call;
   return there && (of_call || !plan.parameters[index].pointer);
 }
@@ -233,7 +222,8 @@ Result<void> CheckArgument(const std::string& object, const Plan& plan,
 
 std::string WhyNoOverride(const policy::Site& site, const Plan& plan, bool fmod_ret) {
   if (plan.way == Way::kRaw || plan.way == Way::kRecord) return "a tracepoint only tells";
-  if (plan.way == Way::kUprobe) return "a uprobe only tells";
+  if (plan.way == Way::kUsdt) return "a static probe only tells";
+  if (IsOfProgram(plan.way)) return "a uprobe only tells";
   if (plan.system_call) return "backend signal cannot deny a system call";
   if (site.kind == policy::Site::Kind::kSystemCall && !fmod_ret) {
     return "system calls are denied by fmod_ret programs, which do not work here (`gatehouse "
@@ -271,7 +261,7 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
   if (site.kind != policy::Site::Kind::kSystemCall) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "backend signal serves executions, on bprm_creds_for_exec and bprm_check_security, "
-                "system calls, tracepoints and uprobes",
+                "system calls, tracepoints, uprobes and usdts",
                 kRemedy);
   }
   const std::optional<uint32_t> number = policy::NumberOf({.name = site.name});
@@ -297,17 +287,18 @@ Result<Plan> Sites::MakeOnPerfEvent(const policy::Site& site) const {
   if (!*on_perf_events_) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "this kernel allows no such program a map that grows",
-                site.kind == policy::Site::Kind::kUprobe
+                policy::IsOfProgram(site)
                     ? "use kernel 6.1 or later"
                     : "use kernel 6.1 or later, or write `raw: true` and the arguments of the "
                       "tracepoint's call");
   }
+  if (site.kind == policy::Site::Kind::kUsdt) return OnUsdt(site);
   return site.kind == policy::Site::Kind::kUprobe ? OnUprobe(site) : OnTracepoint(site);
 }
 
 Result<Plan> Sites::Make(const policy::Site& site, Types& loaded) const {
   using Kind = policy::Site::Kind;
-  if (site.kind == Kind::kUprobe || site.kind == Kind::kTracepoint) return MakeOnPerfEvent(site);
+  if (policy::IsOfProgram(site) || site.kind == Kind::kTracepoint) return MakeOnPerfEvent(site);
   if (backend_ == Backend::kSignal && site.kind != Kind::kRawTracepoint) {
     return MakeForSignal(site);
   }
@@ -317,6 +308,7 @@ Result<Plan> Sites::Make(const policy::Site& site, Types& loaded) const {
                      "use a kernel with CONFIG_DEBUG_INFO_BTF");
   }
   if (site.kind == Kind::kRawTracepoint) return OnRawTracepoint(types, site);
+  if (site.kind == Kind::kLoader) return OnLoader(types, site);
   if (site.kind == Kind::kLsm) return OnLsmHook(types, site, backend_);
   if (site.kind == Kind::kSystemCall) return OnSystemCall(types, site, fmod_ret_);
   if (site.at_return) return AtReturn(types, site);
@@ -338,6 +330,8 @@ bool Sites::Has(const policy::Site& site) const {
     case policy::Site::Kind::kTracepoint:
     case policy::Site::Kind::kRawTracepoint:
     case policy::Site::Kind::kUprobe:
+    case policy::Site::Kind::kUsdt:
+    case policy::Site::Kind::kLoader:
       return true;  // nothing asks
     case policy::Site::Kind::kFunction:
       break;
@@ -355,10 +349,15 @@ Result<const Plan*> Sites::Find(const policy::Site& site) const {
 Result<const Plan*> Sites::Find(const policy::Site& site, Types& types) const {
   const auto known = known_.find(site);
   // A file can be another one by now, in which an old offset is the middle of an instruction.
-  const bool may_change = site.kind == policy::Site::Kind::kUprobe;
+  const bool may_change = policy::IsOfProgram(site);
   if (known != known_.end() && !may_change) return &known->second;
   GH_ASSIGN(Plan plan, Make(site, types));
   return &known_.insert_or_assign(site, std::move(plan)).first->second;
+}
+
+Result<std::vector<ProbePlace>> Sites::Places(const policy::Site& site) const {
+  GH_TRY(Find(site));
+  return PlacesOf(site);
 }
 
 /// A namespace can be compared if it is known which one is the host's.
@@ -378,6 +377,9 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "Override is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),
                 "use Sigkill, or a hook that can deny");
+  }
+  for (const compile::Rule& rule : program.rules) {
+    if ((rule.actions & GH_ACTION_SET) != 0) GH_TRY(CheckSet(ObjectOf(site), *plan, rule));
   }
   for (const compile::Input& input : program.inputs) {
     if (input.subject >= GH_SUBJECT_NAMESPACE_0 && input.subject < GH_SUBJECT_CAPABILITIES_0) {

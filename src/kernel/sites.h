@@ -36,6 +36,8 @@ class Sites {
   /// Whether the kernel has such a place, whatever `backend` can do there. True if it cannot be
   /// found out, as without BTF.
   [[nodiscard]] bool Has(const policy::Site& site) const;
+  /// See Kernel::Places.
+  [[nodiscard]] Result<std::vector<ProbePlace>> Places(const policy::Site& site) const;
   /// See Kernel::Names and Kernel::CanAttach.
   [[nodiscard]] static std::vector<std::string> Names(policy::Site::Kind kind);
   [[nodiscard]] std::vector<Result<void>> CanAttach(std::span<const policy::Site> sites) const;

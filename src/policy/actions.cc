@@ -27,6 +27,8 @@ struct ActionDraft {
   std::optional<Position> scope_position;
   std::optional<Position> url_position;
   std::optional<Position> host_position;
+  std::optional<Position> argument_position;
+  std::optional<Position> value_position;
   Action action;
 };
 
@@ -111,8 +113,18 @@ constexpr std::array kActionFields{
     Field<ActionDraft>{{"argUrl"}, ReadUrl},
     Field<ActionDraft>{{"argFqdn"}, ReadHostName},
     Field<ActionDraft>{{"argSock", Need::kUnsupported}},
-    Field<ActionDraft>{{"argIndex", Need::kUnsupported}},
-    Field<ActionDraft>{{"argValue", Need::kUnsupported}},
+    Field<ActionDraft>{{"argIndex"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.argument_position = node.position();
+                         const auto index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
+                         draft.action.argument = static_cast<uint32_t>(index.value_or(0));
+                       }},
+    Field<ActionDraft>{{"argValue"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.value_position = node.position();
+                         const auto value = reader.Integer(node, 0, UINT32_MAX);
+                         draft.action.value = static_cast<uint32_t>(value.value_or(0));
+                       }},
 };
 
 /// Reports a parameter that the action does not take.
@@ -149,6 +161,10 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
                  draft.url_position, "https://example.com");
   CheckParameter(reader, node.position(), kind, "argFqdn", kind == ActionKind::kDnsLookup,
                  draft.host_position, "www.example.com");
+  CheckParameter(reader, node.position(), kind, "argIndex", kind == ActionKind::kSet,
+                 draft.argument_position, "0");
+  CheckParameter(reader, node.position(), kind, "argValue", kind == ActionKind::kSet,
+                 draft.value_position, "1");
   const bool posts = kind == ActionKind::kPost;
   if (!posts) RefuseParameter(reader, kind, "rateLimit", draft.rate_position);
   if (!posts) RefuseParameter(reader, kind, "rateLimitScope", draft.scope_position);

@@ -22,6 +22,7 @@ constexpr size_t kLabelBytesMax = 256;
 struct ArgumentDraft {
   std::optional<int64_t> index;
   std::optional<ArgumentType> type;
+  bool has_type = false;              // whatever it is
   std::optional<int64_t> size_index;  // counts from 1
   bool return_copy = false;
   bool max_data = false;
@@ -46,8 +47,9 @@ constexpr std::array kArgumentFields{
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
                            draft.index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
                          }},
-    Field<ArgumentDraft>{{"type", Need::kRequired, "int"},
+    Field<ArgumentDraft>{{"type"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
+                           draft.has_type = true;
                            draft.type = reader.Name(node, "argument type", ArgumentTypes());
                          }},
     Field<ArgumentDraft>{{"label"},
@@ -85,9 +87,22 @@ void CheckArgumentOfProcess(Reader& reader, const Argument& argument, const Hook
   reader.ReportField(
       "type", argument.position,
       fmt::format("a {} has no argument of type {}",
-                  hook.kind == HookKind::kUprobe ? "function of a program" : "system call",
+                  hook.kind == HookKind::kUsdt     ? "static probe"
+                  : hook.kind == HookKind::kUprobe ? "function of a program"
+                                                   : "system call",
                   NameOf(argument.type)),
       "use string, fd, sockaddr, sockaddr_un, char_buf, char_iovec or a type of numbers");
+}
+
+/// Of a static probe, the file says the type: a number, extended to the widest.
+void SettleType(Reader& reader, Position position, const Hook& hook, ArgumentDraft& draft) {
+  if (draft.has_type) return;
+  if (hook.kind == HookKind::kUsdt) {
+    draft.type = ArgumentType::kInt64;
+    draft.argument.untyped = true;
+  } else {
+    reader.Report(position, "type is missing", "add `type: int`");
+  }
 }
 
 bool IsBuffer(ArgumentType type) { return TraitsOf(type).values == ValueKind::kBytes; }
@@ -149,6 +164,11 @@ std::optional<Length> LengthOf(const ArgumentDraft& draft, const Hook& hook) {
 /// Reports an argument that the hook surely does not have. What others have, the kernel knows.
 void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
   if (argument.resolved) CheckResolution(reader, argument, hook);
+  if (hook.kind == HookKind::kUsdt && argument.index >= GH_OPERANDS_MAX) {
+    reader.ReportField("index", argument.position,
+                       fmt::format("a static probe has no argument {}", argument.index),
+                       fmt::format("write a number from 0 to {}", GH_OPERANDS_MAX - 1));
+  }
   if (argument.type == ArgumentType::kNop) return;
   if (argument.resolved && argument.resolved->of_task) return;
   const Site site = SiteBefore(hook);
@@ -214,6 +234,7 @@ std::vector<uint32_t> ReadValues(Reader& reader, YamlNode node, bool of_data, Ho
     ArgumentDraft draft;
     if (!reader.Fields<ArgumentDraft>(entry, kArgumentFields, draft)) return;
     if (!draft.index) return;
+    SettleType(reader, entry.position(), hook, draft);
     Argument& argument = draft.argument;
     argument.index = static_cast<uint32_t>(*draft.index);
     argument.type = draft.type.value_or(ArgumentType::kNop);
@@ -251,6 +272,7 @@ void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
   ArgumentDraft returned;
   if (!reader.Fields<ArgumentDraft>(node, kArgumentFields, returned)) return;
   returned.argument.position = node.position();
+  if (!returned.has_type) reader.Report(node.position(), "type is missing", "add `type: int`");
   if (returned.index.value_or(0) != 0) {
     reader.ReportField("index", returned.argument.position, "one value is returned, number 0",
                        "write `index: 0`");
@@ -270,7 +292,9 @@ void ReadReturnArgument(Reader& reader, YamlNode node, Hook& hook) {
   hook.returned = returned.argument;
   const ValueKind values = TraitsOf(*returned.type).values;
   const bool is_pointer = values == ValueKind::kSocket && *returned.type != ArgumentType::kSockaddr;
-  if (IsWord(*returned.type) || (is_pointer && !hook.system_call)) return;
+  const bool of_program = hook.kind == HookKind::kUprobe;
+  if (IsWord(*returned.type) || (is_pointer && !hook.system_call && !of_program)) return;
+  if (*returned.type == ArgumentType::kString && of_program) return;
   reader.ReportField("type", returned.argument.position,
                      fmt::format("what is returned cannot be a {}", NameOf(*returned.type)),
                      "use a type of numbers, such as int");
@@ -300,7 +324,8 @@ void CheckTexts(Reader& reader, const Hook& hook) {
   };
   const auto texts =
       std::ranges::count_if(hook.arguments, is_text) + std::ranges::count_if(hook.data, is_text) +
-      (asks_for(Subject::kBinary) ? 1 : 0) + (asks_for(Subject::kParentBinary) ? 1 : 0);
+      (hook.returned && is_text(*hook.returned) ? 1 : 0) + (asks_for(Subject::kBinary) ? 1 : 0) +
+      (asks_for(Subject::kParentBinary) ? 1 : 0);
   if (texts <= GH_TEXTS_MAX) return;
   reader.Report(hook.position,
                 fmt::format("{} paths and strings, more than {}; matchBinaries and "

@@ -111,7 +111,7 @@ constexpr std::array kActions{
     ActionName{"UntrackSock", "", {}},
     ActionName{"GetUrl", "", ActionKind::kGetUrl},
     ActionName{"DnsLookup", "", ActionKind::kDnsLookup},
-    ActionName{"Set", "", {}},
+    ActionName{"Set", "", ActionKind::kSet},
 };
 
 constexpr std::array kRateScopes{

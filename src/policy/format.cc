@@ -58,6 +58,10 @@ std::string_view NameOf(HookKind kind) {
       return "tracepoints";
     case HookKind::kUprobe:
       return "uprobes";
+    case HookKind::kUsdt:
+      return "usdts";
+    case HookKind::kLoader:
+      return "loader";
   }
   __builtin_unreachable();
 }

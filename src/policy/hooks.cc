@@ -23,6 +23,8 @@ constexpr size_t kTagsMax = 16;
 constexpr size_t kTagBytesMax = 256;
 constexpr size_t kPlacesMax = 255;        // each becomes a hook
 constexpr size_t kSymbolBytesMax = 1024;  // C++ and Rust have long ones
+constexpr size_t kProbeBytesMax = 255;    // name or provider of a static probe
+constexpr size_t kDigestsMax = 64;
 
 struct HookDraft {
   Hook hook;
@@ -34,6 +36,9 @@ struct HookDraft {
   std::optional<YamlNode> symbols;
   std::optional<YamlNode> offsets;
   std::optional<YamlNode> addresses;
+  std::optional<YamlNode> counters;
+  std::string provider;
+  std::string probe;
   std::optional<YamlNode> args;
   std::optional<YamlNode> data;
   std::optional<YamlNode> selectors;
@@ -107,7 +112,56 @@ constexpr std::array kTracepointFields{
     Field<HookDraft>{{"tags"}, ReadTags},
 };
 
-/// The path of the file of a uprobe.
+/// A kind of digests of files, and how many hexadecimal digits they have.
+struct DigestKind {
+  std::string_view prefix;
+  size_t least = 0;
+  size_t most = 0;
+};
+constexpr std::array kDigestKinds{DigestKind{"sha256:", 64, 64}, DigestKind{"sha512:", 128, 128},
+                                  DigestKind{"build-id:", 2, 128}};
+
+std::string LowerCase(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
+/// `sha256:…`: what a file must be like.
+void ReadDigest(Reader& reader, YamlNode node, HookDraft& draft) {
+  std::optional<std::string> text = ReadText(reader, node, kSymbolBytesMax);
+  if (!text) return;
+  std::string digest = LowerCase(std::move(*text));
+  for (const std::string_view unsupported : {"sha1:", "sha384:"}) {
+    if (!digest.starts_with(unsupported)) continue;
+    return reader.Report(node.position(), fmt::format("{}… is not supported yet", unsupported),
+                         "write sha256:…, sha512:… or build-id:…");
+  }
+  for (const DigestKind& kind : kDigestKinds) {
+    if (!digest.starts_with(kind.prefix)) continue;
+    const std::string_view digits = std::string_view(digest).substr(kind.prefix.size());
+    const bool hexadecimal = digits.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+    if (!hexadecimal || digits.size() < kind.least || digits.size() > kind.most) break;
+    draft.hook.digests.push_back(std::move(digest));
+    return;
+  }
+  reader.Report(node.position(), fmt::format("{} is no digest", Quote(digest)),
+                "write sha256:, sha512: or build-id: and the hexadecimal digits");
+}
+
+void ReadDigests(Reader& reader, YamlNode node, HookDraft& draft) {
+  reader.Entries(node, kDigestsMax, [&](YamlNode entry) { ReadDigest(reader, entry, draft); });
+}
+
+constexpr std::array kUprobeIgnoreFields{
+    Field<HookDraft>{{"digestVerificationFailure"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       draft.hook.may_differ = reader.Bool(node).value_or(false);
+                     }},
+};
+
+/// The path of the file of a uprobe or a static probe.
 void ReadFile(Reader& reader, YamlNode node, HookDraft& draft) {
   std::optional<std::string> path = ReadText(reader, node, GH_PATH_MAX - 1);
   if (path && !path->starts_with('/')) {
@@ -126,12 +180,35 @@ constexpr std::array kUprobeFields{
     Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
     Field<HookDraft>{{"message"}, ReadMessage},
     Field<HookDraft>{{"tags"}, ReadTags},
-    Field<HookDraft>{{"return", Need::kOnlyFalse}},
-    Field<HookDraft>{{"returnArg", Need::kUnsupported}},
+    Field<HookDraft>{{"return"}, Keep<HookDraft, &HookDraft::returns>},
+    Field<HookDraft>{{"returnArg"}, Keep<HookDraft, &HookDraft::returned>},
     Field<HookDraft>{{"data", Need::kUnsupported}},
-    Field<HookDraft>{{"refCtrOffsets", Need::kUnsupported}},
-    Field<HookDraft>{{"binaryDigests", Need::kUnsupported}},
-    Field<HookDraft>{{"ignore", Need::kUnsupported}},
+    Field<HookDraft>{{"refCtrOffsets"}, Keep<HookDraft, &HookDraft::counters>},
+    Field<HookDraft>{{"binaryDigests"}, ReadDigests},
+    Field<HookDraft>{{"ignore"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       reader.Fields<HookDraft>(node, kUprobeIgnoreFields, draft);
+                     }},
+};
+
+void ReadProvider(Reader& reader, YamlNode node, HookDraft& draft) {
+  draft.provider = ReadText(reader, node, kProbeBytesMax).value_or("");
+  if (draft.provider.find(':') == std::string::npos) return;
+  reader.Report(node.position(), fmt::format("{} is no name of a provider", Quote(draft.provider)),
+                "write it without `:`; the probe's own name goes into `name`");
+}
+
+constexpr std::array kUsdtFields{
+    Field<HookDraft>{{"path", Need::kRequired, "/usr/bin/python3"}, ReadFile},
+    Field<HookDraft>{{"provider", Need::kRequired, "python"}, ReadProvider},
+    Field<HookDraft>{{"name", Need::kRequired, "function__entry"},
+                     [](Reader& reader, YamlNode node, HookDraft& draft) {
+                       draft.probe = ReadText(reader, node, kProbeBytesMax).value_or("");
+                     }},
+    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
+    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
+    Field<HookDraft>{{"message"}, ReadMessage},
+    Field<HookDraft>{{"tags"}, ReadTags},
 };
 
 /// The switch `field` of a hook, if it is there and can be read.
@@ -217,6 +294,41 @@ std::vector<std::string> ReadPlaces(Reader& reader, const HookDraft& draft, cons
   return calls;
 }
 
+/// The counters of a uprobe's places, one for each of them; none: there are none.
+std::vector<uint64_t> ReadCounters(Reader& reader, const HookDraft& draft, size_t places) {
+  std::vector<uint64_t> counters;
+  if (!draft.counters) return counters;
+  const Reader::Scope scope(reader, "refCtrOffsets");
+  reader.Entries(*draft.counters, kPlacesMax, [&](YamlNode entry) {
+    const std::optional<int64_t> offset = reader.Integer(entry, 0, INT64_MAX);
+    counters.push_back(static_cast<uint64_t>(offset.value_or(0)));
+  });
+  if (counters.size() == places || places == 0) return counters;
+  reader.Report(draft.counters->position(),
+                fmt::format("{} counters for {} places", counters.size(), places),
+                "write one for each place, in the same order; 0 is none");
+  return {};
+}
+
+/// Reports what sets an argument where that is not possible.
+void CheckSets(Reader& reader, const Hook& hook) {
+  for (const Selector& selector : hook.selectors) {
+    for (const Action& action : selector.actions) {
+      if (action.kind != ActionKind::kSet) continue;
+      if (hook.kind != HookKind::kUsdt) {
+        reader.Report(action.position, "Set is for arguments of usdts alone",
+                      "use Override, Sigkill or Signal");
+      } else if (action.argument >= hook.arguments.size()) {
+        reader.Report(action.position,
+                      fmt::format("argIndex is {}, and args of this hook has {} entries, counted "
+                                  "from 0",
+                                  action.argument, hook.arguments.size()),
+                      "declare the argument in args");
+      }
+    }
+  }
+}
+
 std::span<const Field<HookDraft>> FieldsOf(HookKind kind) {
   switch (kind) {
     case HookKind::kKprobe:
@@ -227,6 +339,10 @@ std::span<const Field<HookDraft>> FieldsOf(HookKind kind) {
       return kTracepointFields;
     case HookKind::kUprobe:
       return kUprobeFields;
+    case HookKind::kUsdt:
+      return kUsdtFields;
+    case HookKind::kLoader:
+      break;  // it is no list
   }
   __builtin_unreachable();
 }
@@ -244,6 +360,11 @@ std::vector<std::string> ReadCallsOf(Reader& reader, const HookDraft& draft, Hoo
       return ReadEvent(reader, draft, hook);
     case HookKind::kUprobe:
       return ReadPlaces(reader, draft, hook);
+    case HookKind::kUsdt:
+      if (draft.provider.empty() || draft.probe.empty()) return {};
+      return {draft.provider + ":" + draft.probe};
+    case HookKind::kLoader:
+      break;
   }
   __builtin_unreachable();
 }
@@ -257,6 +378,7 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
   if (!reader.Fields<HookDraft>(node, FieldsOf(kind), draft)) return {};
   std::vector<std::string> calls = ReadCallsOf(reader, draft, hook, scope);
   if (!calls.empty()) hook.call = calls.front();
+  const std::vector<uint64_t> counters = ReadCounters(reader, draft, calls.size());
   ReadReturned(reader, draft, hook);
   UnknownTypes unknown;
   if (draft.args) unknown.arguments = ReadArguments(reader, *draft.args, hook);
@@ -267,8 +389,10 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
   }
   CheckTexts(reader, hook);
   CheckReturnCopies(reader, hook);
+  CheckSets(reader, hook);
   std::vector<Hook> hooks(std::max<size_t>(calls.size(), 1), hook);
   for (size_t i = 0; i < calls.size(); ++i) hooks[i].call = std::move(calls[i]);
+  for (size_t i = 0; i < counters.size() && i < hooks.size(); ++i) hooks[i].counter = counters[i];
   return hooks;
 }
 
@@ -300,6 +424,26 @@ std::optional<std::string> VariableScope::Use(Reader& reader, YamlNode node, Arg
   reader.Report(node.position(), fmt::format("variable {} is not declared", Quote(*name)),
                 known.empty() ? "declare it in spec.variables" : NameRemedy(*name, known, known));
   return std::nullopt;
+}
+
+Hook LoaderHook(Position position) {
+  constexpr uint32_t kLongest = 365 * 24 * 3600;
+  constexpr uint8_t kLength = 2;
+  Hook hook;
+  hook.kind = HookKind::kLoader;
+  hook.call = "loader";
+  hook.arguments = {{.index = 0, .type = ArgumentType::kString, .label = "path"},
+                    {.index = 1,
+                     .type = ArgumentType::kBuffer,
+                     .label = "buildid",
+                     .length = Length{.subject = kLength}}};
+  hook.selectors = {{.filters = {},
+                     .actions = {{.kind = ActionKind::kPost,
+                                  .interval_s = kLongest,
+                                  .scope = RateScope::kProcess}},
+                     .position = position}};
+  hook.position = position;
+  return hook;
 }
 
 std::vector<Hook> ReadHooks(Reader& reader, YamlNode node, HookKind kind, const HookScope& scope) {

@@ -7,7 +7,7 @@
 #include "policy/model.h"
 #include "policy/reader.h"
 
-/// The sections of hooks: kprobes, fentries, lsmhooks, tracepoints, uprobes.
+/// The sections of hooks: kprobes, fentries, lsmhooks, tracepoints, uprobes, usdts, loader.
 namespace gatehouse::policy {
 
 /// The variables that filters may name, and which of them do.
@@ -48,5 +48,8 @@ struct HookScope {
 /// Reads the list of a section. What is wrong is reported and may be missing from the result.
 [[nodiscard]] std::vector<Hook> ReadHooks(Reader& reader, YamlNode node, HookKind kind,
                                           const HookScope& scope);
+
+/// `loader: true`: what processes map to execute is told, each file once for each process.
+[[nodiscard]] Hook LoaderHook(Position position);
 
 }  // namespace gatehouse::policy

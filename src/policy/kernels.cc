@@ -13,6 +13,8 @@ namespace {
 constexpr KernelVersion kOldest{5, 10};
 /// Programs on perf events may use what they need: see docs/operations.md.
 constexpr KernelVersion kPerfEvents{6, 1};
+/// Perf events about mappings tell build ids, kernel commit 88a16a130933.
+constexpr KernelVersion kBuildIds{5, 12};
 /// The tracepoint sched_prepare_exec, kernel commit 5c5fad46e48c.
 constexpr KernelVersion kPrepareExec{6, 10};
 
@@ -60,7 +62,12 @@ void Add(const Hook& hook, KernelNeeds& needs) {
       return;
     case Site::Kind::kTracepoint:
     case Site::Kind::kUprobe:
+    case Site::Kind::kUsdt:
       return needs_version(kPerfEvents);
+    case Site::Kind::kLoader:
+      if (needs.refused_by_signal.empty()) needs.refused_by_signal = NameOf(site);
+      needs.trampolines = std::max(needs.trampolines, kBuildIds);
+      return;
     case Site::Kind::kRawTracepoint:
       return;
   }

@@ -65,6 +65,13 @@ TEST(Kernels, PerfEventsNeedLaterKernels) {
             "Linux 6.1 or later with any backend");
   EXPECT_EQ(NeedsOfText("  tracepoints:\n  - {subsystem: sched, event: sched_switch}\n"),
             "Linux 6.1 or later with any backend");
+  EXPECT_EQ(NeedsOfText("  usdts:\n  - {path: /bin/app, provider: app, name: probe}\n"),
+            "Linux 6.1 or later with any backend");
+}
+
+TEST(Kernels, BuildIdsNeedLaterOnesAndTrampolines) {
+  EXPECT_EQ(NeedsOfText("  loader: true\n"),
+            "Linux 5.12 or later with backend lsm or fmod_ret; not with signal: loader");
 }
 
 }  // namespace

@@ -94,6 +94,8 @@ struct SpecDraft {
   std::optional<YamlNode> fentries;
   std::optional<YamlNode> tracepoints;
   std::optional<YamlNode> uprobes;
+  std::optional<YamlNode> usdts;
+  std::optional<Position> loader;
   std::optional<YamlNode> lists;
   std::optional<YamlNode> macros;
   std::optional<YamlNode> variables;
@@ -146,8 +148,10 @@ constexpr std::array kSectionFields{
     Field<SpecDraft>{{"tracepoints"}, Keep<SpecDraft, &SpecDraft::tracepoints>},
     Field<SpecDraft>{{"lists"}, Keep<SpecDraft, &SpecDraft::lists>},
     Field<SpecDraft>{{"options"}, ReadOptions},
-    Field<SpecDraft>{{"loader", Need::kOnlyFalse}},
-    Field<SpecDraft>{{"usdts", Need::kUnsupported}},
+    Field<SpecDraft>{{"loader"},
+                     [](Reader& reader, YamlNode node, SpecDraft& draft) {
+                       if (reader.Bool(node).value_or(false)) draft.loader = node.position();
+                     }},
     Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
     Field<SpecDraft>{{"selectorsMacros"}, Keep<SpecDraft, &SpecDraft::macros>},
     Field<SpecDraft>{{"nodeSelector"},
@@ -172,7 +176,8 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
                   {"fentries", draft.fentries, HookKind::kKprobe},
                   {"lsmhooks", draft.lsmhooks, HookKind::kLsm},
                   {"tracepoints", draft.tracepoints, HookKind::kTracepoint},
-                  {"uprobes", draft.uprobes, HookKind::kUprobe}};
+                  {"uprobes", draft.uprobes, HookKind::kUprobe},
+                  {"usdts", draft.usdts, HookKind::kUsdt}};
   std::vector<NameList> lists;
   if (draft.lists) {
     const Reader::Scope scope(reader, "lists");
@@ -196,9 +201,17 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
         ReadHooks(reader, *section.node, section.kind, {variables, lists, macros});
     std::ranges::move(hooks, std::back_inserter(spec.hooks));
   }
+  if (draft.loader) {
+    if (!first.empty()) {
+      reader.Report(node.position(), fmt::format("{} and loader are both there", first),
+                    "split the policy into two: each has one section");
+    }
+    first = "loader";
+    spec.hooks.push_back(LoaderHook(*draft.loader));
+  }
   if (first.empty() && reader.reports() == reports) {
     reader.Report(node.position(), "there is no section with hooks",
-                  "add one of: kprobes, fentries, lsmhooks, tracepoints, uprobes");
+                  "add one of: kprobes, fentries, lsmhooks, tracepoints, uprobes, usdts, loader");
   }
   return spec;
 }
@@ -221,10 +234,13 @@ constexpr FieldName kMisplacedVariables{"variables", Need::kMisplaced,
                                         "use kind TracingPolicyTemplate, or remove it"};
 
 constexpr Field<SpecDraft> kUprobesField{{"uprobes"}, Keep<SpecDraft, &SpecDraft::uprobes>};
+constexpr Field<SpecDraft> kUsdtsField{{"usdts"}, Keep<SpecDraft, &SpecDraft::usdts>};
+constexpr std::string_view kFileOfHost = "use kind TracingPolicy: the file is the host's";
 
 constexpr auto kPolicyFields =
     Join(kSectionFields, std::array{
                              kUprobesField,
+                             kUsdtsField,
                              Field<SpecDraft>{{"podSelector"}, ReadPod},
                              Field<SpecDraft>{{"containerSelector"}, ReadContainer},
                              Field<SpecDraft>{{"hostSelector"}, ReadHost},
@@ -233,8 +249,8 @@ constexpr auto kPolicyFields =
 
 constexpr auto kNamespacedPolicyFields = Join(
     kSectionFields, std::array{
-                        Field<SpecDraft>{{"uprobes", Need::kMisplaced,
-                                          "use kind TracingPolicy: the file is the host's"}},
+                        Field<SpecDraft>{{"uprobes", Need::kMisplaced, kFileOfHost}},
+                        Field<SpecDraft>{{"usdts", Need::kMisplaced, kFileOfHost}},
                         Field<SpecDraft>{{"podSelector"}, ReadPod},
                         Field<SpecDraft>{{"containerSelector"}, ReadContainer},
                         Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
@@ -264,6 +280,7 @@ constexpr std::string_view kSelectsNothing =
 constexpr auto kTemplateFields = Join(
     kSectionFields, std::array{
                         kUprobesField,
+                        kUsdtsField,
                         Field<SpecDraft>{{"variables"}, Keep<SpecDraft, &SpecDraft::variables>},
                         Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
                         Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},

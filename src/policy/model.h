@@ -135,7 +135,7 @@ struct Filter {
   Position position = {};
 };
 
-enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal, kGetUrl, kDnsLookup };
+enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal, kGetUrl, kDnsLookup, kSet };
 /// Whether the agent does it, when the event has come, and not the kernel.
 [[nodiscard]] constexpr bool IsOfNetwork(ActionKind kind) {
   return kind == ActionKind::kGetUrl || kind == ActionKind::kDnsLookup;
@@ -150,6 +150,8 @@ struct Action {
   uint32_t interval_s = 0;  ///< kPost: rateLimit, in which the same is posted once; 0: always
   RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
   std::string target = {};               ///< kGetUrl: argUrl; kDnsLookup: argFqdn
+  uint32_t argument = 0;                 ///< kSet: argIndex, an index into Hook::arguments
+  uint32_t value = 0;                    ///< kSet: argValue
   Position position = {};
 };
 
@@ -163,7 +165,7 @@ struct Selector {
 };
 
 /// The section that a hook was written in; decides the event type.
-enum class HookKind { kKprobe, kLsm, kTracepoint, kUprobe };
+enum class HookKind { kKprobe, kLsm, kTracepoint, kUprobe, kUsdt, kLoader };
 
 enum class ArgumentType {
   kLinuxBinprm,
@@ -226,13 +228,25 @@ enum class ArgumentType {
 /// A place in the kernel that a program can be attached to. Hooks of several spellings are one
 /// site: kprobes `security_bprm_check` and lsmhooks `bprm_check_security`.
 struct Site {
-  enum class Kind { kLsm, kFunction, kSystemCall, kTracepoint, kRawTracepoint, kUprobe };
+  enum class Kind {
+    kLsm,
+    kFunction,
+    kSystemCall,
+    kTracepoint,
+    kRawTracepoint,
+    kUprobe,
+    kUsdt,
+    kLoader,  ///< where a process maps what it executes
+  };
   Kind kind = Kind::kLsm;
-  /// Of the LSM hook, the function, the system call (without prefix), the tracepoint; kUprobe: as
-  /// Hook::call.
+  /// Of the LSM hook, the function, the system call (without prefix), the tracepoint; kUprobe,
+  /// kUsdt: as Hook::call.
   std::string name;
   bool at_return = false;   ///< when the function returns, else before it begins
-  std::string source = {};  ///< kTracepoint: the subsystem; kUprobe: path of the file
+  std::string source = {};  ///< kTracepoint: the subsystem; kUprobe, kUsdt: path of the file
+  uint32_t place = 0;       ///< kUsdt: as Hook::place
+  uint64_t counter = 0;     ///< kUprobe: as Hook::counter
+  bool writes = false;      ///< kUsdt: what is there can set arguments
   auto operator<=>(const Site&) const = default;
 };
 
@@ -277,6 +291,7 @@ struct Argument {
   ArgumentType type = ArgumentType::kLinuxBinprm;
   std::string label = {};
   Position position = {};
+  bool untyped = false;               ///< of kUsdt: the file says the type, see Completion
   std::optional<Length> length = {};  ///< of kBuffer, in bytes; of kIovec, in entries
   std::optional<Resolution> resolved = {};
 
@@ -294,9 +309,16 @@ struct GeneratedList {
 struct Hook {
   HookKind kind = HookKind::kKprobe;
   /// `security_bprm_check`, `bprm_check_security`, `openat`, `sched_switch`; never empty. Of a
-  /// uprobe: a symbol, or `+` and an offset in the file, or `@` and an address, in hexadecimal.
+  /// uprobe: a symbol, or `+` and an offset in the file, or `@` and an address, in hexadecimal. Of
+  /// a static probe (USDT): `PROVIDER:NAME`.
   std::string call;
-  std::string source = {};  ///< of a tracepoint: the subsystem; of a uprobe: path of the file
+  std::string source =
+      {};              ///< of a tracepoint: the subsystem; of a uprobe, a USDT: path of the file
+  uint32_t place = 0;  ///< of a USDT: which of the places in the file that are this probe
+  /// Of a uprobe: where in the file a counter stands that is to be raised meanwhile; 0: none.
+  uint64_t counter = 0;
+  std::vector<std::string> digests = {};  ///< of a uprobe: `sha256:…`; the file has one of them
+  bool may_differ = false;  ///< ignore.digestVerificationFailure: left out if it has none of them
   /// The hook stands for one on each name; `call` is `list:` and the name of the list.
   std::optional<GeneratedList> generated = {};
   bool system_call = false;
@@ -325,6 +347,7 @@ struct HookInfo {
   HookKind kind = HookKind::kKprobe;
   std::string call = {};    ///< FunctionName
   std::string source = {};  ///< as of the hook
+  uint64_t counter = 0;     ///< as of the hook
   std::string message = {};
   std::vector<std::string> tags = {};
   std::vector<Argument> arguments = {};

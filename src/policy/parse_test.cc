@@ -482,6 +482,68 @@ TEST(ParseEach, HandsOverDocumentsUpToTheFirstError) {
   EXPECT_THAT(names, ElementsAre("a"));
 }
 
+TEST(Parse, Usdts) {
+  const auto documents = ParseGood(R"(apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: p}
+spec:
+  usdts:
+  - path: /bin/app
+    provider: app
+    name: "a:probe"
+    args: [{index: 3}, {index: 1, type: string}]
+    selectors: [{matchActions: [{action: Set, argIndex: 1, argValue: 0x20}]}]
+)");
+  ASSERT_EQ(documents.size(), 1U);
+  const Hook& hook = std::get<TracingPolicy>(documents[0].object).spec.hooks.at(0);
+  EXPECT_EQ(hook.kind, HookKind::kUsdt);
+  EXPECT_EQ(hook.source, "/bin/app");
+  EXPECT_EQ(hook.call, "app:a:probe");
+  EXPECT_EQ(hook.arguments[0].type, ArgumentType::kInt64);
+  EXPECT_TRUE(hook.arguments[0].untyped);
+  EXPECT_FALSE(hook.arguments[1].untyped);
+  const Action& action = hook.selectors.at(0).actions.at(0);
+  EXPECT_EQ(action.kind, ActionKind::kSet);
+  EXPECT_EQ(action.argument, 1U);
+  EXPECT_EQ(action.value, 0x20U);
+}
+
+TEST(Parse, LoaderIsAHookOfItsOwn) {
+  const auto documents = ParseGood(
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\n"
+      "spec: {loader: true}\n");
+  ASSERT_EQ(documents.size(), 1U);
+  const std::vector<Hook>& hooks = std::get<TracingPolicy>(documents[0].object).spec.hooks;
+  ASSERT_EQ(hooks.size(), 1U);
+  EXPECT_EQ(hooks[0].kind, HookKind::kLoader);
+  EXPECT_EQ(NameOf(SiteOf(hooks[0])), "loader");
+  EXPECT_EQ(hooks[0].arguments.size(), 2U);
+}
+
+TEST(Parse, UprobesMaySayMore) {
+  const auto documents = ParseGood(R"(apiVersion: cilium.io/v1alpha1
+kind: TracingPolicy
+metadata: {name: p}
+spec:
+  uprobes:
+  - path: /bin/app
+    symbols: [a, b]
+    refCtrOffsets: [0, 0x4000]
+    binaryDigests: ["build-id:C0FFEE"]
+    ignore: {digestVerificationFailure: true}
+    return: true
+    returnArg: {index: 0, type: string}
+)");
+  ASSERT_EQ(documents.size(), 1U);
+  const std::vector<Hook>& hooks = std::get<TracingPolicy>(documents[0].object).spec.hooks;
+  ASSERT_EQ(hooks.size(), 2U);
+  EXPECT_EQ(hooks[0].counter, 0U);
+  EXPECT_EQ(hooks[1].counter, 0x4000U);
+  EXPECT_THAT(hooks[1].digests, ElementsAre("build-id:c0ffee"));
+  EXPECT_TRUE(hooks[1].may_differ);
+  EXPECT_EQ(hooks[1].returned->type, ArgumentType::kString);
+}
+
 class LargeText : public testing::Test {
  protected:
   static constexpr size_t kDocuments = 500;

@@ -6,6 +6,11 @@
 namespace gatehouse::policy {
 namespace {
 
+bool Sets(const Selector& selector) {
+  return std::ranges::find(selector.actions, ActionKind::kSet, &Action::kind) !=
+         selector.actions.end();
+}
+
 /// Of functions that implement system calls on x86-64: see ARCH_HAS_SYSCALL_WRAPPER of the kernel.
 constexpr std::string_view kSystemCallPrefix = "__x64_sys_";
 
@@ -34,13 +39,29 @@ Site SiteBefore(const Hook& hook) {
       if (hook.raw) return {Site::Kind::kRawTracepoint, hook.call};
       return {Site::Kind::kTracepoint, hook.call, false, hook.source};
     case HookKind::kUprobe:
-      return {Site::Kind::kUprobe, hook.call, false, hook.source};
+      return {.kind = Site::Kind::kUprobe,
+              .name = hook.call,
+              .source = hook.source,
+              .counter = hook.counter};
+    case HookKind::kUsdt:
+      return {.kind = Site::Kind::kUsdt,
+              .name = hook.call,
+              .source = hook.source,
+              .place = hook.place,
+              .writes = std::ranges::any_of(hook.selectors, Sets)};
+    case HookKind::kLoader:
+      return {Site::Kind::kLoader, hook.call};
   }
   __builtin_unreachable();
 }
 
 Site SiteOf(const Hook& hook) {
   if (!hook.returned) return SiteBefore(hook);
+  if (hook.kind == HookKind::kUprobe) {
+    Site site = SiteBefore(hook);
+    site.at_return = true;
+    return site;
+  }
   // Where an LSM hook is asked for by its function's name, the function is what returns.
   const Site::Kind kind = hook.system_call ? Site::Kind::kSystemCall : Site::Kind::kFunction;
   return {kind, hook.call, true};
@@ -54,7 +75,7 @@ bool LooksAtReturn(const Selector& selector) {
 bool Enforces(const Selector& selector) {
   return std::ranges::any_of(selector.actions, [](const Action& action) {
     return action.kind == ActionKind::kOverride || action.kind == ActionKind::kSigkill ||
-           action.kind == ActionKind::kSignal;
+           action.kind == ActionKind::kSignal || action.kind == ActionKind::kSet;
   });
 }
 
@@ -62,7 +83,7 @@ bool ActsBefore(const Selector& selector) { return Enforces(selector) && !LooksA
 
 bool HasArgumentsOfProcess(const Site& site) {
   constexpr std::string_view kOfSystemCalls = "syscalls";  // sys_enter_openat, sys_exit_openat
-  return site.kind == Site::Kind::kSystemCall || site.kind == Site::Kind::kUprobe ||
+  return site.kind == Site::Kind::kSystemCall || IsOfProgram(site) ||
          (site.kind == Site::Kind::kTracepoint && site.source == kOfSystemCalls);
 }
 
@@ -82,10 +103,14 @@ std::string NameOf(const Site& site) {
     case Site::Kind::kRawTracepoint:
       return "raw tracepoint " + site.name;
     case Site::Kind::kUprobe:
-      return site.source + ":" + site.name;
+      return site.source + ":" + site.name + (site.at_return ? " at its return" : "");
+    case Site::Kind::kUsdt:
+      return site.source + ":" + site.name +
+             (site.place == 0 ? "" : ", place " + std::to_string(site.place + 1));
     case Site::Kind::kLsm:
     case Site::Kind::kFunction:
     case Site::Kind::kSystemCall:
+    case Site::Kind::kLoader:
       break;
   }
   std::string name = site.kind == Site::Kind::kSystemCall ? "sys_" + site.name : site.name;

@@ -24,7 +24,12 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 /// With `return: true`, the place where selectors of the hook that ActBefore are carried out.
 [[nodiscard]] Site SiteBefore(const Hook& hook);
 
-/// Whether a selector changes what the process does: by Override, Sigkill or Signal.
+/// Whether it is a place in a program, not in the kernel.
+[[nodiscard]] inline bool IsOfProgram(const Site& site) {
+  return site.kind == Site::Kind::kUprobe || site.kind == Site::Kind::kUsdt;
+}
+
+/// Whether a selector changes what the process does: by Override, Sigkill, Signal or Set.
 [[nodiscard]] bool Enforces(const Selector& selector);
 /// Whether a selector of a hook with `return: true` acts before the function, as its actions change
 /// what the process does: all that do, unless they look at what is returned.
@@ -39,7 +44,8 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 /// As events name it: FunctionName of a system call, else the hook's `call`.
 [[nodiscard]] std::string FunctionName(const Hook& hook);
 /// For messages and status: `security_file_open`, `sys_openat`, `sys_openat at its return`,
-/// `tracepoint sched/sched_switch`, `raw tracepoint sched_switch`, `/bin/bash:readline`.
+/// `tracepoint sched/sched_switch`, `raw tracepoint sched_switch`, `/bin/bash:readline`,
+/// `/usr/bin/python3:python:line, place 2`.
 [[nodiscard]] std::string NameOf(const Site& site);
 
 }  // namespace gatehouse::policy

@@ -51,5 +51,28 @@ TEST(Sites, OfTracepointsAndProgramsSayWhatTheyAreIn) {
   EXPECT_TRUE(HasArgumentsOfProcess(of_program));
 }
 
+TEST(Sites, OfProgramsAtReturnsAndStaticProbes) {
+  Hook uprobe = HookOn(HookKind::kUprobe, "/bin/bash", "readline");
+  uprobe.counter = 0x1000;
+  uprobe.returned.emplace();
+  EXPECT_FALSE(SiteBefore(uprobe).at_return);
+  EXPECT_EQ(SiteOf(uprobe), (Site{.kind = Site::Kind::kUprobe,
+                                  .name = "readline",
+                                  .at_return = true,
+                                  .source = "/bin/bash",
+                                  .counter = 0x1000}));
+  EXPECT_EQ(NameOf(SiteOf(uprobe)), "/bin/bash:readline at its return");
+  Hook usdt = HookOn(HookKind::kUsdt, "/bin/python3", "python:gc");
+  EXPECT_EQ(NameOf(SiteOf(usdt)), "/bin/python3:python:gc");
+  EXPECT_FALSE(SiteOf(usdt).writes);
+  EXPECT_TRUE(HasArgumentsOfProcess(SiteOf(usdt)));
+  usdt.place = 1;
+  usdt.selectors.push_back(
+      {.filters = {}, .actions = {{.kind = ActionKind::kSet}}, .position = {}});
+  EXPECT_EQ(NameOf(SiteOf(usdt)), "/bin/python3:python:gc, place 2");
+  EXPECT_TRUE(SiteOf(usdt).writes);
+  EXPECT_TRUE(Enforces(usdt.selectors[0]));
+}
+
 }  // namespace
 }  // namespace gatehouse::policy
