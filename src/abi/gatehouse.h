@@ -342,6 +342,8 @@ enum gh_action {
   /* Writes a number into the memory that an argument of a static probe is in. Behind the filters of
    * the rule is one more, whose `subject` is the argument and whose `set` is the number. */
   GH_ACTION_SET = 1 << 3,
+  GH_ACTION_TRACK_SOCK = 1 << 4, /* events about the socket name the process that acts now */
+  GH_ACTION_UNTRACK_SOCK = 1 << 5,
 };
 /* Those that change what the process does. */
 #define GH_ACTIONS_ENFORCING (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL | GH_ACTION_SET)
@@ -484,7 +486,7 @@ struct gh_rule {
   gh_u16 number;  /* which selector of the policy it is: see GH_RULE_NUMBER */
   gh_u8 actions;  /* gh_action bits */
   gh_u8 n_filters;
-  gh_u8 signal;      /* with GH_ACTION_SIGNAL */
+  gh_u8 signal;      /* with GH_ACTION_SIGNAL; of actions on a socket: its enum gh_subject */
   gh_u8 flags;       /* gh_rule_flags */
   gh_u32 interval_s; /* in which events with the same values are posted once; 0: always */
 };

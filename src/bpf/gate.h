@@ -79,6 +79,8 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
 
   __builtin_memset(event, 0, sizeof(*event));
   fill_process(&event->process);
+  struct gh_process* owner = bpf_map_lookup_elem(&socket_owners, &scratch->tracked);
+  if (owner) event->process = *owner;
   event->policy = rule->policy;
   event->hook = hook;
   event->rule = rule->number;
@@ -133,6 +135,20 @@ static __always_inline void note_set(__u32 index, struct gh_rule* rule) {
   scratch->set_to[argument & (GH_ARGUMENTS_MAX - 1)] = set->set;
 }
 
+/* Carries out what a rule says of the socket that it names. */
+static __always_inline void track_socket(__u32 index, struct gh_rule* rule) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return;
+  __u64 sock = scratch->arguments[rule->signal & (WORDS_TAKEN - 1)];
+  if (rule->actions & GH_ACTION_UNTRACK_SOCK) {
+    bpf_map_delete_elem(&socket_owners, &sock);
+  } else if (sock) {
+    struct gh_process process = {};
+    fill_process(&process);
+    bpf_map_update_elem(&socket_owners, &sock, &process, BPF_ANY);
+  }
+}
+
 /*
  * Judges the policy whose first rule's address stands at `policy_address`: posts its event, sends
  * its signal, returns its errno (negative) or 0. Every policy is carried out by itself; only errnos
@@ -148,6 +164,7 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   bool spared = enforcing && is_protected((struct task_struct*)bpf_get_current_task());
   if (spared) count(GH_STAT_PROTECTED);
   if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
+  if (actions & (GH_ACTION_TRACK_SOCK | GH_ACTION_UNTRACK_SOCK)) track_socket(index, rule);
   if (!enforcing || spared) return 0;
   if (actions & GH_ACTION_SIGNAL) kill_current(rule->signal);
   if (actions & GH_ACTION_SET) note_set(index, rule);

@@ -371,6 +371,7 @@ static __always_inline void read_inputs(struct scratch* scratch, __u32 index,
   scratch->inputs = inputs;
   scratch->n_inputs = n;
   scratch->n_texts = 0;
+  scratch->tracked = 0;
   for (__u32 i = 0; i < GH_SUBJECT_COUNT; i++) {
     if (i >= n) break;
     read_input(index, inputs + i * INPUT_WORDS);

@@ -78,6 +78,15 @@ struct {
   __type(value, __u64);
 } last_posted SEC(".maps");
 
+/* By address of a struct sock: the process that the rule which tracks it saw. A socket that nobody
+ * untracks stays until it is the oldest of too many. */
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, __u64);
+  __type(value, struct gh_process);
+} socket_owners SEC(".maps");
+
 /* What processes began with and descend from, by thread group id. Empty unless a policy asks. */
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
@@ -171,6 +180,7 @@ struct scratch {
   __u32 sets;      /* bit per argument that is to be set; 0 between operations */
   __u32 reserved;
   struct gh_digest digest; /* the last that was finished */
+  __u64 tracked;           /* a struct sock among the inputs that has an owner, or 0 */
   __u32 set_to[GH_ARGUMENTS_MAX];
   __u64 arguments[WORDS_TAKEN]; /* as the hook's function was given them, and its return value */
   struct subject subjects[SUBJECTS];

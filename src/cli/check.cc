@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "cli/output.h"
 #include "cli/table.h"
 #include "cli/text_files.h"
+#include "policy/kernels.h"
 #include "policy/parse.h"
 #include "policy/sites.h"
 
@@ -25,6 +27,8 @@ namespace {
 struct Report {
   std::vector<policy::Diagnostic> findings;
   size_t documents = 0;
+  /// What policies and templates need of a kernel, as a sentence, and those that need it.
+  std::map<std::string, std::vector<policy::Key>> kernels;
 
   void Add(const policy::Document& document, const Error& error) {
     findings.push_back(
@@ -59,7 +63,9 @@ struct Place {
 /// Takes the documents of all files into one resolver, as the daemon would.
 class Checker {
  public:
-  void Check(const TextFiles& files) {
+  /// `explains`: with a note on each field.
+  void Check(const TextFiles& files, bool explains) {
+    limits_.explains = explains;
     Read(files);
     if (report_.errors() == 0) JudgeExamples();
   }
@@ -74,7 +80,8 @@ class Checker {
       Take(document, transaction);
     };
     for (const TextFiles::File& file : files.files()) {
-      for (policy::Diagnostic& diagnostic : policy::ParseEach(file.text, file.name, {}, take)) {
+      for (policy::Diagnostic& diagnostic :
+           policy::ParseEach(file.text, file.name, limits_, take)) {
         report_.findings.push_back(std::move(diagnostic));
       }
     }
@@ -103,6 +110,9 @@ class Checker {
       return;
     }
     AddExample(document);
+    if (const policy::Spec* spec = SpecOf(document)) {
+      report_.kernels[policy::NeedsOf(*spec).ToString()].push_back(document.key());
+    }
     const auto* policy = std::get_if<policy::TracingPolicy>(&document.object);
     if (policy != nullptr && policy->spec.mode == policy::Mode::kEnforce &&
         bind::MatchesHost(policy->selector, policy->key.ns) && Enforces(policy->spec)) {
@@ -121,6 +131,15 @@ class Checker {
     auto example =
         bind::Example(policy != nullptr ? policy->selector : binding->selector, document.key().ns);
     examples_.emplace(example.cgroup, std::move(example));
+  }
+
+  /// Null: a binding has none.
+  static const policy::Spec* SpecOf(const policy::Document& document) {
+    if (const auto* policy = std::get_if<policy::TracingPolicy>(&document.object)) {
+      return &policy->spec;
+    }
+    const auto* tmpl = std::get_if<policy::Template>(&document.object);
+    return tmpl != nullptr ? &tmpl->spec : nullptr;
   }
 
   static bool Enforces(const policy::Spec& spec) {
@@ -172,6 +191,7 @@ class Checker {
     }
   }
 
+  policy::ParseLimits limits_;
   compile::StringPool strings_;
   compile::ValueSets sets_{strings_};
   bind::Resolver resolver_{sets_, {.allow_host_enforcement = true}};
@@ -180,17 +200,44 @@ class Checker {
   Report report_;
 };
 
+/// `a, b, c and 7 more`
+std::string NamesOf(const std::vector<policy::Key>& keys) {
+  constexpr size_t kNamed = 8;
+  std::string names;
+  for (size_t i = 0; i < std::min(keys.size(), kNamed); ++i) {
+    names += (i == 0 ? "" : ", ") + keys[i].ToString();
+  }
+  if (keys.size() > kNamed) names += fmt::format(" and {} more", keys.size() - kNamed);
+  return names;
+}
+
 void PrintReport(const Report& report) {
   for (const policy::Diagnostic& finding : report.findings) {
-    fmt::print(stderr, "{}\n", Printable(finding.ToString()));
+    const bool note = finding.severity == policy::Severity::kNote;
+    fmt::print(note ? stdout : stderr, "{}\n", Printable(finding.ToString()));
   }
   const size_t errors = report.errors();
   if (errors == 0) {
     fmt::print("{} {} good\n", report.documents,
                report.documents == 1 ? "document is" : "documents are");
+    for (const auto& [needs, keys] : report.kernels) {
+      fmt::print("{}: {}\n", Printable(NamesOf(keys)), Printable(needs));
+    }
   } else {
     fmt::print(stderr, "gatehouse: {} {}\n", errors, errors == 1 ? "error" : "errors");
   }
+}
+
+const char* SeverityName(policy::Severity severity) {
+  switch (severity) {
+    case policy::Severity::kError:
+      return "error";
+    case policy::Severity::kWarning:
+      return "warning";
+    case policy::Severity::kNote:
+      return "note";
+  }
+  __builtin_unreachable();
 }
 
 void PrintReportJson(const Report& report) {
@@ -199,14 +246,19 @@ void PrintReportJson(const Report& report) {
   json["documents"] = report.documents;
   json["diagnostics"] = nlohmann::ordered_json::array();
   for (const policy::Diagnostic& finding : report.findings) {
-    const bool warning = finding.severity == policy::Severity::kWarning;
-    json["diagnostics"].push_back({{"severity", warning ? "warning" : "error"},
+    json["diagnostics"].push_back({{"severity", SeverityName(finding.severity)},
                                    {"file", finding.file},
                                    {"line", finding.position.line},
                                    {"column", finding.position.column},
                                    {"path", finding.path},
                                    {"cause", finding.cause},
                                    {"remedy", finding.remedy}});
+  }
+  json["kernels"] = nlohmann::ordered_json::array();
+  for (const auto& [needs, keys] : report.kernels) {
+    nlohmann::ordered_json names = nlohmann::ordered_json::array();
+    for (const policy::Key& key : keys) names.push_back(key.ToString());
+    json["kernels"].push_back({{"needs", needs}, {"policies", std::move(names)}});
   }
   PrintJson(json);
 }
@@ -218,17 +270,26 @@ void AddCheckCommand(CLI::App& app, Invocation& invocation) {
       app, "check", "Check policy files; needs neither root nor the daemon",
       "  gatehouse check policies/*.yaml\n"
       "  gatehouse check template.yaml bindings.yaml     bindings are held against their template\n"
-      "What depends on the kernel is checked by: gatehouse policy add --dry-run\n");
-  const auto paths = std::make_shared<std::vector<std::string>>();
+      "  gatehouse check --explain policy.yaml           what each of its fields is about\n"
+      "On which kernels a policy would work is said, too. Whether this kernel has the functions "
+      "that\n"
+      "it names, is checked by: gatehouse policy add --dry-run\n");
+  struct Arguments {
+    std::vector<std::string> paths;
+    bool explains = false;
+  };
+  const auto given = std::make_shared<Arguments>();
   command
-      ->add_option("FILE", *paths, "YAML files with any number of documents; - is standard input")
+      ->add_option("FILE", given->paths,
+                   "YAML files with any number of documents; - is standard input")
       ->required();
+  command->add_flag("--explain", given->explains, "Say of each field what it is about");
   AddOutputOption(*command, invocation);
-  command->callback([&invocation, paths] {
-    invocation.run = [paths](const Invocation& chosen) -> Result<ExitStatus> {
-      GH_ASSIGN(const TextFiles files, TextFiles::Read(*paths));
+  command->callback([&invocation, given] {
+    invocation.run = [given](const Invocation& chosen) -> Result<ExitStatus> {
+      GH_ASSIGN(const TextFiles files, TextFiles::Read(given->paths));
       Checker checker;
-      checker.Check(files);
+      checker.Check(files, given->explains);
       if (chosen.format == Format::kJson) {
         PrintReportJson(checker.report());
       } else {

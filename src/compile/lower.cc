@@ -334,6 +334,12 @@ class Lowering {
       case policy::ActionKind::kGetUrl:
       case policy::ActionKind::kDnsLookup:
         return {};
+      case policy::ActionKind::kTrackSock:
+      case policy::ActionKind::kUntrackSock:
+        rule.actions |= action.kind == policy::ActionKind::kTrackSock ? GH_ACTION_TRACK_SOCK
+                                                                      : GH_ACTION_UNTRACK_SOCK;
+        rule.signal = action.socket;
+        return {};
       case policy::ActionKind::kOverride:
         if ((rule.actions & GH_ACTION_OVERRIDE) != 0 && rule.error != action.error) {
           return Fail(ErrorCode::kInvalid, hook.call, "a selector overrides with two errors",

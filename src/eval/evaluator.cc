@@ -205,6 +205,8 @@ void Ask(const policy::Selector& selector, const policy::Hook& hook, HookVerdict
       case policy::ActionKind::kPost:
       case policy::ActionKind::kGetUrl:
       case policy::ActionKind::kDnsLookup:
+      case policy::ActionKind::kTrackSock:
+      case policy::ActionKind::kUntrackSock:
         break;
       case policy::ActionKind::kNoPost:
         verdict.posts = false;

@@ -52,6 +52,8 @@ tetragon::KprobeAction ActionOf(const PolicyRecord& record) {
                                     : tetragon::KPROBE_ACTION_SIGNAL;
   }
   if ((record.actions & GH_ACTION_SET) != 0) return tetragon::KPROBE_ACTION_SET;
+  if ((record.actions & GH_ACTION_TRACK_SOCK) != 0) return tetragon::KPROBE_ACTION_TRACKSOCK;
+  if ((record.actions & GH_ACTION_UNTRACK_SOCK) != 0) return tetragon::KPROBE_ACTION_UNTRACKSOCK;
   return tetragon::KPROBE_ACTION_POST;
 }
 

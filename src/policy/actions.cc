@@ -6,8 +6,8 @@
 #include <csignal>
 #include <memory>
 
-#include "policy/filters.h"
 #include "policy/format.h"
+#include "policy/hook_selectors.h"
 #include "policy/names.h"
 
 namespace gatehouse::policy {
@@ -27,6 +27,7 @@ struct ActionDraft {
   std::optional<Position> scope_position;
   std::optional<Position> url_position;
   std::optional<Position> host_position;
+  std::optional<Position> socket_position;
   std::optional<Position> argument_position;
   std::optional<Position> value_position;
   Action action;
@@ -83,19 +84,22 @@ constexpr std::array kActionFields{
     Field<ActionDraft>{{"action", Need::kRequired, "Post"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.kind = reader.Name(node, "action", Actions());
-                       }},
+                       },
+                       "what the selector does when it matches"},
     Field<ActionDraft>{{"argError"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.error_position = node.position();
                          const auto error = reader.Integer(node, -kErrnoMax, -1);
                          draft.action.error = static_cast<int32_t>(error.value_or(0));
-                       }},
+                       },
+                       "the errno that Override returns, from -4095 to -1"},
     Field<ActionDraft>{{"argSig"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.signal_position = node.position();
                          const auto signal = reader.Integer(node, 1, kSignalMax);
                          draft.action.signal = static_cast<int32_t>(signal.value_or(0));
-                       }},
+                       },
+                       "the number of the signal that Signal sends"},
     Field<ActionDraft>{{"kernelStackTrace", Need::kOnlyFalse}},
     Field<ActionDraft>{{"userStackTrace", Need::kOnlyFalse}},
     Field<ActionDraft>{{"imaHash", Need::kOnlyFalse}},
@@ -103,28 +107,38 @@ constexpr std::array kActionFields{
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.rate_position = node.position();
                          draft.action.interval_s = ReadInterval(reader, node).value_or(0);
-                       }},
+                       },
+                       "in this time the same event is posted once: 30, 30s, 5m, 1h"},
     Field<ActionDraft>{{"rateLimitScope"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.scope_position = node.position();
                          draft.action.scope =
                              reader.Name(node, "scope", RateScopes()).value_or(RateScope::kThread);
-                       }},
-    Field<ActionDraft>{{"argUrl"}, ReadUrl},
-    Field<ActionDraft>{{"argFqdn"}, ReadHostName},
-    Field<ActionDraft>{{"argSock", Need::kUnsupported}},
+                       },
+                       "whose events are the same: those of a thread, a process, or of all"},
+    Field<ActionDraft>{{"argUrl"}, ReadUrl, "the URL that GetUrl asks for"},
+    Field<ActionDraft>{{"argFqdn"}, ReadHostName, "the name that DnsLookup looks up"},
+    Field<ActionDraft>{{"argSock"},
+                       [](Reader& reader, YamlNode node, ActionDraft& draft) {
+                         draft.socket_position = node.position();
+                         const auto index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
+                         draft.action.socket = static_cast<uint8_t>(index.value_or(0));
+                       },
+                       "the argument that is the socket, 0 if it is not said"},
     Field<ActionDraft>{{"argIndex"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.argument_position = node.position();
                          const auto index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
                          draft.action.argument = static_cast<uint32_t>(index.value_or(0));
-                       }},
+                       },
+                       "the argument that Set writes to"},
     Field<ActionDraft>{{"argValue"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.value_position = node.position();
                          const auto value = reader.Integer(node, 0, UINT32_MAX);
                          draft.action.value = static_cast<uint32_t>(value.value_or(0));
-                       }},
+                       },
+                       "the number that Set writes"},
 };
 
 /// Reports a parameter that the action does not take.
@@ -165,6 +179,7 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
                  draft.argument_position, "0");
   CheckParameter(reader, node.position(), kind, "argValue", kind == ActionKind::kSet,
                  draft.value_position, "1");
+  if (!IsOfSocket(kind)) RefuseParameter(reader, kind, "argSock", draft.socket_position);
   const bool posts = kind == ActionKind::kPost;
   if (!posts) RefuseParameter(reader, kind, "rateLimit", draft.rate_position);
   if (!posts) RefuseParameter(reader, kind, "rateLimitScope", draft.scope_position);
@@ -192,7 +207,9 @@ bool Exclusive(ActionKind a, ActionKind b) {
   auto signals = [](ActionKind kind) {
     return kind == ActionKind::kSigkill || kind == ActionKind::kSignal;
   };
-  return a == b || (posts(a) && posts(b)) || (signals(a) && signals(b));
+  // The kernel's rule has one place for the signal and the socket.
+  auto names_one = [&](ActionKind kind) { return signals(kind) || IsOfSocket(kind); };
+  return a == b || (posts(a) && posts(b)) || (names_one(a) && names_one(b));
 }
 
 }  // namespace

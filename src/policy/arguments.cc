@@ -43,30 +43,46 @@ void KeepNode(Reader&, YamlNode node, ArgumentDraft& draft) {
 }
 
 constexpr std::array kArgumentFields{
-    Field<ArgumentDraft>{{"index", Need::kRequired, "0"},
-                         [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
-                           draft.index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
-                         }},
+    Field<ArgumentDraft>{
+        {"index", Need::kRequired, "0"},
+        [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
+          draft.index = reader.Integer(node, 0, GH_ARGUMENTS_MAX - 1);
+        },
+        "position among the function's parameters, or the tracepoint's fields, from 0"},
     Field<ArgumentDraft>{{"type"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
                            draft.has_type = true;
                            draft.type = reader.Name(node, "argument type", ArgumentTypes());
-                         }},
+                         },
+                         "how the value is read, compared and told"},
     Field<ArgumentDraft>{{"label"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
                            draft.argument.label =
                                ReadText(reader, node, kLabelBytesMax).value_or("");
-                         }},
+                         },
+                         "a name for the argument in events"},
     Field<ArgumentDraft>{{"sizeArgIndex"},
                          [](Reader& reader, YamlNode node, ArgumentDraft& draft) {
                            draft.size_index = reader.Integer(node, 1, GH_ARGUMENTS_MAX).value_or(1);
-                         }},
-    Field<ArgumentDraft>{{"returnCopy"}, ReadSwitch<&ArgumentDraft::return_copy>},
-    Field<ArgumentDraft>{{"maxData"}, ReadSwitch<&ArgumentDraft::max_data>},
-    Field<ArgumentDraft>{{"resolve"}, KeepNode<&ResolutionDraft::resolve>},
-    Field<ArgumentDraft>{{"source"}, KeepNode<&ResolutionDraft::source>},
-    Field<ArgumentDraft>{{"btfType"}, KeepNode<&ResolutionDraft::type>},
-    Field<ArgumentDraft>{{"btfTypeModule"}, KeepNode<&ResolutionDraft::module>},
+                         },
+                         "the argument that is the length of this buffer, counted from 1"},
+    Field<ArgumentDraft>{{"returnCopy"},
+                         ReadSwitch<&ArgumentDraft::return_copy>,
+                         "read when the function returns, as its length is what is returned"},
+    Field<ArgumentDraft>{
+        {"maxData"}, ReadSwitch<&ArgumentDraft::max_data>, "longer buffers; accepted, no effect"},
+    Field<ArgumentDraft>{{"resolve"},
+                         KeepNode<&ResolutionDraft::resolve>,
+                         "a path of fields from the argument to the value"},
+    Field<ArgumentDraft>{{"source"},
+                         KeepNode<&ResolutionDraft::source>,
+                         "where the path begins, if not at the argument: current_task"},
+    Field<ArgumentDraft>{{"btfType"},
+                         KeepNode<&ResolutionDraft::type>,
+                         "the type that the path begins with, where the kernel does not say it"},
+    Field<ArgumentDraft>{{"btfTypeModule"},
+                         KeepNode<&ResolutionDraft::module>,
+                         "the module of the kernel that has this type"},
 };
 
 /// Whether a value of the type is a number, and not behind a pointer.

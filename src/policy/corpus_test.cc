@@ -59,6 +59,18 @@ TEST_P(GoodPolicies, AreAcceptedWithExactlyTheExpectedWarnings) {
   EXPECT_EQ(Render(diagnostics), ReadFile(expected));  // "" if there is none
 }
 
+TEST_P(GoodPolicies, AreExplainedFieldByField) {
+  const std::string text = ReadFile(GetParam());
+  const ParseLimits limits{.explains = true};
+  size_t notes = 0;
+  for (const Diagnostic& diagnostic : ParseEach(text, "p.yaml", limits, [](const Document&) {})) {
+    if (diagnostic.severity != Severity::kNote) continue;
+    ++notes;
+    EXPECT_FALSE(diagnostic.cause.empty()) << diagnostic.path;
+  }
+  EXPECT_GE(notes, 6U);  // apiVersion, kind, metadata, its name, spec, and what that has
+}
+
 INSTANTIATE_TEST_SUITE_P(Corpus, GoodPolicies, testing::ValuesIn(FilesIn(kCorpus / "good")),
                          TestName);
 

@@ -69,9 +69,11 @@ bool HasErrors(const std::vector<Diagnostic>& diagnostics) {
 
 void Diagnostics::Add(Position position, std::string path, std::string cause, std::string remedy,
                       Severity severity) {
-  size_t& count = severity == Severity::kError ? errors_ : warnings_;
-  if (count >= kDiagnosticsMax) return;
-  ++count;
+  if (severity != Severity::kNote) {
+    size_t& count = severity == Severity::kError ? errors_ : warnings_;
+    if (count >= kDiagnosticsMax) return;
+    ++count;
+  }
   const auto before = [](const Position& a, const Position& b) {
     return std::tie(a.line, a.column) < std::tie(b.line, b.column);
   };

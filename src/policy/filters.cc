@@ -5,15 +5,12 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <string>
 #include <utility>
 
 #include "policy/catalog.h"
 #include "policy/format.h"
 #include "policy/names.h"
-#include "policy/selectors.h"
-#include "policy/sites.h"
 #include "policy/values.h"
 
 namespace gatehouse::policy {
@@ -21,9 +18,6 @@ namespace {
 
 constexpr size_t kArgumentsOfFilter = 2;  // the second is for CapabilitiesGained alone
 constexpr int64_t kPositionMax = UINT32_MAX;
-constexpr size_t kMacrosMax = 64;
-constexpr size_t kMacrosOfSelectorMax = 16;  // no more than there are fields
-constexpr size_t kMacroNameBytesMax = 63;
 
 struct FilterDraft {
   const Hook& hook;
@@ -50,21 +44,30 @@ void ReadOfNamespace(Reader& reader, YamlNode node, FilterDraft& draft) {
   draft.of_namespace = reader.Bool(node).value_or(false);
 }
 
-constexpr Field<FilterDraft> kOperatorField{{"operator", Need::kRequired, "In"}, ReadOperator};
-constexpr Field<FilterDraft> kValuesField{{"values"}, Keep<FilterDraft, &FilterDraft::values>};
-constexpr Field<FilterDraft> kVariableField{{"valuesFromVariable"},
-                                            Keep<FilterDraft, &FilterDraft::variable>};
+constexpr Field<FilterDraft> kOperatorField{
+    {"operator", Need::kRequired, "In"}, ReadOperator, "how the value is compared"};
+constexpr Field<FilterDraft> kValuesField{{"values"},
+                                          Keep<FilterDraft, &FilterDraft::values>,
+                                          "what it is compared with: one of these is enough"};
+constexpr Field<FilterDraft> kVariableField{
+    {"valuesFromVariable"},
+    Keep<FilterDraft, &FilterDraft::variable>,
+    "the variable of the template that stands for the values"};
 
 constexpr std::array kArgumentFilterFields{
-    Field<FilterDraft>{{"index"}, Keep<FilterDraft, &FilterDraft::index>},
-    Field<FilterDraft>{{"args"}, Keep<FilterDraft, &FilterDraft::args>},
+    Field<FilterDraft>{
+        {"index"}, Keep<FilterDraft, &FilterDraft::index>, "the argument declared with this index"},
+    Field<FilterDraft>{{"args"},
+                       Keep<FilterDraft, &FilterDraft::args>,
+                       "the argument by its position in args of the hook, from 0"},
     kOperatorField,
     kValuesField,
     kVariableField,
 };
 
 constexpr std::array kReturnFilterFields{
-    Field<FilterDraft>{{"index"}, Keep<FilterDraft, &FilterDraft::index>},
+    Field<FilterDraft>{
+        {"index"}, Keep<FilterDraft, &FilterDraft::index>, "the argument declared with this index"},
     kOperatorField,
     kValuesField,
     kVariableField,
@@ -77,7 +80,8 @@ constexpr std::array kBinaryFilterFields{
     Field<FilterDraft>{{"followChildren"},
                        [](Reader& reader, YamlNode node, FilterDraft& draft) {
                          draft.of_descent = reader.Bool(node).value_or(false);
-                       }},
+                       },
+                       "also what descends from these programs"},
 };
 
 constexpr std::array kNamespaceChangeFilterFields{
@@ -90,18 +94,21 @@ constexpr std::array kPidFilterFields{
     kOperatorField,
     kValuesField,
     kVariableField,
-    Field<FilterDraft>{{"isNamespacePID"}, ReadOfNamespace},
+    Field<FilterDraft>{
+        {"isNamespacePID"}, ReadOfNamespace, "ids in the process's own pid namespace"},
     Field<FilterDraft>{{"followForks"},
                        [](Reader& reader, YamlNode node, FilterDraft& draft) {
                          draft.of_ancestors = reader.Bool(node).value_or(false);
-                       }},
+                       },
+                       "also the ids of its ancestors"},
 };
 
 constexpr std::array kNamespaceFilterFields{
     Field<FilterDraft>{{"namespace", Need::kRequired, "Net"},
                        [](Reader& reader, YamlNode node, FilterDraft& draft) {
                          draft.which = reader.Name(node, "namespace", Namespaces());
-                       }},
+                       },
+                       "the kind of namespace"},
     kOperatorField,
     kValuesField,
     kVariableField,
@@ -111,11 +118,14 @@ constexpr std::array kCapabilityFilterFields{
     Field<FilterDraft>{{"type"},
                        [](Reader& reader, YamlNode node, FilterDraft& draft) {
                          draft.which = reader.Name(node, "set of capabilities", CapabilitySets());
-                       }},
+                       },
+                       "which set of capabilities; Effective if it is not said"},
     kOperatorField,
     kValuesField,
     kVariableField,
-    Field<FilterDraft>{{"isNamespaceCapability"}, ReadOfNamespace},
+    Field<FilterDraft>{{"isNamespaceCapability"},
+                       ReadOfNamespace,
+                       "and the process is in a user namespace that is not the host's"},
 };
 
 /// `index: N`: the argument declared with the kernel's index N; of a tracepoint, whose fields begin
@@ -349,28 +359,6 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   return filter;
 }
 
-struct SelectorDraft {
-  const Hook* hook;  // null: no selector, but a macro without a hook
-  const UnknownTypes& unknown;
-  VariableScope& variables;
-  const std::vector<NameList>& lists;
-  std::optional<YamlNode> macros = {};
-  bool has_actions = false;                // before the function, if it is about returns
-  std::optional<Position> at_return = {};  // of return_actions
-  std::vector<Action> return_actions = {};
-  Selector selector = {};
-};
-
-/// What can be told of a filter without a hook.
-void CheckForm(Reader& reader, YamlNode node, Subject subject) {
-  const Hook no_hook;
-  VariableScope no_variables;
-  const std::vector<NameList> no_lists;
-  const UnknownTypes none;
-  FilterDraft draft{no_hook, none, no_variables, no_lists};
-  reader.Fields<FilterDraft>(node, FieldsOf(subject), draft);
-}
-
 /// Of the set that `filter` is about: that any capability has changed.
 Filter AnyChange(const Filter& filter) {
   constexpr int kCapabilitiesMax = 64;
@@ -383,260 +371,44 @@ Filter AnyChange(const Filter& filter) {
   return any;
 }
 
-template <Subject FilterSubject>
-void ReadFilters(Reader& reader, YamlNode node, SelectorDraft& draft) {
-  reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
-    if (draft.hook == nullptr) return CheckForm(reader, entry, FilterSubject);
-    FilterDraft filter_draft{*draft.hook, draft.unknown, draft.variables, draft.lists};
-    std::optional<Filter> filter = ReadFilter(reader, entry, FilterSubject, filter_draft);
-    if (!filter) return;
-    std::vector<Filter>& filters = draft.selector.filters;
-    filters.push_back(std::move(*filter));
-    // That none of these has changed is said of a process of which something has.
-    if (FilterSubject == Subject::kCapabilityChanges && filters.back().op == Operator::kNotIn) {
-      filters.push_back(AnyChange(filters.back()));
-    }
-    if (!filter_draft.of_namespace) return;
-    if (FilterSubject != Subject::kCapabilities && FilterSubject != Subject::kCapabilityChanges) {
-      return;
-    }
-    // A capability counts as one of a namespace only in a user namespace that is not the host's.
-    filters.push_back({.subject = Subject::kNamespace,
-                       .which = GH_NAMESPACE_USER,
-                       .op = Operator::kNotIn,
-                       .values = {{std::string(kHostNamespace)}, {}, entry.position()},
-                       .position = entry.position()});
-  });
-}
-
-constexpr std::array kWorkloadFields{
-    Field<WorkloadSelector>{{"podSelector"},
-                            [](Reader& reader, YamlNode node, WorkloadSelector& selector) {
-                              selector.pod = ReadPodSelector(reader, node);
-                            }},
-    Field<WorkloadSelector>{{"containerSelector"},
-                            [](Reader& reader, YamlNode node, WorkloadSelector& selector) {
-                              selector.container = ReadContainerSelector(reader, node);
-                            }},
-    Field<WorkloadSelector>{{"hostSelector"},
-                            [](Reader& reader, YamlNode node, WorkloadSelector& selector) {
-                              selector.host = ReadHostSelector(reader, node);
-                            }},
-};
-
-/// Null if it says nothing: every workload then.
-std::shared_ptr<const WorkloadSelector> ReadWorkloads(Reader& reader, YamlNode node) {
-  auto selector = std::make_shared<WorkloadSelector>();
-  reader.Fields<WorkloadSelector>(node, kWorkloadFields, *selector);
-  return selector->Unconstrained() ? nullptr : selector;
-}
-
-constexpr std::array kFragmentFields{
-    Field<SelectorDraft>{{"matchArgs"}, ReadFilters<Subject::kArgument>},
-    Field<SelectorDraft>{{"matchReturnArgs"}, ReadFilters<Subject::kReturn>},
-    Field<SelectorDraft>{{"matchBinaries"}, ReadFilters<Subject::kBinary>},
-    Field<SelectorDraft>{{"matchParentBinaries"}, ReadFilters<Subject::kParentBinary>},
-    Field<SelectorDraft>{{"matchPIDs"}, ReadFilters<Subject::kPid>},
-    Field<SelectorDraft>{{"matchNamespaces"}, ReadFilters<Subject::kNamespace>},
-    Field<SelectorDraft>{{"matchCapabilities"}, ReadFilters<Subject::kCapabilities>},
-    Field<SelectorDraft>{{"matchActions"},
-                         [](Reader& reader, YamlNode node, SelectorDraft& draft) {
-                           draft.has_actions = true;
-                           draft.selector.actions = ReadActions(reader, node);
-                         }},
-    Field<SelectorDraft>{{"matchReturnActions"},
-                         [](Reader& reader, YamlNode node, SelectorDraft& draft) {
-                           draft.at_return = node.position();
-                           draft.return_actions = ReadActions(reader, node);
-                         }},
-    Field<SelectorDraft>{{"matchData"}, ReadFilters<Subject::kData>},
-    Field<SelectorDraft>{{"matchNamespaceChanges"}, ReadFilters<Subject::kNamespaceChanges>},
-    Field<SelectorDraft>{{"matchCapabilityChanges"}, ReadFilters<Subject::kCapabilityChanges>},
-    Field<SelectorDraft>{{"matchWorkloads"},
-                         [](Reader& reader, YamlNode node, SelectorDraft& draft) {
-                           draft.selector.workloads = ReadWorkloads(reader, node);
-                         }},
-};
-
-constexpr auto kSelectorFields =
-    Join(kFragmentFields,
-         std::array{Field<SelectorDraft>{{"macros"}, Keep<SelectorDraft, &SelectorDraft::macros>}});
-
-constexpr auto kMacroFields = Join(
-    kFragmentFields, std::array{Field<SelectorDraft>{{"macros", Need::kMisplaced,
-                                                      "write out what it stands for: a macro uses "
-                                                      "no other"}}});
-
-size_t CountNodes(YamlNode node) {
-  size_t count = 1;
-  node.EachEntry([&](YamlNode entry) { count += CountNodes(entry); });
-  node.EachPair(
-      [&](YamlNode key, YamlNode value) { count += CountNodes(key) + CountNodes(value); });
-  return count;
-}
-
-/// The macro that `node` names; null, reported, if there is none.
-const Macro* FindMacro(Reader& reader, YamlNode node, const std::vector<Macro>& macros) {
-  const std::optional<std::string> name = reader.String(node);
-  if (!name) return nullptr;
-  const auto found = std::ranges::find(macros, *name, &Macro::name);
-  if (found != macros.end()) return &*found;
-  std::vector<std::string_view> known;
-  for (const Macro& macro : macros) known.push_back(macro.name);
-  reader.Report(node.position(), fmt::format("there is no macro {}", Quote(*name)),
-                known.empty() ? fmt::format("declare it in spec.{}", kMacrosField)
-                              : NameRemedy(*name, known, known));
-  return nullptr;
-}
-
-/// Adds to a selector what the macros say that it names. Each field is from one place: filters of
-/// two would look like one list and be in no order that can be seen.
-void MergeMacros(Reader& reader, YamlNode selector, const std::vector<Macro>& macros,
-                 SelectorDraft& draft) {
-  if (!draft.macros) return;
-  std::map<std::string_view, std::string> places;  // of fields
-  selector.EachPair([&](YamlNode key, YamlNode) {
-    places.emplace(key.text(), fmt::format("the selector itself on line {}", key.position().line));
-  });
-  std::vector<const Macro*> named;
-  const Reader::Scope scope(reader, "macros");
-  reader.Entries(*draft.macros, kMacrosOfSelectorMax, [&](YamlNode entry) {
-    const Macro* const macro = FindMacro(reader, entry, macros);
-    if (macro == nullptr || !macro->sound) return;
-    if (std::ranges::find(named, macro) != named.end()) {
-      return reader.Report(entry.position(),
-                           fmt::format("macro {} is there twice", Quote(macro->name)),
-                           "remove one of the two");
-    }
-    named.push_back(macro);
-    bool alone = true;
-    macro->node.EachPair([&](YamlNode key, YamlNode) {
-      const std::string place =
-          fmt::format("macro {} on line {}", Quote(macro->name), key.position().line);
-      const auto [other, added] = places.emplace(key.text(), place);
-      if (added) return;
-      alone = false;
-      reader.Report(entry.position(),
-                    fmt::format("{} is in {} and in {}", key.text(), place, other->second),
-                    "have it in one of the two");
-    });
-    if (!alone || !reader.Expand(macro->nodes, entry.position())) return;
-    const Reader::Detour detour(reader, {"spec", kMacrosField, macro->name}, entry.position());
-    reader.Fields<SelectorDraft>(macro->node, kMacroFields, draft);
-  });
-}
-
-/// A filter that holds for whatever is returned; nullopt if that is no number.
-std::optional<Filter> AnyReturned(ArgumentType type, Position position) {
-  constexpr uint32_t kBitsOfByte = 8;
-  const ArgumentTypeTraits traits = TraitsOf(type);
-  if (traits.values != ValueKind::kNumber) return std::nullopt;
-  const uint64_t all = UINT64_MAX >> (sizeof(uint64_t) - traits.bytes) * kBitsOfByte;
-  const auto most = static_cast<int64_t>(all >> 1u);
-  const std::string range =
-      traits.is_signed ? fmt::format("{}:{}", -most - 1, most) : fmt::format("0:{}", all);
-  return Filter{.subject = Subject::kReturn,
-                .op = Operator::kInRange,
-                .values = {{range}, {}, position},
-                .position = position};
-}
-
-/// Makes matchReturnActions the actions of the selector: it acts when the function has returned,
-/// also if it does not look at what is returned.
-void ActAtReturn(Reader& reader, const Hook& hook, SelectorDraft& draft) {
-  if (!draft.at_return) return;
-  const Reader::Scope scope(reader, "matchReturnActions");
-  if (!hook.returned) {
-    return reader.Report(*draft.at_return, "the hook does not ask for what is returned",
-                         "add `return: true` and returnArg to it");
+/// One entry, which can stand for several filters.
+void ReadEntry(Reader& reader, YamlNode entry, Subject subject, const FilterScope& scope,
+               std::vector<Filter>& filters) {
+  FilterDraft draft{scope.hook, scope.unknown, scope.variables, scope.lists};
+  std::optional<Filter> filter = ReadFilter(reader, entry, subject, draft);
+  if (!filter) return;
+  filters.push_back(std::move(*filter));
+  // That none of these has changed is said of a process of which something has.
+  if (subject == Subject::kCapabilityChanges && filters.back().op == Operator::kNotIn) {
+    filters.push_back(AnyChange(filters.back()));
   }
-  if (draft.has_actions) {
-    return reader.Report(*draft.at_return, "matchActions is there, too, and a selector acts once",
-                         "remove one of the two, or write the hook twice, once for each");
-  }
-  Selector& selector = draft.selector;
-  selector.actions = std::move(draft.return_actions);
-  if (!ActsBefore(selector)) return;
-  if (auto filter = AnyReturned(hook.returned->type, *draft.at_return)) {
-    selector.filters.push_back(std::move(*filter));
-  } else {
-    reader.Report(*draft.at_return,
-                  fmt::format("a selector without matchReturnArgs does this before the function, "
-                              "which returns a {}",
-                              NameOf(hook.returned->type)),
-                  "add matchReturnArgs, or write matchActions");
-  }
-}
-
-/// Before the function, a selector that looks at what is returned cannot be told to match or not:
-/// one that acts before it must not stand behind.
-void CheckOrder(Reader& reader, const Hook& hook, const std::vector<Selector>& selectors) {
-  const auto first = std::ranges::find_if(selectors, LooksAtReturn);
-  if (!hook.returned || first == selectors.end()) return;
-  for (const Selector& selector : std::span(first, selectors.end())) {
-    const bool overrides = std::ranges::find(selector.actions, ActionKind::kOverride,
-                                             &Action::kind) != selector.actions.end();
-    if (LooksAtReturn(selector) && overrides) {
-      reader.Report(selector.position, "Override comes too late once the function has returned",
-                    "use Sigkill, or have it act before the function, by matchActions without "
-                    "matchReturnArgs");
-    } else if (ActsBefore(selector)) {
-      reader.Report(selector.position,
-                    fmt::format("this selector acts before the function, and the one on line {} "
-                                "decides first, by what is returned",
-                                first->position.line),
-                    "put this selector before it");
-    }
-  }
+  if (!draft.of_namespace) return;
+  if (subject != Subject::kCapabilities && subject != Subject::kCapabilityChanges) return;
+  // A capability counts as one of a namespace only in a user namespace that is not the host's.
+  filters.push_back({.subject = Subject::kNamespace,
+                     .which = GH_NAMESPACE_USER,
+                     .op = Operator::kNotIn,
+                     .values = {{std::string(kHostNamespace)}, {}, entry.position()},
+                     .position = entry.position()});
 }
 
 }  // namespace
 
-std::vector<Macro> ReadMacros(Reader& reader, YamlNode node) {
-  std::vector<Macro> macros;
-  if (!reader.ExpectMapping(node)) return macros;
-  if (node.size() > kMacrosMax) {
-    reader.Report(node.position(), fmt::format("{} macros, more than {}", node.size(), kMacrosMax),
-                  "split the policy");
-    return macros;
-  }
-  node.EachPair([&](YamlNode key, YamlNode value) {
-    Macro macro{ReadText(reader, key, kMacroNameBytesMax).value_or(""), value};
-    const Reader::Scope scope(reader, key.text());
-    const size_t reports = reader.reports();
-    VariableScope no_variables;
-    const std::vector<NameList> no_lists;
-    const UnknownTypes none;
-    SelectorDraft draft{
-        .hook = nullptr, .unknown = none, .variables = no_variables, .lists = no_lists};
-    reader.Fields<SelectorDraft>(value, kMacroFields, draft);
-    macro.sound = reader.reports() == reports;
-    macro.nodes = CountNodes(value);
-    macros.push_back(std::move(macro));
-  });
-  return macros;
+void ReadFilters(Reader& reader, YamlNode node, Subject subject, const FilterScope& scope,
+                 std::vector<Filter>& filters) {
+  reader.Entries(node, GH_FILTERS_PER_RULE_MAX,
+                 [&](YamlNode entry) { ReadEntry(reader, entry, subject, scope, filters); });
 }
 
-std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
-                                    const UnknownTypes& unknown, const HookScope& scope) {
-  std::vector<Selector> selectors;
-  reader.Entries(node, GH_RULES_PER_POLICY_MAX, [&](YamlNode entry) {
-    SelectorDraft draft{
-        .hook = &hook, .unknown = unknown, .variables = scope.variables, .lists = scope.lists};
-    draft.selector.position = entry.position();
-    if (!reader.Fields<SelectorDraft>(entry, kSelectorFields, draft)) return;
-    MergeMacros(reader, entry, scope.macros, draft);
-    ActAtReturn(reader, hook, draft);
-    if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
-      reader.Report(entry.position(),
-                    fmt::format("{} filters in one selector, more than {}",
-                                draft.selector.filters.size(), int{GH_FILTERS_PER_RULE_MAX}),
-                    "put values of the same operator into one filter");
-    }
-    selectors.push_back(std::move(draft.selector));
+void CheckForm(Reader& reader, YamlNode node, Subject subject) {
+  const Hook no_hook;
+  VariableScope no_variables;
+  const std::vector<NameList> no_lists;
+  const UnknownTypes none;
+  reader.Entries(node, GH_FILTERS_PER_RULE_MAX, [&](YamlNode entry) {
+    FilterDraft draft{no_hook, none, no_variables, no_lists};
+    reader.Fields<FilterDraft>(entry, FieldsOf(subject), draft);
   });
-  CheckOrder(reader, hook, selectors);
-  return selectors;
 }
 
 }  // namespace gatehouse::policy

@@ -9,11 +9,8 @@
 #include "policy/model.h"
 #include "policy/reader.h"
 
-/// The selectors of a hook: filters and actions.
+/// The filters of a selector.
 namespace gatehouse::policy {
-
-/// The field of a spec that holds the macros.
-inline constexpr std::string_view kMacrosField = "selectorsMacros";
 
 /// Indices into a hook's arguments and data, of those whose type is reported as wrong.
 struct UnknownTypes {
@@ -26,17 +23,20 @@ struct UnknownTypes {
   }
 };
 
-/// Reads the mapping of kMacrosField, as far as that can be done without a hook: names of fields,
-/// operators and actions.
-[[nodiscard]] std::vector<Macro> ReadMacros(Reader& reader, YamlNode node);
+/// What filters are read with: the hook, whose arguments are read already, and what they may name.
+/// What filters compare those of `unknown` with is not checked.
+struct FilterScope {
+  const Hook& hook;
+  const UnknownTypes& unknown;
+  VariableScope& variables;
+  const std::vector<NameList>& lists;
+};
 
-/// Reads the list `selectors` of `hook`, whose arguments are read already, with the macros that
-/// they name. What filters compare those of `unknown` with is not checked.
-[[nodiscard]] std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& hook,
-                                                  const UnknownTypes& unknown,
-                                                  const HookScope& scope);
+/// Reads a list of filters, as `matchArgs`, and adds what they are to `filters`.
+void ReadFilters(Reader& reader, YamlNode node, Subject subject, const FilterScope& scope,
+                 std::vector<Filter>& filters);
 
-/// Reads the list `matchActions`.
-[[nodiscard]] std::vector<Action> ReadActions(Reader& reader, YamlNode node);
+/// Reports what can be told of such a list without a hook: names of fields and operators.
+void CheckForm(Reader& reader, YamlNode node, Subject subject);
 
 }  // namespace gatehouse::policy

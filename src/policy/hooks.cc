@@ -9,9 +9,10 @@
 #include "policy/arguments.h"
 #include "policy/calls.h"
 #include "policy/catalog.h"
-#include "policy/filters.h"
 #include "policy/format.h"
+#include "policy/hook_selectors.h"
 #include "policy/names.h"
+#include "policy/sites.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -32,6 +33,7 @@ struct HookDraft {
   std::optional<YamlNode> syscall;
   std::optional<YamlNode> returns;
   std::optional<YamlNode> returned;
+  std::optional<YamlNode> returned_action;
   std::optional<YamlNode> raw;
   std::optional<YamlNode> symbols;
   std::optional<YamlNode> offsets;
@@ -66,50 +68,81 @@ constexpr std::array kIgnoreFields{
     Field<HookDraft>{{"callNotFound"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        draft.hook.may_be_missing = reader.Bool(node).value_or(false);
-                     }},
+                     },
+                     "a kernel without this function leaves the hook out, with a warning"},
 };
 
 constexpr std::array kKprobeFields{
     Field<HookDraft>{{"call", Need::kRequired, "security_bprm_creds_for_exec"},
-                     Keep<HookDraft, &HookDraft::call>},
-    Field<HookDraft>{{"syscall"}, Keep<HookDraft, &HookDraft::syscall>},
-    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
-    Field<HookDraft>{{"message"}, ReadMessage},
-    Field<HookDraft>{{"tags"}, ReadTags},
-    Field<HookDraft>{{"return"}, Keep<HookDraft, &HookDraft::returns>},
-    Field<HookDraft>{{"returnArg"}, Keep<HookDraft, &HookDraft::returned>},
-    Field<HookDraft>{{"returnArgAction", Need::kUnsupported}},
-    Field<HookDraft>{{"data"}, Keep<HookDraft, &HookDraft::data>},
+                     Keep<HookDraft, &HookDraft::call>,
+                     "the function or system call, or list:NAME for those of a list"},
+    Field<HookDraft>{{"syscall"},
+                     Keep<HookDraft, &HookDraft::syscall>,
+                     "call is a system call; that is so unless it is said"},
+    Field<HookDraft>{{"args"},
+                     Keep<HookDraft, &HookDraft::args>,
+                     "the values that are read: for filters, and for events"},
+    Field<HookDraft>{
+        {"selectors"},
+        Keep<HookDraft, &HookDraft::selectors>,
+        "tried in order; the first that matches acts. Without any, an event is always posted"},
+    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
+    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
+    Field<HookDraft>{{"return"},
+                     Keep<HookDraft, &HookDraft::returns>,
+                     "judge when the function has returned, with what it returned"},
+    Field<HookDraft>{
+        {"returnArg"}, Keep<HookDraft, &HookDraft::returned>, "the type of what is returned"},
+    Field<HookDraft>{{"returnArgAction"},
+                     Keep<HookDraft, &HookDraft::returned_action>,
+                     "TrackSock or UntrackSock, of the socket that is returned"},
+    Field<HookDraft>{
+        {"data"}, Keep<HookDraft, &HookDraft::data>, "values that are read of the task that acts"},
     Field<HookDraft>{{"ignore"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        reader.Fields<HookDraft>(node, kIgnoreFields, draft);
-                     }},
+                     },
+                     "what may be missing"},
 };
 
 constexpr std::array kLsmHookFields{
     Field<HookDraft>{{"hook", Need::kRequired, "bprm_creds_for_exec"},
-                     Keep<HookDraft, &HookDraft::call>},
-    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
-    Field<HookDraft>{{"message"}, ReadMessage},
-    Field<HookDraft>{{"tags"}, ReadTags},
+                     Keep<HookDraft, &HookDraft::call>,
+                     "an LSM hook of the kernel, without security_ before it"},
+    Field<HookDraft>{{"args"},
+                     Keep<HookDraft, &HookDraft::args>,
+                     "the values that are read: for filters, and for events"},
+    Field<HookDraft>{
+        {"selectors"},
+        Keep<HookDraft, &HookDraft::selectors>,
+        "tried in order; the first that matches acts. Without any, an event is always posted"},
+    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
+    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
 };
 
 constexpr std::array kTracepointFields{
     Field<HookDraft>{{"subsystem", Need::kRequired, "sched"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        draft.hook.source = ReadKernelName(reader, node).value_or("");
-                     }},
+                     },
+                     "of the tracepoint, as in /sys/kernel/tracing/events"},
     Field<HookDraft>{{"event", Need::kRequired, "sched_process_exec"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        draft.hook.call = ReadKernelName(reader, node).value_or("");
-                     }},
-    Field<HookDraft>{{"raw"}, Keep<HookDraft, &HookDraft::raw>},
-    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
-    Field<HookDraft>{{"message"}, ReadMessage},
-    Field<HookDraft>{{"tags"}, ReadTags},
+                     },
+                     "the tracepoint, as in /sys/kernel/tracing/events/SUBSYSTEM"},
+    Field<HookDraft>{{"raw"},
+                     Keep<HookDraft, &HookDraft::raw>,
+                     "args are those of the call in the kernel, not the fields of its record"},
+    Field<HookDraft>{{"args"},
+                     Keep<HookDraft, &HookDraft::args>,
+                     "the values that are read: for filters, and for events"},
+    Field<HookDraft>{
+        {"selectors"},
+        Keep<HookDraft, &HookDraft::selectors>,
+        "tried in order; the first that matches acts. Without any, an event is always posted"},
+    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
+    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
 };
 
 /// A kind of digests of files, and how many hexadecimal digits they have.
@@ -158,7 +191,8 @@ constexpr std::array kUprobeIgnoreFields{
     Field<HookDraft>{{"digestVerificationFailure"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        draft.hook.may_differ = reader.Bool(node).value_or(false);
-                     }},
+                     },
+                     "a file of another digest leaves the hook out, with a warning"},
 };
 
 /// The path of the file of a uprobe or a static probe.
@@ -172,23 +206,39 @@ void ReadFile(Reader& reader, YamlNode node, HookDraft& draft) {
 }
 
 constexpr std::array kUprobeFields{
-    Field<HookDraft>{{"path", Need::kRequired, "/bin/bash"}, ReadFile},
-    Field<HookDraft>{{"symbols"}, Keep<HookDraft, &HookDraft::symbols>},
-    Field<HookDraft>{{"offsets"}, Keep<HookDraft, &HookDraft::offsets>},
-    Field<HookDraft>{{"addrs"}, Keep<HookDraft, &HookDraft::addresses>},
-    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
-    Field<HookDraft>{{"message"}, ReadMessage},
-    Field<HookDraft>{{"tags"}, ReadTags},
-    Field<HookDraft>{{"return"}, Keep<HookDraft, &HookDraft::returns>},
-    Field<HookDraft>{{"returnArg"}, Keep<HookDraft, &HookDraft::returned>},
+    Field<HookDraft>{{"path", Need::kRequired, "/bin/bash"},
+                     ReadFile,
+                     "the program or library, as the agent sees it"},
+    Field<HookDraft>{
+        {"symbols"}, Keep<HookDraft, &HookDraft::symbols>, "functions of the file by name"},
+    Field<HookDraft>{{"offsets"}, Keep<HookDraft, &HookDraft::offsets>, "places in the file"},
+    Field<HookDraft>{{"addrs"},
+                     Keep<HookDraft, &HookDraft::addresses>,
+                     "places in the file by their virtual address"},
+    Field<HookDraft>{{"args"},
+                     Keep<HookDraft, &HookDraft::args>,
+                     "the values that are read: for filters, and for events"},
+    Field<HookDraft>{
+        {"selectors"},
+        Keep<HookDraft, &HookDraft::selectors>,
+        "tried in order; the first that matches acts. Without any, an event is always posted"},
+    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
+    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
+    Field<HookDraft>{{"return"},
+                     Keep<HookDraft, &HookDraft::returns>,
+                     "judge when the function has returned, with what it returned"},
+    Field<HookDraft>{
+        {"returnArg"}, Keep<HookDraft, &HookDraft::returned>, "the type of what is returned"},
     Field<HookDraft>{{"data", Need::kUnsupported}},
-    Field<HookDraft>{{"refCtrOffsets"}, Keep<HookDraft, &HookDraft::counters>},
-    Field<HookDraft>{{"binaryDigests"}, ReadDigests},
+    Field<HookDraft>{{"refCtrOffsets"},
+                     Keep<HookDraft, &HookDraft::counters>,
+                     "places in the file of counters of those who watch, one for each function"},
+    Field<HookDraft>{{"binaryDigests"}, ReadDigests, "of the file: it must have one of these"},
     Field<HookDraft>{{"ignore"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        reader.Fields<HookDraft>(node, kUprobeIgnoreFields, draft);
-                     }},
+                     },
+                     "what may be missing"},
 };
 
 void ReadProvider(Reader& reader, YamlNode node, HookDraft& draft) {
@@ -199,16 +249,24 @@ void ReadProvider(Reader& reader, YamlNode node, HookDraft& draft) {
 }
 
 constexpr std::array kUsdtFields{
-    Field<HookDraft>{{"path", Need::kRequired, "/usr/bin/python3"}, ReadFile},
-    Field<HookDraft>{{"provider", Need::kRequired, "python"}, ReadProvider},
+    Field<HookDraft>{{"path", Need::kRequired, "/usr/bin/python3"},
+                     ReadFile,
+                     "the program or library, as the agent sees it"},
+    Field<HookDraft>{{"provider", Need::kRequired, "python"}, ReadProvider, "of the static probe"},
     Field<HookDraft>{{"name", Need::kRequired, "function__entry"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        draft.probe = ReadText(reader, node, kProbeBytesMax).value_or("");
-                     }},
-    Field<HookDraft>{{"args"}, Keep<HookDraft, &HookDraft::args>},
-    Field<HookDraft>{{"selectors"}, Keep<HookDraft, &HookDraft::selectors>},
-    Field<HookDraft>{{"message"}, ReadMessage},
-    Field<HookDraft>{{"tags"}, ReadTags},
+                     },
+                     "of the static probe"},
+    Field<HookDraft>{{"args"},
+                     Keep<HookDraft, &HookDraft::args>,
+                     "the values that are read: for filters, and for events"},
+    Field<HookDraft>{
+        {"selectors"},
+        Keep<HookDraft, &HookDraft::selectors>,
+        "tried in order; the first that matches acts. Without any, an event is always posted"},
+    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
+    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
 };
 
 /// The switch `field` of a hook, if it is there and can be read.
@@ -369,6 +427,32 @@ std::vector<std::string> ReadCallsOf(Reader& reader, const HookDraft& draft, Hoo
   __builtin_unreachable();
 }
 
+/// Adds returnArgAction to what each selector does.
+void ReadReturnedAction(Reader& reader, const HookDraft& draft, Hook& hook) {
+  if (!draft.returned_action) return;
+  const Reader::Scope scope(reader, "returnArgAction");
+  const std::optional<ActionKind> kind = reader.Name(*draft.returned_action, "action", Actions());
+  const Position position = draft.returned_action->position();
+  if (!kind) return;
+  if (!IsOfSocket(*kind)) {
+    return reader.Report(position, fmt::format("{} is not about a socket", NameOf(*kind)),
+                         "write TrackSock or UntrackSock, or have it in matchActions");
+  }
+  if (!hook.returned || hook.returned->type != ArgumentType::kSock) {
+    return reader.Report(position, "the hook does not ask for a socket that is returned",
+                         "add `return: true` and a returnArg of type sock");
+  }
+  if (hook.selectors.empty()) hook.selectors.emplace_back().position = hook.position;
+  for (Selector& selector : hook.selectors) {
+    if (ActsBefore(selector)) {
+      return reader.Report(selector.position,
+                           "this selector acts before the function, when there is no socket yet",
+                           "write the hook twice, once for each");
+    }
+    selector.actions.push_back({.kind = *kind, .socket = GH_SUBJECT_RETURN, .position = position});
+  }
+}
+
 /// A hook, or one for each name of a list, which differ by that alone.
 std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const HookScope& scope) {
   HookDraft draft;
@@ -387,6 +471,7 @@ std::vector<Hook> ReadHook(Reader& reader, YamlNode node, HookKind kind, const H
     const Reader::Scope field(reader, "selectors");
     hook.selectors = ReadSelectors(reader, *draft.selectors, hook, unknown, scope);
   }
+  ReadReturnedAction(reader, draft, hook);
   CheckTexts(reader, hook);
   CheckReturnCopies(reader, hook);
   CheckSets(reader, hook);

@@ -7,7 +7,7 @@
 #include <array>
 #include <limits>
 
-#include "policy/filters.h"
+#include "policy/hook_selectors.h"
 #include "policy/hooks.h"
 #include "policy/names.h"
 #include "policy/selectors.h"
@@ -49,14 +49,16 @@ constexpr std::array kMetadataFields{
     Field<MetadataDraft>{{"name", Need::kRequired, "my-policy"},
                          [](Reader& reader, YamlNode node, MetadataDraft& draft) {
                            draft.key.name = ReadObjectName(reader, node).value_or("");
-                         }},
+                         },
+                         "the name, unique among policies, templates and bindings"},
     Field<MetadataDraft>{{"namespace"},
                          [](Reader& reader, YamlNode node, MetadataDraft& draft) {
                            draft.ns = node.position();
                            draft.key.ns = ReadNamespaceName(reader, node).value_or("");
-                         }},
-    Field<MetadataDraft>{{"labels"}, CheckTexts},
-    Field<MetadataDraft>{{"annotations"}, CheckTexts},
+                         },
+                         "the namespace whose workloads it is about"},
+    Field<MetadataDraft>{{"labels"}, CheckTexts, "for other tools; no effect"},
+    Field<MetadataDraft>{{"annotations"}, CheckTexts, "for other tools; no effect"},
     Field<MetadataDraft>{{"creationTimestamp", Need::kIgnored}},
     Field<MetadataDraft>{{"deletionGracePeriodSeconds", Need::kIgnored}},
     Field<MetadataDraft>{{"deletionTimestamp", Need::kIgnored}},
@@ -115,9 +117,11 @@ constexpr std::array kOptionFields{
                        [](Reader& reader, YamlNode node, OptionDraft& draft) {
                          draft.name = std::string(node.text());
                          draft.option = reader.Name(node, "option", Options());
-                       }},
+                       },
+                       "which option"},
     Field<OptionDraft>{{"value", Need::kRequired, "monitor"},
-                       [](Reader&, YamlNode node, OptionDraft& draft) { draft.value = node; }},
+                       [](Reader&, YamlNode node, OptionDraft& draft) { draft.value = node; },
+                       "what it is set to"},
 };
 
 void ReadOptions(Reader& reader, YamlNode node, SpecDraft& spec) {
@@ -142,22 +146,35 @@ void ReadOptions(Reader& reader, YamlNode node, SpecDraft& spec) {
 }
 
 constexpr std::array kSectionFields{
-    Field<SpecDraft>{{"kprobes"}, Keep<SpecDraft, &SpecDraft::kprobes>},
-    Field<SpecDraft>{{"lsmhooks"}, Keep<SpecDraft, &SpecDraft::lsmhooks>},
-    Field<SpecDraft>{{"fentries"}, Keep<SpecDraft, &SpecDraft::fentries>},
-    Field<SpecDraft>{{"tracepoints"}, Keep<SpecDraft, &SpecDraft::tracepoints>},
-    Field<SpecDraft>{{"lists"}, Keep<SpecDraft, &SpecDraft::lists>},
-    Field<SpecDraft>{{"options"}, ReadOptions},
+    Field<SpecDraft>{{"kprobes"},
+                     Keep<SpecDraft, &SpecDraft::kprobes>,
+                     "hooks on functions of the kernel and on system calls"},
+    Field<SpecDraft>{{"lsmhooks"},
+                     Keep<SpecDraft, &SpecDraft::lsmhooks>,
+                     "hooks of the Linux security modules, which can deny"},
+    Field<SpecDraft>{{"fentries"},
+                     Keep<SpecDraft, &SpecDraft::fentries>,
+                     "hooks on functions of the kernel; the same as kprobes here"},
+    Field<SpecDraft>{{"tracepoints"},
+                     Keep<SpecDraft, &SpecDraft::tracepoints>,
+                     "hooks on tracepoints of the kernel"},
+    Field<SpecDraft>{
+        {"lists"}, Keep<SpecDraft, &SpecDraft::lists>, "names for several hooks at once"},
+    Field<SpecDraft>{{"options"}, ReadOptions, "switches of the policy"},
     Field<SpecDraft>{{"loader"},
                      [](Reader& reader, YamlNode node, SpecDraft& draft) {
                        if (reader.Bool(node).value_or(false)) draft.loader = node.position();
-                     }},
+                     },
+                     "programs and libraries that processes map, each once"},
     Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
-    Field<SpecDraft>{{"selectorsMacros"}, Keep<SpecDraft, &SpecDraft::macros>},
+    Field<SpecDraft>{{"selectorsMacros"},
+                     Keep<SpecDraft, &SpecDraft::macros>,
+                     "parts of selectors by name, for `macros`"},
     Field<SpecDraft>{{"nodeSelector"},
                      [](Reader& reader, YamlNode node, SpecDraft& draft) {
                        draft.node = ReadNodeSelector(reader, node);
-                     }},
+                     },
+                     "on nodes with other labels the policy is skipped"},
 };
 
 /// Reads the one section. `reports` is how many there were before the spec: an unsupported section
@@ -233,30 +250,40 @@ void ReadHost(Reader& reader, YamlNode node, SpecDraft& draft) {
 constexpr FieldName kMisplacedVariables{"variables", Need::kMisplaced,
                                         "use kind TracingPolicyTemplate, or remove it"};
 
-constexpr Field<SpecDraft> kUprobesField{{"uprobes"}, Keep<SpecDraft, &SpecDraft::uprobes>};
-constexpr Field<SpecDraft> kUsdtsField{{"usdts"}, Keep<SpecDraft, &SpecDraft::usdts>};
+constexpr Field<SpecDraft> kUprobesField{{"uprobes"},
+                                         Keep<SpecDraft, &SpecDraft::uprobes>,
+                                         "hooks on functions of programs and libraries"};
+constexpr Field<SpecDraft> kUsdtsField{{"usdts"},
+                                       Keep<SpecDraft, &SpecDraft::usdts>,
+                                       "hooks on static probes of programs and libraries"};
 constexpr std::string_view kFileOfHost = "use kind TracingPolicy: the file is the host's";
 
-constexpr auto kPolicyFields =
-    Join(kSectionFields, std::array{
-                             kUprobesField,
-                             kUsdtsField,
-                             Field<SpecDraft>{{"podSelector"}, ReadPod},
-                             Field<SpecDraft>{{"containerSelector"}, ReadContainer},
-                             Field<SpecDraft>{{"hostSelector"}, ReadHost},
-                             Field<SpecDraft>{kMisplacedVariables},
-                         });
+constexpr auto kPolicyFields = Join(
+    kSectionFields,
+    std::array{
+        kUprobesField,
+        kUsdtsField,
+        Field<SpecDraft>{
+            {"podSelector"}, ReadPod, "the workloads with these labels; {} is all of them"},
+        Field<SpecDraft>{
+            {"containerSelector"}, ReadContainer, "the containers with these names or images"},
+        Field<SpecDraft>{{"hostSelector"}, ReadHost, "what is in no workload; {} and nothing else"},
+        Field<SpecDraft>{kMisplacedVariables},
+    });
 
-constexpr auto kNamespacedPolicyFields = Join(
-    kSectionFields, std::array{
-                        Field<SpecDraft>{{"uprobes", Need::kMisplaced, kFileOfHost}},
-                        Field<SpecDraft>{{"usdts", Need::kMisplaced, kFileOfHost}},
-                        Field<SpecDraft>{{"podSelector"}, ReadPod},
-                        Field<SpecDraft>{{"containerSelector"}, ReadContainer},
-                        Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
-                                          "use kind TracingPolicy: the host is in no namespace"}},
-                        Field<SpecDraft>{kMisplacedVariables},
-                    });
+constexpr auto kNamespacedPolicyFields =
+    Join(kSectionFields,
+         std::array{
+             Field<SpecDraft>{{"uprobes", Need::kMisplaced, kFileOfHost}},
+             Field<SpecDraft>{{"usdts", Need::kMisplaced, kFileOfHost}},
+             Field<SpecDraft>{
+                 {"podSelector"}, ReadPod, "the workloads with these labels; {} is all of them"},
+             Field<SpecDraft>{
+                 {"containerSelector"}, ReadContainer, "the containers with these names or images"},
+             Field<SpecDraft>{{"hostSelector", Need::kMisplaced,
+                               "use kind TracingPolicy: the host is in no namespace"}},
+             Field<SpecDraft>{kMisplacedVariables},
+         });
 
 TracingPolicy ReadPolicy(Reader& reader, YamlNode node, Kind kind) {
   TracingPolicy policy;
@@ -278,29 +305,33 @@ constexpr std::string_view kSelectsNothing =
     "a template selects no workloads: write it in a TracingPolicyBinding";
 
 constexpr auto kTemplateFields = Join(
-    kSectionFields, std::array{
-                        kUprobesField,
-                        kUsdtsField,
-                        Field<SpecDraft>{{"variables"}, Keep<SpecDraft, &SpecDraft::variables>},
-                        Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
-                        Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},
-                        Field<SpecDraft>{{"hostSelector", Need::kMisplaced, kSelectsNothing}},
-                    });
+    kSectionFields,
+    std::array{
+        kUprobesField,
+        kUsdtsField,
+        Field<SpecDraft>{
+            {"variables"}, Keep<SpecDraft, &SpecDraft::variables>, "what bindings give values to"},
+        Field<SpecDraft>{{"podSelector", Need::kMisplaced, kSelectsNothing}},
+        Field<SpecDraft>{{"containerSelector", Need::kMisplaced, kSelectsNothing}},
+        Field<SpecDraft>{{"hostSelector", Need::kMisplaced, kSelectsNothing}},
+    });
 
 constexpr std::array kVariableFields{
     Field<Variable>{{"name", Need::kRequired, "allowed"},
                     [](Reader& reader, YamlNode node, Variable& variable) {
                       variable.name = ReadVariableName(reader, node).value_or("");
-                    }},
-    Field<Variable>{{"type"},
-                    [](Reader& reader, YamlNode node, Variable& variable) {
-                      variable.type = reader.Name(node, "type", ArgumentTypes());
-                      if (variable.type != ArgumentType::kAuto) return;
-                      reader.Report(node.position(),
-                                    "a variable is of no type that the kernel tells",
-                                    "write the type that its values have, or remove it");
-                      variable.type.reset();
-                    }},
+                    },
+                    "the name that valuesFromVariable uses"},
+    Field<Variable>{
+        {"type"},
+        [](Reader& reader, YamlNode node, Variable& variable) {
+          variable.type = reader.Name(node, "type", ArgumentTypes());
+          if (variable.type != ArgumentType::kAuto) return;
+          reader.Report(node.position(), "a variable is of no type that the kernel tells",
+                        "write the type that its values have, or remove it");
+          variable.type.reset();
+        },
+        "a type of arguments: values are checked by it; else by the first filter that uses it"},
 };
 
 /// Reports a name that an earlier element of `named` has, too.
@@ -360,7 +391,8 @@ constexpr std::array kTemplateRefFields{
     Field<TemplateRefDraft>{{"name", Need::kRequired, "my-template"},
                             [](Reader& reader, YamlNode node, TemplateRefDraft& draft) {
                               draft.name = ReadObjectName(reader, node).value_or("");
-                            }},
+                            },
+                            "the TracingPolicyTemplate"},
 };
 
 struct ValuesDraft {
@@ -373,11 +405,13 @@ constexpr std::array kValuesFields{
     Field<ValuesDraft>{{"name", Need::kRequired, "allowed"},
                        [](Reader& reader, YamlNode node, ValuesDraft& draft) {
                          draft.name = ReadVariableName(reader, node).value_or("");
-                       }},
+                       },
+                       "a variable of the template"},
     Field<ValuesDraft>{{"values", Need::kRequired, "[/usr/bin/true]"},
                        [](Reader& reader, YamlNode node, ValuesDraft& draft) {
                          draft.values = ReadLiterals(reader, node, std::nullopt);
-                       }},
+                       },
+                       "what it stands for"},
 };
 
 void ReadBoundValues(Reader& reader, YamlNode node, Binding& binding) {
@@ -399,32 +433,39 @@ constexpr std::array kBindingFields{
                      TemplateRefDraft draft;
                      reader.Fields<TemplateRefDraft>(node, kTemplateRefFields, draft);
                      binding.template_name = std::move(draft.name);
-                   }},
+                   },
+                   "the template that is applied"},
     Field<Binding>{{"bindings", Need::kRequired, "[{name: allowed, values: [/usr/bin/true]}]"},
-                   ReadBoundValues},
+                   ReadBoundValues,
+                   "a value for each variable of the template"},
     Field<Binding>{{"overrideAllowed"},
                    [](Reader& reader, YamlNode node, Binding& binding) {
                      binding.override_allowed = reader.Bool(node).value_or(false);
-                   }},
+                   },
+                   "another binding of the template may be applied instead, by priority"},
     Field<Binding>{{"overridePriority"},
                    [](Reader& reader, YamlNode node, Binding& binding) {
                      constexpr auto kLeast = std::numeric_limits<int32_t>::min();
                      constexpr auto kMost = std::numeric_limits<int32_t>::max();
                      binding.override_priority = reader.Integer(node, kLeast, kMost).value_or(0);
-                   }},
+                   },
+                   "the highest is applied, where several bindings match"},
     Field<Binding>{{"onOverlap"},
                    [](Reader& reader, YamlNode node, Binding& binding) {
                      const auto on_overlap = reader.Name(node, "way of overlapping", OnOverlaps());
                      binding.on_overlap = on_overlap.value_or(OnOverlap::kConflict);
-                   }},
+                   },
+                   "what becomes of several bindings on one workload: Conflict or Merge"},
     Field<Binding>{{"podSelector"},
                    [](Reader& reader, YamlNode node, Binding& binding) {
                      binding.selector.pod = ReadPodSelector(reader, node);
-                   }},
+                   },
+                   "the workloads with these labels; {} is all of them"},
     Field<Binding>{{"containerSelector"},
                    [](Reader& reader, YamlNode node, Binding& binding) {
                      binding.selector.container = ReadContainerSelector(reader, node);
-                   }},
+                   },
+                   "the containers with these names or images"},
     Field<Binding>{{"hostSelector", Need::kMisplaced,
                     "use a TracingPolicy: a binding is about pods and containers"}},
 };
@@ -445,13 +486,18 @@ constexpr std::array kDocumentFields{
                            reader.Report(node.position(),
                                          fmt::format("unknown apiVersion {}", Quote(*version)),
                                          fmt::format("write `apiVersion: {}`", kApiVersion));
-                         }},
-    Field<DocumentDraft>{{"kind", Need::kRequired, "TracingPolicy"},
-                         Keep<DocumentDraft, &DocumentDraft::kind>},
+                         },
+                         "of the TracingPolicy language"},
+    Field<DocumentDraft>{
+        {"kind", Need::kRequired, "TracingPolicy"},
+        Keep<DocumentDraft, &DocumentDraft::kind>,
+        "TracingPolicy, TracingPolicyNamespaced, TracingPolicyTemplate or TracingPolicyBinding"},
     Field<DocumentDraft>{{"metadata", Need::kRequired, "{name: my-policy}"},
-                         Keep<DocumentDraft, &DocumentDraft::metadata>},
+                         Keep<DocumentDraft, &DocumentDraft::metadata>,
+                         "its name, and labels for other tools"},
     Field<DocumentDraft>{{"spec", Need::kRequired, "{kprobes: […]}"},
-                         Keep<DocumentDraft, &DocumentDraft::spec>},
+                         Keep<DocumentDraft, &DocumentDraft::spec>,
+                         "what it says"},
     Field<DocumentDraft>{{"status", Need::kIgnored}},
 };
 

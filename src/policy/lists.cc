@@ -36,10 +36,15 @@ constexpr std::array kListFields{
     Field<ListDraft>{{"name", Need::kRequired, "files"},
                      [](Reader& reader, YamlNode node, ListDraft& draft) {
                        draft.list.name = ReadVariableName(reader, node).value_or("");
-                     }},
-    Field<ListDraft>{{"type"}, Keep<ListDraft, &ListDraft::type>},
-    Field<ListDraft>{{"values"}, Keep<ListDraft, &ListDraft::values>},
-    Field<ListDraft>{{"pattern"}, Keep<ListDraft, &ListDraft::pattern>},
+                     },
+                     "what list:NAME refers to"},
+    Field<ListDraft>{{"type"},
+                     Keep<ListDraft, &ListDraft::type>,
+                     "where the names come from: they are written, or the kernel is asked"},
+    Field<ListDraft>{{"values"}, Keep<ListDraft, &ListDraft::values>, "the names"},
+    Field<ListDraft>{{"pattern"},
+                     Keep<ListDraft, &ListDraft::pattern>,
+                     "a regular expression, for the functions of the kernel that it matches"},
     Field<ListDraft>{{"validated", Need::kIgnored}},
 };
 

@@ -135,10 +135,26 @@ struct Filter {
   Position position = {};
 };
 
-enum class ActionKind { kPost, kNoPost, kOverride, kSigkill, kSignal, kGetUrl, kDnsLookup, kSet };
+enum class ActionKind {
+  kPost,
+  kNoPost,
+  kOverride,
+  kSigkill,
+  kSignal,
+  kGetUrl,
+  kDnsLookup,
+  kSet,
+  kTrackSock,
+  kUntrackSock
+};
 /// Whether the agent does it, when the event has come, and not the kernel.
 [[nodiscard]] constexpr bool IsOfNetwork(ActionKind kind) {
   return kind == ActionKind::kGetUrl || kind == ActionKind::kDnsLookup;
+}
+
+/// Whether it is about who a socket belongs to.
+[[nodiscard]] constexpr bool IsOfSocket(ActionKind kind) {
+  return kind == ActionKind::kTrackSock || kind == ActionKind::kUntrackSock;
 }
 
 enum class RateScope { kThread, kProcess, kGlobal };
@@ -150,6 +166,7 @@ struct Action {
   uint32_t interval_s = 0;  ///< kPost: rateLimit, in which the same is posted once; 0: always
   RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
   std::string target = {};               ///< kGetUrl: argUrl; kDnsLookup: argFqdn
+  uint8_t socket = 0;                    ///< kTrackSock, kUntrackSock: enum gh_subject
   uint32_t argument = 0;                 ///< kSet: argIndex, an index into Hook::arguments
   uint32_t value = 0;                    ///< kSet: argValue
   Position position = {};

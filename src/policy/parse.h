@@ -15,9 +15,10 @@ namespace gatehouse::policy {
 enum class Severity {
   kError,    ///< the text is refused
   kWarning,  ///< it is taken, but part of it surely has no effect
+  kNote,     ///< what a field is about: see ParseLimits::explains
 };
 
-/// One thing that is wrong with a text, for a person to act on.
+/// One thing that is wrong with a text, for a person to act on; or a note.
 struct Diagnostic {
   std::string file;  ///< "" prints as <input>
   Position position;
@@ -38,6 +39,7 @@ inline constexpr size_t kDiagnosticsMax = 100;
 
 /// Bounds on what a text may make the agent do. A text over a bound is refused by name.
 struct ParseLimits {
+  bool explains = false;          ///< a note on each field, beside what is wrong
   size_t text_bytes = 64u << 20;  ///< never more than 1 GiB
   size_t documents = 20'000;
   size_t depth = 32;

@@ -118,6 +118,10 @@ bool Reader::Accept(const FieldName& field, YamlNode key, YamlNode value) {
   return false;
 }
 
+void Reader::Explain(Position position, std::string_view about) {
+  diagnostics_.Add(position, Path(), std::string(about), {}, Severity::kNote);
+}
+
 void Reader::ReportUnknownField(YamlNode key, const std::vector<FieldName>& names) {
   if (!key.IsScalar() || diagnostics_.full()) return;  // the tree reports keys that are no text
   if (key.text() == kMergeKey) {

@@ -46,11 +46,19 @@ void Keep(Reader&, YamlNode node, Draft& draft) {
 }
 
 /// One row of a table of fields. `read` gets the field's value, never null; it is there for
-/// kRequired and kOptional.
+/// kRequired and kOptional, and with it what the field is about, for people.
 template <typename Draft>
 struct Field {
+  using Read = void (*)(Reader&, YamlNode, Draft&);
+
+  constexpr Field() = default;
+  constexpr explicit Field(FieldName name) : field(name) {}
+  constexpr Field(FieldName name, Read reads, std::string_view tells)
+      : field(name), read(reads), about(tells) {}
+
   FieldName field;
-  void (*read)(Reader&, YamlNode, Draft&) = nullptr;
+  Read read = nullptr;
+  std::string_view about = {};
 };
 
 /// The rows of two tables.
@@ -139,6 +147,7 @@ class Reader {
       present |= uint64_t{1} << row;
       if (!Accept(table[row].field, key, value)) return;
       const Scope scope(*this, table[row].field.name);
+      if (limits_.explains) Explain(key.position(), table[row].about);
       table[row].read(*this, value, draft);
     });
     for (size_t row = 0; row < table.size(); ++row) {
@@ -213,6 +222,7 @@ class Reader {
   }
   /// Whether the value of a field in the table is to be read; if it must not be there, says so.
   [[nodiscard]] bool Accept(const FieldName& field, YamlNode key, YamlNode value);
+  void Explain(Position position, std::string_view about);
   void ReportUnknownField(YamlNode key, const std::vector<FieldName>& names);
   void ReportMissing(const FieldName& field, Position position);
   [[nodiscard]] bool ExpectEntries(YamlNode node, size_t entries_max);

@@ -61,11 +61,13 @@ constexpr std::array kRequirementFields{
                               if (!key) return;
                               draft.check_key(reader, node.position(), *key);
                               draft.requirement.key = *key;
-                            }},
+                            },
+                            "the key of a label"},
     Field<RequirementDraft>{{"operator", Need::kRequired, "In"},
                             [](Reader& reader, YamlNode node, RequirementDraft& draft) {
                               draft.op = reader.Name(node, "operator", LabelOperators());
-                            }},
+                            },
+                            "In, NotIn, Exists or DoesNotExist"},
     Field<RequirementDraft>{{"values"},
                             [](Reader& reader, YamlNode node, RequirementDraft& draft) {
                               draft.values = node.position();
@@ -75,7 +77,8 @@ constexpr std::array kRequirementFields{
                                                  draft.requirement.values.push_back(*value);
                                                }
                                              });
-                            }},
+                            },
+                            "values of the label"},
 };
 
 void ReadRequirement(Reader& reader, YamlNode node, SelectorDraft& selector) {
@@ -96,13 +99,15 @@ void ReadRequirement(Reader& reader, YamlNode node, SelectorDraft& selector) {
 }
 
 constexpr std::array kSelectorFields{
-    Field<SelectorDraft>{{"matchLabels"}, ReadMatchLabels},
+    Field<SelectorDraft>{
+        {"matchLabels"}, ReadMatchLabels, "labels and the values that they must have"},
     Field<SelectorDraft>{{"matchExpressions"},
                          [](Reader& reader, YamlNode node, SelectorDraft& draft) {
                            reader.Entries(node, kRequirementsMax, [&](YamlNode entry) {
                              ReadRequirement(reader, entry, draft);
                            });
-                         }},
+                         },
+                         "conditions on labels; all must hold"},
 };
 
 LabelSelector ReadLabelSelector(Reader& reader, YamlNode node, CheckKey check_key) {

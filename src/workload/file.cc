@@ -35,14 +35,15 @@ void ReadLabels(Reader& reader, YamlNode node, Workload& workload) {
 
 constexpr std::array kFields{
     Field<Workload>{{"cgroup", Need::kRequired, "/sys/fs/cgroup/my.slice"},
-                    ReadString<&Workload::cgroup>},
-    Field<Workload>{{"namespace"}, ReadString<&Workload::ns>},
-    Field<Workload>{{"pod"}, ReadString<&Workload::pod>},
-    Field<Workload>{{"podUID"}, ReadString<&Workload::pod_uid>},
-    Field<Workload>{{"container"}, ReadString<&Workload::container>},
-    Field<Workload>{{"containerID"}, ReadString<&Workload::container_id>},
-    Field<Workload>{{"image"}, ReadString<&Workload::image>},
-    Field<Workload>{{"labels"}, ReadLabels},
+                    ReadString<&Workload::cgroup>,
+                    "the path of its cgroup"},
+    Field<Workload>{{"namespace"}, ReadString<&Workload::ns>, "the pod's namespace"},
+    Field<Workload>{{"pod"}, ReadString<&Workload::pod>, "the pod's name"},
+    Field<Workload>{{"podUID"}, ReadString<&Workload::pod_uid>, "the pod's uid"},
+    Field<Workload>{{"container"}, ReadString<&Workload::container>, "the container's name"},
+    Field<Workload>{{"containerID"}, ReadString<&Workload::container_id>, "the container's id"},
+    Field<Workload>{{"image"}, ReadString<&Workload::image>, "the container's image"},
+    Field<Workload>{{"labels"}, ReadLabels, "what policies select it by"},
 };
 
 /// Reads the one document of a file.
