@@ -135,10 +135,12 @@ static __always_inline void note_set(__u32 index, struct gh_rule* rule) {
   scratch->set_to[argument & (GH_ARGUMENTS_MAX - 1)] = set->set;
 }
 
-/* Carries out what a rule says of the socket that it names. */
-static __always_inline void track_socket(__u32 index, struct gh_rule* rule) {
+/* Carries out what a rule says of the socket that it names. A function of its own, as the stack of
+ * its caller is part of the deepest one. */
+__noinline int track_socket(__u32 index, __u32 rule_address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (!scratch) return;
+  struct gh_rule* rule = record_at(struct gh_rule, rule_address);
+  if (!scratch || !rule) return 0;
   __u64 sock = scratch->arguments[rule->signal & (WORDS_TAKEN - 1)];
   if (rule->actions & GH_ACTION_UNTRACK_SOCK) {
     bpf_map_delete_elem(&socket_owners, &sock);
@@ -147,6 +149,7 @@ static __always_inline void track_socket(__u32 index, struct gh_rule* rule) {
     fill_process(&process);
     bpf_map_update_elem(&socket_owners, &sock, &process, BPF_ANY);
   }
+  return 0;
 }
 
 /*
@@ -164,7 +167,7 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   bool spared = enforcing && is_protected((struct task_struct*)bpf_get_current_task());
   if (spared) count(GH_STAT_PROTECTED);
   if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
-  if (actions & (GH_ACTION_TRACK_SOCK | GH_ACTION_UNTRACK_SOCK)) track_socket(index, rule);
+  if (actions & (GH_ACTION_TRACK_SOCK | GH_ACTION_UNTRACK_SOCK)) track_socket(index, address);
   if (!enforcing || spared) return 0;
   if (actions & GH_ACTION_SIGNAL) kill_current(rule->signal);
   if (actions & GH_ACTION_SET) note_set(index, rule);

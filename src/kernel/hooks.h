@@ -51,7 +51,7 @@ class Hooks {
   [[nodiscard]] std::vector<ProgramStatus> programs() const;
 
  private:
-  /// A loaded program. Libbpf's object of it, 1 MB of instructions and types that were for loading
+  /// A loaded program. Libbpf's object of it, with the instructions and types that were for loading
   /// it, is kept only where libbpf attaches by it.
   struct Gate {
     std::string name;
