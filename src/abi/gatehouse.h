@@ -358,7 +358,7 @@ struct gh_root {
   gh_u32 slots_mask; /* number of slots - 1 */
   gh_u32 digests;    /* array of struct gh_digest by string id */
   gh_u32 generation; /* counts publications */
-  gh_u32 reserved;
+  gh_u32 tracks;     /* 1: a policy tracks sockets; else whose they were is forgotten */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_root) == 32, "gh_root");
 

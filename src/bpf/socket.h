@@ -216,7 +216,8 @@ __noinline int read_socket(__u32 index, __u32 subject, __u32 read, __u64 raw) {
   bool good = !raw; /* there is none, as the address of a send(2): of it nothing is known */
   if (raw && read <= GH_READ_SOCKET) {
     good = read_sock(socket, (struct sock*)raw);
-    if (bpf_map_lookup_elem(&socket_owners, &raw)) scratch->tracked = raw;
+    struct gh_root* root = record_at(struct gh_root, scratch->root);
+    if (root && root->tracks && bpf_map_lookup_elem(&socket_owners, &raw)) scratch->tracked = raw;
   }
   if (raw && read == GH_READ_SKB) good = read_packet(socket, (struct sk_buff*)raw);
   if (raw && read >= GH_READ_SOCKADDR)

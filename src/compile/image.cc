@@ -196,6 +196,11 @@ void Image::Commit(Stage& stage, const bind::Delta& delta) {
     contents.chunks = stage.directory.address;
     contents.n_chunks = stage.directory.words;
   }
+  for (const auto& [id, instance] : stage.instances) {
+    if (instance.program->TracksSockets()) tracking_.insert(id);
+  }
+  for (const bind::InstanceId id : delta.removed) tracking_.erase(id);
+  contents.tracks = tracking_.empty() ? 0 : 1;
   Publish(stage.root, contents);
 
   Retired& retired = retired_.back();

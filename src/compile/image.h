@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -79,6 +80,8 @@ class Image {
   /// The site's number in the image, given out at the first mention and for ever. Errors: there are
   /// no more numbers.
   [[nodiscard]] Result<uint16_t> NumberOf(const policy::Site& site);
+  /// Whether a policy in force notes whose sockets are.
+  [[nodiscard]] bool tracks_sockets() const { return !tracking_.empty(); }
   /// Number of instances in force on the hook with that number.
   [[nodiscard]] uint64_t InstancesOn(uint16_t hook) const {
     return hook < on_hook_.size() ? on_hook_[hook] : 0;
@@ -186,6 +189,7 @@ class Image {
   uint64_t generation_ = 0;
 
   std::unordered_map<bind::InstanceId, Instance> instances_;
+  std::set<bind::InstanceId> tracking_;  // those that note whose sockets are
   std::unordered_map<const ValueSet*, StoredSet> sets_;
   GroupMap groups_;
   std::map<policy::Site, uint16_t> hook_of_;

@@ -70,6 +70,14 @@ struct HookProgram {
 struct Program {
   bool monitor = false;
   std::vector<HookProgram> hooks;
+
+  /// True if any rule notes whose a socket is.
+  [[nodiscard]] bool TracksSockets() const {
+    return std::ranges::any_of(hooks, [](const HookProgram& hook) {
+      return std::ranges::any_of(
+          hook.rules, [](const Rule& rule) { return (rule.actions & GH_ACTION_TRACK_SOCK) != 0; });
+    });
+  }
 };
 
 using ProgramPtr = std::shared_ptr<const Program>;

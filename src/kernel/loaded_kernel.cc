@@ -215,6 +215,13 @@ std::function<uint64_t(uint16_t)> LoadedKernel::PoliciesOn() const {
   return [this](uint16_t hook) { return image_->InstancesOn(hook); };
 }
 
+/// What is left of policies that are gone: the kernel has given these addresses to other sockets.
+void LoadedKernel::ForgetSocketOwners() const {
+  const int map = bpf_map__fd(skeleton_->maps.socket_owners);
+  uint64_t socket = 0;
+  while (bpf_map_get_next_key(map, nullptr, &socket) == 0) bpf_map_delete_elem(map, &socket);
+}
+
 Result<void> LoadedKernel::Apply(const bind::Delta& delta) {
   image_->Reclaim(grace_->done());
   const auto apply = [&]() -> Result<void> {
@@ -225,6 +232,9 @@ Result<void> LoadedKernel::Apply(const bind::Delta& delta) {
         GH_TRY(hooks_.Attach(*hook.site, number));
       }
     }
+    const bool tracks = std::ranges::any_of(
+        delta.added, [](const auto& added) { return added.second->TracksSockets(); });
+    if (tracks && !image_->tracks_sockets()) ForgetSocketOwners();
     return image_->Apply(delta);
   };
   auto applied = apply();

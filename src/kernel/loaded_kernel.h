@@ -61,6 +61,7 @@ class LoadedKernel : public Kernel {
   [[nodiscard]] Result<void> LoadGates();
   [[nodiscard]] Result<void> AttachAlways(const Options& options);
   [[nodiscard]] std::function<uint64_t(uint16_t)> PoliciesOn() const;
+  void ForgetSocketOwners() const;
   static int OnEvent(void* context, void* data, size_t size);
 
   Skeleton skeleton_;

@@ -113,5 +113,44 @@ TEST_P(SocketOwners, WhatIsUntrackedIsNobodys) {
   EXPECT_THAT(Name(gatehouse().TakeEvents(), "tell", attempt.pid), ElementsAre(true, false));
 }
 
+TEST_P(SocketOwners, WithThePolicyGoesWhatItNoted) {
+  Must(gatehouse().Apply(Tracking() + Telling()));
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  pid_t maker = 0;
+  const auto hand_on = [&] {  // to a process that outlives the one that makes the socket
+    maker = kernel::testing::ForkInto(cgroup_.path());
+    if (maker != 0) return;
+    const int made = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fork() != 0) _exit(made < 0 ? 1 : 0);
+    char byte = 0;
+    for (int fd = STDERR_FILENO + 1; fd < 1024; ++fd) {  // or it would hold hooks attached
+      if (fd != made && fd != ends[0]) close(fd);
+    }
+    while (read(ends[0], &byte, 1) == 1) Connect(made);
+    _exit(0);
+  };
+  hand_on();
+  int status = -1;
+  ASSERT_EQ(waitpid(maker, &status, 0), maker);
+  ASSERT_EQ(status, 0);
+  const auto told = [&] {
+    EXPECT_EQ(write(ends[1], "x", 1), 1);
+    std::vector<bool> name;
+    for (int i = 0; i < 100 && name.empty(); ++i) {
+      name = Name(gatehouse().TakeEvents(), "tell", maker);
+      usleep(10'000);
+    }
+    return name;
+  };
+  EXPECT_THAT(told(), ElementsAre(true));
+  Must(gatehouse().Remove("track"));
+  EXPECT_THAT(told(), ElementsAre(false));
+  Must(gatehouse().Apply(Tracking()));
+  EXPECT_THAT(told(), ElementsAre(false)) << "a policy that comes anew begins with nothing";
+  close(ends[0]);
+  close(ends[1]);
+}
+
 }  // namespace
 }  // namespace gatehouse::test
