@@ -79,7 +79,8 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
 
   __builtin_memset(event, 0, sizeof(*event));
   fill_process(&event->process);
-  struct gh_process* owner = bpf_map_lookup_elem(&socket_owners, &scratch->tracked);
+  struct gh_process* owner =
+      scratch->tracked ? bpf_map_lookup_elem(&socket_owners, &scratch->tracked) : 0;
   if (owner) event->process = *owner;
   event->policy = rule->policy;
   event->hook = hook;

@@ -58,6 +58,10 @@ TEST(OptionsTest, ReadsEveryOption) {
                               "n",
                               "--cluster-name",
                               "c",
+                              "--node-label",
+                              "zone=a",
+                              "--node-label",
+                              "role=",
                               "--log-level",
                               "debug",
                               "--log-format",
@@ -78,6 +82,7 @@ TEST(OptionsTest, ReadsEveryOption) {
   EXPECT_EQ(options->kernel.max_cgroups, 100u);
   EXPECT_EQ(options->node_name, "n");
   EXPECT_EQ(options->cluster_name, "c");
+  EXPECT_EQ(options->node_labels, (workload::Labels{{"zone", "a"}, {"role", ""}}));
   EXPECT_EQ(options->log_level, LogLevel::kDebug);
   EXPECT_EQ(options->log_format, LogFormat::kJson);
 }
@@ -98,6 +103,8 @@ TEST(OptionsTest, WrongUsageIsStatusTwoAndNamesTheOption) {
   const std::vector<std::pair<std::vector<const char*>, const char*>> wrong = {
       {{"--policies", "x"}, "--policies"},
       {{"extra"}, "extra"},
+      {{"--node-label", "zone"}, "--node-label"},
+      {{"--node-label", "a b=c"}, "--node-label"},
       {{"--backend", "lsm2"}, "--backend"},
       {{"--ring-buffer-bytes", "1000"}, "power of two"},
       {{"--ring-buffer-bytes", "1024"}, "power of two"},

@@ -424,6 +424,20 @@ TEST_F(EvaluatorTest, ABindingWhoseNumbersDoNotFitIsRefused) {
   }
 }
 
+TEST_F(EvaluatorTest, WhatIsForOtherNodesDoesNotApply) {
+  Add(PolicyDocument("policy", Pods({}), AllowList({})));
+  policies_.back().for_node = false;
+  Add(AllowTemplate("t"));
+  policies_.back().for_node = false;
+  Add(BindingDocument("binding", "t", Pods({}), {}));
+  const Verdict verdict = Ask("/bin/ls");
+  EXPECT_EQ(verdict.error, 0);
+  EXPECT_EQ(About(verdict, "policy").standing, Standing::kNotAbout);
+  EXPECT_THAT(About(verdict, "policy").reason, HasSubstr("nodeSelector"));
+  EXPECT_EQ(About(verdict, "binding").standing, Standing::kNoTemplate);
+  EXPECT_THAT(About(verdict, "binding").reason, HasSubstr("is for other nodes"));
+}
+
 TEST_F(EvaluatorTest, SaysWhyAPolicyDoesNotApply) {
   Add(PolicyDocument("elsewhere", Pods({In("app", {"db"})}), AllowList({})));
   Add(PolicyDocument("namespaced", Everything(), AllowList({}), "bank"));
@@ -543,6 +557,31 @@ TEST_F(EvaluatorTest, AHookWithReturnIsJudgedTwice) {
   EXPECT_EQ(at(true, "/other", -1).posts[0].selector, 1);
 }
 
+TEST_F(EvaluatorTest, CapabilitiesThatASecondSetHas) {
+  policy::Hook hook = ExecHook({});
+  hook.arguments = {{.index = 0, .type = policy::ArgumentType::kCapEffective},
+                    {.index = 1, .type = policy::ArgumentType::kCapPermitted}};
+  policy::Filter filter = ObjectFilter(Operator::kCapabilitiesGained, {"CAP_KILL,CAP_CHOWN"});
+  filter.other = 1;
+  hook.selectors = {Selector({filter}, {Deny()})};
+  policy::Spec spec;
+  spec.hooks = {hook};
+  Add(PolicyDocument("p", Pods({}), spec));
+  const auto gained = [&](Value before, Value after) {
+    return Evaluate(policies_, &workload_,
+                    {.site = policy::kCredsForExec,
+                     .values = {{0, std::move(before)}, {1, std::move(after)}},
+                     .binary = {}})
+               .error != 0;
+  };
+  constexpr uint64_t kChown = 1, kKill = 1U << 5U, kFowner = 1U << 3U;
+  EXPECT_TRUE(gained(kChown, kChown | kKill));
+  EXPECT_FALSE(gained(kChown | kKill, kChown)) << "lost";
+  EXPECT_FALSE(gained(kChown, kChown | kFowner)) << "none of those that are asked for";
+  EXPECT_FALSE(gained(Value(), kKill));
+  EXPECT_FALSE(gained(kChown, Value()));
+}
+
 TEST_F(EvaluatorTest, FiltersOnTheProcess) {
   const auto judges = [&](policy::Subject subject, uint32_t which, Operator op,
                           const std::string& value, uint32_t of, Value is) {
@@ -565,6 +604,26 @@ TEST_F(EvaluatorTest, FiltersOnTheProcess) {
   EXPECT_TRUE(ancestors(Operator::kIn, {9, 7, 1}));
   EXPECT_FALSE(ancestors(Operator::kIn, {9, 1}));
   EXPECT_FALSE(ancestors(Operator::kNotIn, {9, 7, 1}));
+  const auto descent = [&](Operator op, Value programs) {
+    return judges(Subject::kDescent, 0, op, "/bin/sh", GH_SUBJECT_DESCENT, std::move(programs));
+  };
+  EXPECT_TRUE(descent(Operator::kIn, Texts{"/bin/ls", "/bin/sh"}));
+  EXPECT_FALSE(descent(Operator::kNotIn, Texts{"/bin/ls", "/bin/sh"}));
+  EXPECT_FALSE(descent(Operator::kIn, Texts{"/bin/ls"}));
+  EXPECT_TRUE(descent(Operator::kNotIn, Value()));
+  const auto changes = [&](Operator op, Value kinds) {
+    return judges(Subject::kNamespaceChanges, 0, op, "Mnt", GH_SUBJECT_NAMESPACE_CHANGES,
+                  std::move(kinds));
+  };
+  constexpr uint64_t kMnt = 1U << GH_NAMESPACE_MNT;
+  constexpr uint64_t kUts = 1U << GH_NAMESPACE_UTS;
+  EXPECT_TRUE(changes(Operator::kIn, kMnt | kUts));
+  EXPECT_FALSE(changes(Operator::kIn, kUts));
+  EXPECT_FALSE(changes(Operator::kIn, uint64_t{0}));
+  EXPECT_TRUE(changes(Operator::kNotIn, kMnt | kUts)) << "another has changed";
+  EXPECT_FALSE(changes(Operator::kNotIn, kMnt));
+  EXPECT_FALSE(changes(Operator::kNotIn, uint64_t{0})) << "nothing has changed";
+  EXPECT_FALSE(changes(Operator::kNotIn, Value())) << "nothing to compare with";
   EXPECT_TRUE(ancestors(Operator::kNotIn, {9, 1}));
   const auto parent = [&](Operator op, const Value& path) {
     return judges(Subject::kParentBinary, 0, op, "/bin/sh", GH_SUBJECT_PARENT_BINARY, path);

@@ -159,6 +159,15 @@ TEST_F(EnrichTest, ExecHasEveryField) {
     node_name: "n1" cluster_name: "c1" time { seconds: 1767323096 nanos: 1000000 })");
 }
 
+TEST_F(EnrichTest, EveryEventHasTheLabelsOfTheNode) {
+  Enricher enricher({.node_name = "n1", .cluster_name = {}, .node_labels = {{"zone", "a"}}}, cache_,
+                    clock_, workloads_, instances_);
+  const EventPtr event = enricher.Enrich(PolicyRecord{});
+  ASSERT_EQ(event->node_labels().size(), 1U);
+  EXPECT_EQ(event->node_labels().at("zone"), "a");
+  EXPECT_TRUE(enricher_.Enrich(PolicyRecord{})->node_labels().empty());
+}
+
 TEST_F(EnrichTest, ExitHasEveryField) {
   StartShell();
   (void)enricher_.Enrich(Denial());

@@ -64,6 +64,23 @@ void ReadTags(Reader& reader, YamlNode node, HookDraft& draft) {
   });
 }
 
+// Rows of several sections.
+constexpr Field<HookDraft> kArgsField{{"args"},
+                                      Keep<HookDraft, &HookDraft::args>,
+                                      "the values that are read: for filters, and for events"};
+constexpr Field<HookDraft> kSelectorsField{
+    {"selectors"},
+    Keep<HookDraft, &HookDraft::selectors>,
+    "tried in order; the first that matches acts. Without any, an event is always posted"};
+constexpr Field<HookDraft> kMessageField{{"message"}, ReadMessage, "a sentence for events"};
+constexpr Field<HookDraft> kTagsField{{"tags"}, ReadTags, "words for events"};
+constexpr Field<HookDraft> kReturnField{
+    {"return"},
+    Keep<HookDraft, &HookDraft::returns>,
+    "judge when the function has returned, with what it returned"};
+constexpr Field<HookDraft> kReturnArgField{
+    {"returnArg"}, Keep<HookDraft, &HookDraft::returned>, "the type of what is returned"};
+
 constexpr std::array kIgnoreFields{
     Field<HookDraft>{{"callNotFound"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
@@ -79,20 +96,12 @@ constexpr std::array kKprobeFields{
     Field<HookDraft>{{"syscall"},
                      Keep<HookDraft, &HookDraft::syscall>,
                      "call is a system call; that is so unless it is said"},
-    Field<HookDraft>{{"args"},
-                     Keep<HookDraft, &HookDraft::args>,
-                     "the values that are read: for filters, and for events"},
-    Field<HookDraft>{
-        {"selectors"},
-        Keep<HookDraft, &HookDraft::selectors>,
-        "tried in order; the first that matches acts. Without any, an event is always posted"},
-    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
-    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
-    Field<HookDraft>{{"return"},
-                     Keep<HookDraft, &HookDraft::returns>,
-                     "judge when the function has returned, with what it returned"},
-    Field<HookDraft>{
-        {"returnArg"}, Keep<HookDraft, &HookDraft::returned>, "the type of what is returned"},
+    kArgsField,
+    kSelectorsField,
+    kMessageField,
+    kTagsField,
+    kReturnField,
+    kReturnArgField,
     Field<HookDraft>{{"returnArgAction"},
                      Keep<HookDraft, &HookDraft::returned_action>,
                      "TrackSock or UntrackSock, of the socket that is returned"},
@@ -109,15 +118,10 @@ constexpr std::array kLsmHookFields{
     Field<HookDraft>{{"hook", Need::kRequired, "bprm_creds_for_exec"},
                      Keep<HookDraft, &HookDraft::call>,
                      "an LSM hook of the kernel, without security_ before it"},
-    Field<HookDraft>{{"args"},
-                     Keep<HookDraft, &HookDraft::args>,
-                     "the values that are read: for filters, and for events"},
-    Field<HookDraft>{
-        {"selectors"},
-        Keep<HookDraft, &HookDraft::selectors>,
-        "tried in order; the first that matches acts. Without any, an event is always posted"},
-    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
-    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
+    kArgsField,
+    kSelectorsField,
+    kMessageField,
+    kTagsField,
 };
 
 constexpr std::array kTracepointFields{
@@ -134,15 +138,10 @@ constexpr std::array kTracepointFields{
     Field<HookDraft>{{"raw"},
                      Keep<HookDraft, &HookDraft::raw>,
                      "args are those of the call in the kernel, not the fields of its record"},
-    Field<HookDraft>{{"args"},
-                     Keep<HookDraft, &HookDraft::args>,
-                     "the values that are read: for filters, and for events"},
-    Field<HookDraft>{
-        {"selectors"},
-        Keep<HookDraft, &HookDraft::selectors>,
-        "tried in order; the first that matches acts. Without any, an event is always posted"},
-    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
-    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
+    kArgsField,
+    kSelectorsField,
+    kMessageField,
+    kTagsField,
 };
 
 /// A kind of digests of files, and how many hexadecimal digits they have.
@@ -215,20 +214,12 @@ constexpr std::array kUprobeFields{
     Field<HookDraft>{{"addrs"},
                      Keep<HookDraft, &HookDraft::addresses>,
                      "places in the file by their virtual address"},
-    Field<HookDraft>{{"args"},
-                     Keep<HookDraft, &HookDraft::args>,
-                     "the values that are read: for filters, and for events"},
-    Field<HookDraft>{
-        {"selectors"},
-        Keep<HookDraft, &HookDraft::selectors>,
-        "tried in order; the first that matches acts. Without any, an event is always posted"},
-    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
-    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
-    Field<HookDraft>{{"return"},
-                     Keep<HookDraft, &HookDraft::returns>,
-                     "judge when the function has returned, with what it returned"},
-    Field<HookDraft>{
-        {"returnArg"}, Keep<HookDraft, &HookDraft::returned>, "the type of what is returned"},
+    kArgsField,
+    kSelectorsField,
+    kMessageField,
+    kTagsField,
+    kReturnField,
+    kReturnArgField,
     Field<HookDraft>{{"data", Need::kUnsupported}},
     Field<HookDraft>{{"refCtrOffsets"},
                      Keep<HookDraft, &HookDraft::counters>,
@@ -258,15 +249,10 @@ constexpr std::array kUsdtFields{
                        draft.probe = ReadText(reader, node, kProbeBytesMax).value_or("");
                      },
                      "of the static probe"},
-    Field<HookDraft>{{"args"},
-                     Keep<HookDraft, &HookDraft::args>,
-                     "the values that are read: for filters, and for events"},
-    Field<HookDraft>{
-        {"selectors"},
-        Keep<HookDraft, &HookDraft::selectors>,
-        "tried in order; the first that matches acts. Without any, an event is always posted"},
-    Field<HookDraft>{{"message"}, ReadMessage, "a sentence for events"},
-    Field<HookDraft>{{"tags"}, ReadTags, "words for events"},
+    kArgsField,
+    kSelectorsField,
+    kMessageField,
+    kTagsField,
 };
 
 /// The switch `field` of a hook, if it is there and can be read.

@@ -52,14 +52,6 @@ class Ancestors : public KernelTest {
       _exit(0);
     });
   }
-  /// The policies that told something, in order.
-  static std::vector<std::string> Told() {
-    std::vector<std::string> told;
-    for (const Event& event : gatehouse().TakeEvents()) {
-      if (event.AsPolicy() != nullptr) told.push_back(event.policy);
-    }
-    return told;
-  }
 
   const std::string self_ = std::filesystem::read_symlink("/proc/self/exe");
   const Cgroup cgroup_{"app"};
@@ -73,9 +65,9 @@ TEST_F(Ancestors, AProcessBelongsToThoseItComesFrom) {
                          Policy("not-in", Pids("NotIn", getpid(), kFollow), "Sigkill") +
                          Policy("not-in-itself", Pids("NotIn", getpid(), ""))));
   EXPECT_EQ(Call(), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("in", "not-in-itself"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("in", "not-in-itself"));
   EXPECT_EQ(Call(3), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("in", "not-in-itself"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("in", "not-in-itself"));
 }
 
 TEST_F(Ancestors, AProcessBelongsToItself) {
@@ -95,14 +87,14 @@ TEST_F(Ancestors, AProcessBelongsToItself) {
   EXPECT_EQ(status, 0);
   close(ends[0]);
   close(ends[1]);
-  EXPECT_THAT(Told(), ElementsAre("in"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("in"));
 }
 
 TEST_F(Ancestors, TheFirstProcessIsEveryonesAncestor) {
   const pid_t init = 1;
   Must(gatehouse().Apply(Policy("init", Pids("In", init, kFollow))));
   EXPECT_EQ(Call(), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("init"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("init"));
 }
 
 TEST_F(Ancestors, WhoIsNoAncestorIsNot) {
@@ -117,7 +109,7 @@ TEST_F(Ancestors, WhoIsNoAncestorIsNot) {
   Must(gatehouse().Apply(Policy("in", Pids("In", sibling, kFollow), "Sigkill") +
                          Policy("not-in", Pids("NotIn", sibling, kFollow))));
   EXPECT_EQ(Call(), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("not-in"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("not-in"));
   close(ends[0]);
   close(ends[1]);
   EXPECT_EQ(waitpid(sibling, nullptr, 0), sibling);
@@ -126,9 +118,9 @@ TEST_F(Ancestors, WhoIsNoAncestorIsNot) {
 TEST_F(Ancestors, GenerationsBeyondTheLimitAreNotSeen) {
   Must(gatehouse().Apply(Policy("in", Pids("In", getpid(), kFollow))));
   EXPECT_EQ(Call(GH_ANCESTORS_MAX - 1), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("in"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("in"));
   EXPECT_EQ(Call(GH_ANCESTORS_MAX), Allowed());
-  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_THAT(TakePolicies(), IsEmpty());
 }
 
 TEST_F(Ancestors, InTheirOwnNamespaces) {
@@ -137,7 +129,7 @@ TEST_F(Ancestors, InTheirOwnNamespaces) {
   Must(gatehouse().Apply(Policy("in", Pids("In", getpid(), options)) +
                          Policy("not-in", Pids("NotIn", getpid(), options), "Sigkill")));
   EXPECT_EQ(Call(2), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("in"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("in"));
 }
 
 TEST_F(Ancestors, TheParentsProgram) {
@@ -147,7 +139,7 @@ TEST_F(Ancestors, TheParentsProgram) {
                          Policy("postfix", Parents("Postfix", "/kernel_test")) +
                          Policy("prefix", Parents("NotPrefix", "/no/"))));
   EXPECT_EQ(Call(), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("in", "postfix", "prefix"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("in", "postfix", "prefix"));
 }
 
 TEST_F(Ancestors, TheParentsProgramIsNotTheProcesssOwn) {
@@ -160,7 +152,7 @@ TEST_F(Ancestors, TheParentsProgramIsNotTheProcesssOwn) {
       program + "]}]\n      matchBinaries: [{operator: In, values: [" + program + "]}]\n      " +
       Parents("In", self_) + "\n"));
   EXPECT_EQ(cgroup_.Run(program), Allowed());
-  EXPECT_THAT(Told(), ElementsAre("p"));
+  EXPECT_THAT(TakePolicies(), ElementsAre("p"));
 }
 
 }  // namespace

@@ -304,6 +304,14 @@ void KernelTest::TearDown() {
   }
 }
 
+std::vector<std::string> KernelTest::TakePolicies() {
+  std::vector<std::string> policies;
+  for (const Event& event : gatehouse().TakeEvents()) {
+    if (event.AsPolicy() != nullptr) policies.push_back(event.policy);
+  }
+  return policies;
+}
+
 std::string KernelTest::Refusal(const std::string& text) {
   const auto applied = gatehouse().Apply(text);
   return applied ? "it was taken" : applied.error().Message();

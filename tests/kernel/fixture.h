@@ -174,6 +174,8 @@ class KernelTest : public ::testing::Test {
   /// Applies a text with hooks that are programs on perf events: tracepoints by fields, uprobes.
   /// Kernels before 6.1 have to refuse it; then false.
   [[nodiscard]] static bool IsAppliedOnPerfEvents(const std::string& text);
+  /// The policies that told something, in order.
+  [[nodiscard]] static std::vector<std::string> TakePolicies();
   /// What policies tell, of the type that `of` of an event is.
   template <typename Told>
   [[nodiscard]] static std::vector<Told> TakeTold(const Told& (tetragon::GetEventsResponse::*of)()
