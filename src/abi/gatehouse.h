@@ -136,7 +136,9 @@ enum gh_subject {
                                       other way round */
   GH_SUBJECT_DESCENT =             /* programs that it runs or descends from */
   (int)GH_SUBJECT_CAPABILITY_CHANGES_0 + (int)GH_CAPABILITIES_COUNT,
-  GH_SUBJECT_PARENT_DESCENT, /* ... of its parent */
+  GH_SUBJECT_PARENT_DESCENT,  /* ... of its parent */
+  GH_SUBJECT_SCRIPT,          /* the script that it interprets */
+  GH_SUBJECT_SCRIPT_EXECUTED, /* the one that is being executed: the first argument's, a binprm */
   GH_SUBJECT_COUNT
 };
 
@@ -209,7 +211,7 @@ static inline int gh_is_buffer(gh_u32 read) {
   return read >= GH_READ_BUFFER && read <= GH_READ_IOV_ITER;
 }
 
-/* What is known of a socket, a packet or an address of a socket. */
+/* What is known of a socket, a packet or an address of a socket; of a file. */
 enum gh_field {
   GH_FIELD_WHOLE = 0, /* no field: the value itself */
   GH_FIELD_FAMILY,    /* AF_* */
@@ -228,7 +230,10 @@ enum gh_field {
   GH_FIELD_SOURCE_LOW,
   GH_FIELD_DESTINATION,
   GH_FIELD_DESTINATION_LOW,
-  GH_FIELD_COUNT
+  GH_FIELD_COUNT,
+  /* Of a file, beside its path: the device of its file system (major << 20 | minor), and then the
+   * number of its inode. They are compared as an address is. */
+  GH_FIELD_FILE = GH_FIELD_SOURCE
 };
 
 struct gh_socket {
@@ -551,8 +556,12 @@ struct gh_lineage {
   gh_u32 n_programs;
   gh_u32 reserved;
   struct gh_digest programs[GH_PROGRAMS_MAX]; /* of their paths */
+  /* Of the path of the script that its program interprets; zero: of none. */
+  struct gh_digest script;
+  /* Of that of the file that its last execve, or the one that it is in, was asked for. */
+  struct gh_digest executed;
 };
-GH_STATIC_ASSERT(sizeof(struct gh_lineage) == 336, "gh_lineage");
+GH_STATIC_ASSERT(sizeof(struct gh_lineage) == 368, "gh_lineage");
 
 /* ---- counters -------------------------------------------------------------------------------- */
 

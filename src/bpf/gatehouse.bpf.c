@@ -550,19 +550,36 @@ SEC("tp_btf/sched_process_exit") int BPF_PROG(process_exit, struct task_struct* 
 /* ---- the past of processes, loaded once a policy asks for it ----------------------------------
  */
 
-SEC("tp_btf/sched_process_exec") int BPF_PROG(lineage_exec, struct task_struct* task, int old_pid,
-                                              struct linux_binprm* bprm) {
+/* Claims scratch memory for the path of a file, its digest is to be the last; or NO_SCRATCH. */
+static __always_inline __u32 digest_file(struct file* file) {
   __u32 index = scratch_claim();
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (!scratch) {
     count(GH_STAT_LINEAGE_UNKNOWN);
-    return 0;
+    return NO_SCRATCH;
   }
-  resolve_file(index, 0, (struct file*)BPF_CORE_READ(bprm, file));
+  resolve_file(index, 0, file);
   scratch->root = 0;
   sip_start(scratch);
   intern_at(index, 0, FORWARD, scratch->values[0].len); /* for the digest alone */
-  begin_program(index);
+  return index;
+}
+
+/* Before any policy judges the execution: what is traced is entered before LSM hooks. Here it is
+ * the file that execve names; what interprets it comes later. */
+SEC("fentry/security_bprm_creds_for_exec") int BPF_PROG(lineage_execve, struct linux_binprm* bprm) {
+  __u32 index = digest_file(BPF_CORE_READ(bprm, file));
+  if (index == NO_SCRATCH) return 0;
+  begin_execution(index);
+  scratch_release(index);
+  return 0;
+}
+
+SEC("tp_btf/sched_process_exec") int BPF_PROG(lineage_exec, struct task_struct* task, int old_pid,
+                                              struct linux_binprm* bprm) {
+  __u32 index = digest_file(BPF_CORE_READ(bprm, file));
+  if (index == NO_SCRATCH) return 0;
+  begin_program(index, is_interpreted(bprm));
   scratch_release(index);
   return 0;
 }

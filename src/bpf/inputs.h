@@ -246,27 +246,41 @@ static __always_inline struct file* file_of(__u32 read, __u64 raw) {
   return 0;
 }
 
+/* Keeps the type and the identity of a file; what it is of, it has not if there is no inode. */
+static __always_inline void read_inode(struct scratch* scratch, struct subject* subject,
+                                       __u32 number, struct inode* inode) {
+  subject->file_mode = BPF_CORE_READ(inode, i_mode);
+  if (number >= GH_SUBJECT_TOLD) return;
+  opaque(number);
+  struct gh_socket* file = &scratch->sockets[number & (WORDS_TAKEN - 1)];
+  if (!inode) subject->unreadable = GH_UNREADABLE_FAULT;
+  file->known = 1 << GH_FIELD_FILE;
+  file->fields[GH_FIELD_FILE] = BPF_CORE_READ(inode, i_sb, s_dev);
+  file->fields[GH_FIELD_FILE + 1] = BPF_CORE_READ(inode, i_ino);
+}
+
 /* A file's path, or that of a struct path. */
-static __always_inline void read_path(__u32 index, struct subject* subject, struct value* value,
-                                      __u32 read, __u64 raw) {
+static __always_inline void read_path(struct scratch* scratch, __u32 index, __u32 number,
+                                      struct value* value, __u32 read, __u64 raw) {
+  struct subject* subject = &scratch->subjects[number & (SUBJECTS - 1)];
   __u64 mnt = 0, dentry = 0;
   __u32 slot = subject->slot;
   if (read == GH_READ_DENTRY) {
-    subject->file_mode = BPF_CORE_READ((struct dentry*)raw, d_inode, i_mode);
+    read_inode(scratch, subject, number, BPF_CORE_READ((struct dentry*)raw, d_inode));
     resolve_dentry(index, slot, raw);
     return;
   }
   if (read == GH_READ_PATH) {
     mnt = (__u64)BPF_CORE_READ((struct path*)raw, mnt);
     dentry = (__u64)BPF_CORE_READ((struct path*)raw, dentry);
-    subject->file_mode = BPF_CORE_READ((struct dentry*)dentry, d_inode, i_mode);
+    read_inode(scratch, subject, number, BPF_CORE_READ((struct dentry*)dentry, d_inode));
   } else {
     struct file* file = file_of(read, raw);
     if (!file && (read == GH_READ_BINARY || read == GH_READ_PARENT_BINARY))
       return unreadable(value, GH_UNREADABLE_NO_BINARY, GH_STAT_NO_BINARY);
     mnt = (__u64)BPF_CORE_READ(file, f_path.mnt);
     dentry = (__u64)BPF_CORE_READ(file, f_path.dentry);
-    subject->file_mode = BPF_CORE_READ(file, f_inode, i_mode);
+    read_inode(scratch, subject, number, BPF_CORE_READ(file, f_inode));
   }
   resolve_path(index, slot, mnt, dentry);
 }
@@ -319,6 +333,8 @@ __noinline int read_input(__u32 index, __u32 address) {
     subject->unreadable = GH_READABLE;
     if (number == GH_SUBJECT_ANCESTORS || number == GH_SUBJECT_NAMESPACE_ANCESTORS)
       read_ancestors(index, number);
+    else if (number >= GH_SUBJECT_SCRIPT)
+      read_script(index, number);
     else if (number >= GH_SUBJECT_DESCENT)
       read_descent(index, number);
     else if (number >= GH_SUBJECT_NAMESPACE_CHANGES)
@@ -349,6 +365,7 @@ __noinline int read_input(__u32 index, __u32 address) {
   struct value* value = &scratch->values[slot];
   subject->slot = slot;
   subject->file_mode = 0;
+  subject->unreadable = GH_READABLE;
   if (read == GH_READ_SOCKADDR_UN || read == GH_READ_USER_SOCKADDR_UN)
     read_sockaddr_un(scratch, value, number, read, raw);
   else if (gh_is_buffer(read))
@@ -356,7 +373,7 @@ __noinline int read_input(__u32 index, __u32 address) {
   else if (read < GH_READ_FILE)
     read_string(scratch, value, read, raw);
   else
-    read_path(index, subject, value, read, raw);
+    read_path(scratch, index, number, value, read, raw);
   if (read >= GH_READ_FILE) subject->number = subject->file_mode >> 12; /* the type of the file */
   intern_value(index, slot, input->scan);
   return 0;

@@ -169,10 +169,8 @@ __noinline int filter_holds(__u32 index, __u32 address) {
     found = ancestors_match(&scratch->ancestors[0], set, n);
   else if (filter->subject == GH_SUBJECT_NAMESPACE_ANCESTORS)
     found = ancestors_match(&scratch->ancestors[1], set, n);
-  else if (filter->subject == GH_SUBJECT_DESCENT)
-    found = descent_matches(&scratch->descents[0], set, n);
-  else if (filter->subject == GH_SUBJECT_PARENT_DESCENT)
-    found = descent_matches(&scratch->descents[1], set, n);
+  else if (filter->subject >= GH_SUBJECT_DESCENT)
+    found = descent_matches(descent_of(scratch, filter->subject), set, n);
   else if (match == GH_MATCH_RANGE)
     found = !subject->unreadable && ranges_have(set, n, subject->number);
   else if (match == GH_MATCH_MASK)

@@ -33,8 +33,12 @@ struct qstr {
   const unsigned char* name;
 };
 
+struct super_block;
+
 struct inode {
   unsigned short i_mode;
+  struct super_block* i_sb;
+  unsigned long i_ino;
 };
 
 typedef struct seqcount {
@@ -51,6 +55,7 @@ struct list_head {
 
 struct super_block {
   struct list_head s_mounts;
+  __u32 s_dev;
 };
 
 struct dentry {
@@ -178,6 +183,8 @@ struct filename {
 
 struct linux_binprm {
   struct file* file;
+  const char *filename, *interp;
+  char buf[256]; /* what the file begins with */
 };
 
 struct in6_addr {

@@ -16,14 +16,19 @@ static __always_inline struct gh_lineage* lineage_of(struct task_struct* task) {
   return lineage && lineage->start_ticks == start_ticks_of(task) ? lineage : 0;
 }
 
+static __always_inline struct descent* descent_of(struct scratch* scratch, __u32 number) {
+  number -= GH_SUBJECT_DESCENT;
+  opaque(number);
+  return &scratch->descents[number & (DESCENTS - 1)];
+}
+
 /* Reads the ids of the programs that the current process, or its parent, descends from. */
 __noinline int read_descent(__u32 index, __u32 number) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (!scratch) return 0;
   struct task_struct* task = (struct task_struct*)bpf_get_current_task();
-  bool of_parent = number == GH_SUBJECT_PARENT_DESCENT;
-  if (of_parent) task = BPF_CORE_READ(task, group_leader, real_parent);
-  struct descent* descent = &scratch->descents[of_parent];
+  if (number == GH_SUBJECT_PARENT_DESCENT) task = BPF_CORE_READ(task, group_leader, real_parent);
+  struct descent* descent = descent_of(scratch, number);
   struct gh_lineage* lineage = lineage_of(task);
   __u32 n = 0;
   if (!lineage) count(GH_STAT_LINEAGE_UNKNOWN);
@@ -32,6 +37,37 @@ __noinline int read_descent(__u32 index, __u32 number) {
     descent->ids[n] = string_id(scratch->root, lineage->programs[n].lo, lineage->programs[n].hi);
   }
   descent->n = n;
+  return 0;
+}
+
+/* Whether an interpreter runs the file that is being executed: it has been given another one since,
+ * or it says so in its first bytes (fs/binfmt_script.c), which are read by and by. */
+static __always_inline bool is_interpreted(struct linux_binprm* bprm) {
+  char begins[2] = {};
+  bpf_core_read(begins, sizeof(begins), &bprm->buf);
+  return BPF_CORE_READ(bprm, interp) != BPF_CORE_READ(bprm, filename) ||
+         (begins[0] == '#' && begins[1] == '!');
+}
+
+/* Reads the id of the script that the current process interprets, or is executing. */
+__noinline int read_script(__u32 index, __u32 number) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  if (!scratch) return 0;
+  struct descent* descent = descent_of(scratch, number);
+  struct gh_lineage* lineage = lineage_of((struct task_struct*)bpf_get_current_task());
+  descent->n = 0;
+  if (!lineage) {
+    count(GH_STAT_LINEAGE_UNKNOWN);
+    return 0;
+  }
+  struct gh_digest* script = &lineage->script;
+  if (number == GH_SUBJECT_SCRIPT_EXECUTED) {
+    if (!is_interpreted((struct linux_binprm*)scratch->arguments[0])) return 0;
+    script = &lineage->executed;
+  }
+  if (!script->lo && !script->hi) return 0;
+  descent->ids[0] = string_id(scratch->root, script->lo, script->hi);
+  descent->n = 1;
   return 0;
 }
 
@@ -72,8 +108,24 @@ static __always_inline void keep_lineage(struct task_struct* task, struct gh_lin
   if (bpf_map_update_elem(&lineages, &pid, lineage, BPF_ANY)) count(GH_STAT_LINEAGES_FULL);
 }
 
-/* Keeps what the current process begins its new program with; the path of that is values[0]. */
-__noinline int begin_program(__u32 index) {
+/* Keeps the digest of values[0], the path of the file that the current process executes. */
+__noinline int begin_execution(__u32 index) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct value* path = value_of(index, 0);
+  struct gh_lineage* lineage = lineage_of((struct task_struct*)bpf_get_current_task());
+  if (!scratch || !path) return 0;
+  if (!lineage) {
+    count(GH_STAT_LINEAGE_UNKNOWN);
+    return 0;
+  }
+  struct gh_digest none = {};
+  lineage->executed = path->unreadable ? none : scratch->digest;
+  return 0;
+}
+
+/* Keeps what the current process begins its new program with; the path of that is values[0], and
+ * it may interpret what was executed. */
+__noinline int begin_program(__u32 index, bool interprets) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value* path = value_of(index, 0);
   if (!scratch || !path) return 0;
@@ -101,6 +153,8 @@ __noinline int begin_program(__u32 index) {
     lineage->programs[n] = scratch->digest;
     lineage->n_programs = n + 1;
   }
+  struct gh_digest none = {};
+  lineage->script = interprets ? lineage->executed : none;
   keep_lineage(task, lineage);
   return 0;
 }

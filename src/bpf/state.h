@@ -160,6 +160,7 @@ struct ancestors {
 };
 
 /* The ids of the programs that a process descends from; 0: one that no policy knows. */
+#define DESCENTS 4
 struct descent {
   __u32 n;
   __u32 ids[GH_PROGRAMS_MAX];
@@ -186,7 +187,7 @@ struct scratch {
   struct subject subjects[SUBJECTS];
   struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred or gh_object */
   struct ancestors ancestors[2];         /* their ids, and those in their namespaces */
-  struct descent descents[2];            /* its own, and its parent's */
+  struct descent descents[DESCENTS];     /* by subject, from GH_SUBJECT_DESCENT on */
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };
@@ -195,6 +196,7 @@ GH_STATIC_ASSERT(sizeof(struct gh_cred) <= sizeof(struct gh_socket) &&
                      sizeof(struct gh_object) <= sizeof(struct gh_socket),
                  "one place for all");
 GH_STATIC_ASSERT(GH_SUBJECT_COUNT <= SUBJECTS && GH_SUBJECT_TOLD <= WORDS_TAKEN, "subjects");
+GH_STATIC_ASSERT(GH_SUBJECT_COUNT - GH_SUBJECT_DESCENT == DESCENTS, "descents");
 GH_STATIC_ASSERT((GH_TEXTS_MAX & (GH_TEXTS_MAX - 1)) == 0, "a mask bounds an index");
 
 struct {

@@ -11,6 +11,7 @@
 
 #include "policy/addresses.h"
 #include "policy/catalog.h"
+#include "policy/file_identity.h"
 #include "policy/format.h"
 #include "policy/numbers.h"
 #include "policy/sites.h"
@@ -78,6 +79,18 @@ Result<ValueSetPtr> MakeSet(policy::ArgumentType type, policy::Operator op,
       ranges.insert(ranges.end(), of_value->begin(), of_value->end());
     }
     set = sets.MakeAddresses(std::move(ranges));
+  } else if (kind == policy::ValueKind::kFileIdentity) {
+    std::vector<gh_address_range> files;
+    for (const std::string_view text : texts) {
+      if (text.starts_with('/')) {
+        if (const auto file = sets.FindFile(std::string(text))) files.push_back(*file);
+        continue;
+      }
+      const auto file = policy::ReadFileIdentity(text);
+      if (!file) return NoValue(text, type, object);
+      files.push_back(*file);
+    }
+    set = sets.MakeAddresses(std::move(files));
   } else if (match == GH_MATCH_PATTERN) {
     std::vector<std::string> patterns;
     for (const std::string_view text : texts) {

@@ -3,11 +3,14 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "abi/gatehouse.h"
@@ -110,12 +113,17 @@ class ValueSet {
 
 using ValueSetPtr = std::shared_ptr<const ValueSet>;
 
+/// The identity (GH_FIELD_FILE) of the file at an absolute path; none, if there is none.
+using FileFinder = std::function<std::optional<gh_address_range>(const std::string& path)>;
+
 /// Makes value sets, interned by content: equal sets are the same object while anyone holds it. So
 /// are the values that paths lead to.
 /// Thread: the pool's.
 class ValueSets {
  public:
-  explicit ValueSets(StringPool& pool) : pool_(pool) {}
+  /// `find_file`: see FindFile.
+  explicit ValueSets(StringPool& pool, FileFinder find_file = {})
+      : pool_(pool), find_file_(std::move(find_file)) {}
 
   /// The set of `values` for searching by `match`. Prefixes (postfixes) that another one of the set
   /// covers are dropped, so that a value has at most one of them as its head (tail).
@@ -136,6 +144,11 @@ class ValueSets {
   [[nodiscard]] std::vector<std::string> Texts(const ValueSet& set) const;
 
   [[nodiscard]] ResolvedValues& resolved() { return resolved_; }
+  /// The file that has this absolute path now, if any. Where nobody is to be asked, as when a
+  /// policy is only checked, there is none.
+  [[nodiscard]] std::optional<gh_address_range> FindFile(const std::string& path) const {
+    return find_file_ ? find_file_(path) : std::nullopt;
+  }
 
  private:
   /// Drops duplicates; takes over one reference for each of `ids`.
@@ -149,6 +162,7 @@ class ValueSets {
   [[nodiscard]] ValueSetPtr Intern(gh_match match, SetContent content);
 
   StringPool& pool_;
+  FileFinder find_file_;
   ResolvedValues resolved_;
   size_t sweep_at_ = 64;  // entries of by_content_ at which those of dead sets are dropped
   std::unordered_multimap<uint64_t, std::weak_ptr<const ValueSet>> by_content_;

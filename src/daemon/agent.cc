@@ -99,7 +99,7 @@ bool ApplyResult::refused() const {
 Agent::Agent(compile::StringPool& strings, kernel::Kernel& kernel, AgentOptions options)
     : kernel_(kernel),
       options_(std::move(options)),
-      sets_(strings),
+      sets_(strings, [this](const std::string& path) { return kernel_.FindFile(path); }),
       resolver_(sets_, {.allow_host_enforcement = options_.allow_host_enforcement,
                         .node_labels = options_.node_labels}),
       registry_(options_.cgroup_root) {}

@@ -456,6 +456,27 @@ TEST_F(AgentTest, AFileOfAnotherDigestIsRefusedOrLeftOut) {
   EXPECT_EQ(kernel_->Programs(id)[0]->hooks.size(), 1u);
 }
 
+TEST_F(AgentTest, AFileIsTheOneThatItsPathLeadsToWhenItIsAdded) {
+  Agent& agent = Make();
+  const auto id = AddWorkload("/cg/a");
+  kernel_->SetFile("/bin/app", 7);
+  const auto result = agent.AddPolicies(
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: p}\nspec:\n"
+      "  podSelector: {}\n  lsmhooks:\n  - hook: file_open\n    args: [{index: 0, type: file}]\n"
+      "    selectors:\n    - matchArgs:\n"
+      "      - {index: 0, operator: SameFile, values: [/bin/app, /bin/none, \"1:2:9\"]}\n",
+      "f.yaml", {});
+  ASSERT_TRUE(result.applied) << result.Message(1000);
+  EXPECT_THAT(result.Message(1000), HasSubstr("/bin/none does not exist, so no file is the same"));
+  const compile::ValueSet& set = *kernel_->Programs(id).at(0)->hooks[0].rules[0].filters[0].set;
+  std::vector<std::pair<uint64_t, uint64_t>> files;
+  for (const gh_address_range& file : set.addresses()) {
+    files.emplace_back(file.first, file.first_low);
+  }
+  constexpr uint64_t kDevice = uint64_t{1} << 20 | 2;
+  EXPECT_THAT(files, ElementsAre(::testing::Pair(kDevice, 7), ::testing::Pair(kDevice, 9)));
+}
+
 TEST_F(AgentTest, WhatTheKernelCannotServeIsRefusedWithItsReason) {
   Agent& agent = Make();
   AddWorkload("/cg/a");

@@ -51,10 +51,26 @@ class Completion {
     }
     spec.hooks = std::move(hooks);
     Settle(spec.hooks);
+    for (const policy::Hook& hook : spec.hooks) WarnOfMissingFiles(hook);
     return std::move(diagnostics_);
   }
 
  private:
+  /// Of files that filters on identities name.
+  void WarnOfMissingFiles(const policy::Hook& hook) {
+    for (const policy::Selector& selector : hook.selectors) {
+      for (const policy::Filter& filter : selector.filters) {
+        if (policy::TraitsOf(filter, hook).operand != policy::ArgumentType::kFileIdentity) continue;
+        for (const std::string& value : filter.values.literals) {
+          if (!value.starts_with('/') || kernel_.FindFile(value)) continue;
+          Warn(hook, value + " does not exist, so no file is the same",
+               "write the path as the agent sees it, and add the policy again when the file is "
+               "there");
+        }
+      }
+    }
+  }
+
   /// A hook on each name of a generated list.
   Result<void> AddListed(const policy::Hook& hook, std::vector<policy::Hook>& hooks) {
     const policy::GeneratedList& list = *hook.generated;

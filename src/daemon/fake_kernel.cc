@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "policy/file_identity.h"
+
 namespace gatehouse::daemon {
 namespace {
 
@@ -99,6 +101,18 @@ void FakeKernel::SetDigest(std::string digest) {
 Result<bool> FakeKernel::HasDigest(const std::string&, std::span<const std::string> digests) const {
   const std::lock_guard lock(mutex_);
   return std::ranges::find(digests, digest_) != digests.end();
+}
+
+std::optional<gh_address_range> FakeKernel::FindFile(const std::string& path) const {
+  const std::lock_guard lock(mutex_);
+  const auto file = files_.find(path);
+  if (file == files_.end()) return std::nullopt;
+  return policy::FileIdentity(1, 2, file->second);
+}
+
+void FakeKernel::SetFile(const std::string& path, uint64_t inode) {
+  const std::lock_guard lock(mutex_);
+  files_[path] = inode;
 }
 
 void FakeKernel::SetHits(bind::InstanceId instance, std::vector<kernel::RuleHits> hits) {

@@ -35,6 +35,8 @@ class FakeKernel final : public kernel::Kernel {
   void SetPlaces(std::vector<kernel::ProbePlace> places);
   /// The one digest that every file has.
   void SetDigest(std::string digest);
+  /// There is a file at `path`, on device 1:2.
+  void SetFile(const std::string& path, uint64_t inode);
   /// The next Apply fails with `reason` and changes nothing.
   void FailNextApply(Error reason);
   /// The next Track fails with `reason` and ties nothing.
@@ -67,6 +69,7 @@ class FakeKernel final : public kernel::Kernel {
       const policy::Site& site) const override;
   [[nodiscard]] Result<bool> HasDigest(const std::string& path,
                                        std::span<const std::string> digests) const override;
+  [[nodiscard]] std::optional<gh_address_range> FindFile(const std::string& path) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
@@ -90,6 +93,7 @@ class FakeKernel final : public kernel::Kernel {
   std::map<policy::Site::Kind, std::vector<std::string>> names_;
   std::vector<kernel::ProbePlace> places_{kernel::ProbePlace{}};
   std::string digest_;
+  std::map<std::string, uint64_t> files_;  // inodes by path
   std::optional<Error> next_apply_;
   std::optional<Error> next_track_;
   std::map<bind::InstanceId, compile::ProgramPtr> instances_;

@@ -58,6 +58,11 @@ Operand OperandOf(const policy::Filter& filter, const policy::Hook& hook,
     operand.value = type != operation.file_types.end() ? Value(type->second) : Value();
     return operand;
   }
+  if (traits.operand == policy::ArgumentType::kFileIdentity) {
+    const auto names = operation.file_names.find(traits.subject);
+    operand.value = names != operation.file_names.end() ? Value(names->second) : Value();
+    return operand;
+  }
   if (filter.other) {
     operand.value =
         Gained(operand.value, operation.values, hook.arguments[*filter.other].subject());
@@ -86,6 +91,7 @@ bool IsNegated(policy::Operator op) {
     case policy::Operator::kNotInDirectory:
     case policy::Operator::kNotInRange:
     case policy::Operator::kNotInMap:
+    case policy::Operator::kNotMask:
     case policy::Operator::kNotSourceAddress:
     case policy::Operator::kNotDestinationAddress:
     case policy::Operator::kNotSourcePort:
@@ -93,6 +99,7 @@ bool IsNegated(policy::Operator op) {
     case policy::Operator::kNotSourcePortPrivileged:
     case policy::Operator::kNotDestinationPortPrivileged:
     case policy::Operator::kNotFileType:
+    case policy::Operator::kNotSameFile:
       return true;
     default:
       return false;

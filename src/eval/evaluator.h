@@ -46,6 +46,8 @@ struct Operation {
   std::optional<std::string> binary;  ///< the program that acts
   /// By gh_subject: of files, their types as st_mode has them, without the zeros behind.
   std::map<uint32_t, uint64_t> file_types = {};
+  /// By gh_subject: of files, all names that they have, as `MAJOR:MINOR:INODE` too.
+  std::map<uint32_t, Texts> file_names = {};
 };
 
 /// Whether a policy has a say about the workload.

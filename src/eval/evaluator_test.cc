@@ -337,6 +337,24 @@ TEST_F(EvaluatorTest, AFileHasAType) {
   EXPECT_TRUE(judges(Operator::kNotFileType, "dir", {}));
 }
 
+TEST_F(EvaluatorTest, AFileHasAnIdentity) {
+  const auto judges = [&](Operator op, const std::string& value, std::map<uint32_t, Texts> names) {
+    documents_.clear();
+    policies_.clear();
+    AddPolicy("p", {Selector({ObjectFilter(op, {value})}, {Deny()})});
+    Operation operation{.site = policy::kCredsForExec, .values = {{0, "/name"}}, .binary = {}};
+    operation.file_names = std::move(names);
+    return Evaluate(policies_, &workload_, operation).error != 0;
+  };
+  EXPECT_TRUE(judges(Operator::kSameFile, "/file", {{0, {"/name", "/file", "8:1:7"}}}));
+  EXPECT_TRUE(judges(Operator::kSameFile, "8:1:7", {{0, {"/name", "/file", "8:1:7"}}}));
+  EXPECT_FALSE(judges(Operator::kSameFile, "/file", {{0, {"/name", "8:1:8"}}}));
+  EXPECT_FALSE(judges(Operator::kNotSameFile, "/file", {{0, {"/file"}}}));
+  EXPECT_TRUE(judges(Operator::kNotSameFile, "/file", {{0, {"/name"}}}));
+  EXPECT_FALSE(judges(Operator::kSameFile, "/name", {})) << "unreadable";
+  EXPECT_TRUE(judges(Operator::kNotSameFile, "/name", {}));
+}
+
 TEST_F(EvaluatorTest, AnAddressOfUnixIsATextWithAFamily) {
   const Socket named = {{GH_FIELD_WHOLE, "/run/x"}, {GH_FIELD_FAMILY, uint64_t{1}}};
   const Socket inet = {{GH_FIELD_WHOLE, ""}, {GH_FIELD_FAMILY, uint64_t{2}}};
@@ -611,6 +629,13 @@ TEST_F(EvaluatorTest, FiltersOnTheProcess) {
   EXPECT_FALSE(descent(Operator::kNotIn, Texts{"/bin/ls", "/bin/sh"}));
   EXPECT_FALSE(descent(Operator::kIn, Texts{"/bin/ls"}));
   EXPECT_TRUE(descent(Operator::kNotIn, Value()));
+  const auto script = [&](Operator op, const Value& path) {
+    return judges(Subject::kScript, 0, op, "/opt/script", GH_SUBJECT_SCRIPT, path);
+  };
+  EXPECT_TRUE(script(Operator::kIn, "/opt/script"));
+  EXPECT_FALSE(script(Operator::kIn, "/bin/sh"));
+  EXPECT_FALSE(script(Operator::kIn, Value())) << "none";
+  EXPECT_TRUE(script(Operator::kNotIn, Value()));
   const auto changes = [&](Operator op, Value kinds) {
     return judges(Subject::kNamespaceChanges, 0, op, "Mnt", GH_SUBJECT_NAMESPACE_CHANGES,
                   std::move(kinds));

@@ -109,10 +109,25 @@ bool NamespaceIs(uint64_t value, const std::string& text) {
   return number && *number == static_cast<uint32_t>(value);
 }
 
+/// A path, or three numbers with colons between them.
+bool IsFile(const std::string& text) {
+  constexpr size_t kNumbers = 3;
+  if (text.starts_with('/')) return true;
+  size_t digits = 0, numbers = 1;
+  for (const char c : text) {
+    if (c == ':' && digits == 0) return false;
+    if (c != ':' && (c < '0' || c > '9')) return false;
+    numbers += c == ':' ? 1 : 0;
+    digits = c == ':' ? 0 : digits + 1;
+  }
+  return numbers == kNumbers && digits != 0;
+}
+
 }  // namespace
 
 bool IsComparable(policy::ArgumentType type, policy::Operator op, const std::string& text) {
   if (type == policy::ArgumentType::kAddress) return IsPrefix(text);
+  if (type == policy::ArgumentType::kFileIdentity) return IsFile(text);
   if (type == policy::ArgumentType::kNamespace && text == policy::kHostNamespace) return true;
   if (policy::IsSet(policy::TraitsOf(type).values)) return ReadMember(type, text).has_value();
   return ReadRange(type, op, text).has_value();
@@ -135,6 +150,7 @@ bool NumberCompares(policy::ArgumentType type, policy::Operator op, uint64_t val
     case policy::Operator::kLess:
       return number < range->first;
     case policy::Operator::kMask:
+    case policy::Operator::kNotMask:
     case policy::Operator::kCapabilitiesGained:
       return (number & range->first) != 0;
     default:

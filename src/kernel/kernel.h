@@ -148,6 +148,10 @@ class Kernel {
   [[nodiscard]] virtual Result<bool> HasDigest(const std::string& path,
                                                std::span<const std::string> digests) const = 0;
 
+  /// The identity (GH_FIELD_FILE) of the file at a path, as the agent sees it; links are followed.
+  /// None: there is no such file.
+  [[nodiscard]] virtual std::optional<gh_address_range> FindFile(const std::string& path) const = 0;
+
   /// Publishes a change: afterwards every operation is judged by the new image. Atomic: on error
   /// the old image stands, complete. Loads no program, except that a hook's is loaded and attached
   /// when its first policy comes; it is detached after the last.

@@ -2,14 +2,22 @@
 #include "kernel/lineages.h"
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <climits>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 
+#include "kernel/fd.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/namespaces.h"
 #include "kernel/proc.h"
@@ -42,6 +50,30 @@ std::string ProgramOf(const fs::path& process) {
   return fs::read_symlink(process / "exe", error).string();
 }
 
+/// The address of the name that the process was started as (AT_EXECFN of getauxval(3)); 0: unknown.
+uint64_t AddressOfName(const std::string& process) {
+  std::ifstream file(process + "/auxv", std::ios::binary);
+  std::array<uint64_t, 2> entry{};
+  while (file.read(reinterpret_cast<char*>(entry.data()), sizeof(entry))) {
+    if (entry[0] == AT_EXECFN) return entry[1];
+  }
+  return 0;
+}
+
+/// The name, if it is absolute; else what it was relative to is not known any more.
+std::string StartedAs(const std::string& process) {
+  const uint64_t address = AddressOfName(process);
+  const Fd memory(open((process + "/mem").c_str(), O_RDONLY | O_CLOEXEC));
+  std::string name(PATH_MAX, '\0');
+  const ssize_t bytes =
+      address == 0 ? -1
+                   : pread(memory.get(), name.data(), name.size(), static_cast<off_t>(address));
+  const size_t end = bytes > 0 ? name.find('\0') : 0;
+  if (bytes <= 0 || end >= static_cast<size_t>(bytes) || name[0] != '/') return {};
+  name.resize(end);
+  return name;
+}
+
 uint32_t PidOf(const fs::path& name) {
   const std::string text = name.string();
   uint32_t pid = 0;
@@ -51,6 +83,26 @@ uint32_t PidOf(const fs::path& name) {
 
 }  // namespace
 
+std::string ScriptOf(const std::string& process) {
+  const std::string name = StartedAs(process);
+  if (name.empty()) return {};
+  const Fd root(open((process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  open_how how{.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
+               .mode = 0,
+               .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+  const Fd script(
+      static_cast<int>(syscall(SYS_openat2, root.get(), name.c_str(), &how, sizeof(how))));
+  struct stat status{};
+  std::array<char, 2> begins{};
+  if (fstat(script.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
+      pread(script.get(), begins.data(), begins.size(), 0) != ssize_t{begins.size()} ||
+      begins != std::array{'#', '!'}) {
+    return {};
+  }
+  std::error_code error;
+  return fs::read_symlink("/proc/self/fd/" + std::to_string(script.get()), error).string();
+}
+
 std::vector<RunningProcess> ReadProcesses(const std::string& proc) {
   std::vector<RunningProcess> processes;
   std::error_code error;
@@ -59,7 +111,10 @@ std::vector<RunningProcess> ReadProcesses(const std::string& proc) {
     if (pid == 0) continue;
     const Result<ProcessStat> stat = ReadStat(proc, pid);
     if (!stat) continue;
-    RunningProcess process{.pid = pid, .parent = stat->parent, .program = ProgramOf(entry.path())};
+    RunningProcess process{.pid = pid,
+                           .parent = stat->parent,
+                           .program = ProgramOf(entry.path()),
+                           .script = ScriptOf(entry.path())};
     process.lineage.start_ticks = stat->start_ticks;
     ReadCapabilities(entry.path(), process.lineage);
     std::ranges::copy(NamespacesOf(entry.path().string()), process.lineage.namespaces);
@@ -84,8 +139,7 @@ std::vector<std::string> ProgramsOf(const RunningProcess& process,
 
 bool Lineages::IsAskedBy(const compile::HookProgram& hook) {
   return std::ranges::any_of(hook.inputs, [](const compile::Input& input) {
-    return input.subject >= GH_SUBJECT_NAMESPACE_CHANGES &&
-           input.subject <= GH_SUBJECT_PARENT_DESCENT;
+    return input.subject >= GH_SUBJECT_NAMESPACE_CHANGES && input.subject < GH_SUBJECT_COUNT;
   });
 }
 
@@ -93,8 +147,9 @@ Result<void> Lineages::Start() {
   if (skeleton_) return {};
   const LibbpfLog log;
   GH_ASSIGN(Skeleton skeleton, OpenSharing(shared_));
-  const std::array programs{skeleton->progs.lineage_exec, skeleton->progs.lineage_fork,
-                            skeleton->progs.lineage_exit};
+  std::vector programs{skeleton->progs.lineage_exec, skeleton->progs.lineage_fork,
+                       skeleton->progs.lineage_exit};
+  if (scripts_) programs.push_back(skeleton->progs.lineage_execve);
   for (bpf_program* program : programs) bpf_program__set_autoload(program, true);
   if (const int error = gatehouse_bpf::load(skeleton.get()); error != 0) {
     return FailErrno("lineages", "the kernel refuses the programs", -error, log.Tail());
@@ -123,6 +178,7 @@ void Lineages::ReadRunning() const {
       for (const std::string& program : ProgramsOf(process, processes)) {
         lineage.programs[lineage.n_programs++] = compile::Digest(key_, program);
       }
+      if (!process.script.empty()) lineage.script = compile::Digest(key_, process.script);
       if (bpf_map_update_elem(map, &process.pid, &lineage, BPF_NOEXIST) == 0) found_one = true;
     }
   }

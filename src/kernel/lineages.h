@@ -15,13 +15,14 @@ namespace gatehouse::kernel {
 
 /// The past of processes (struct gh_lineage): kept from the first policy on that asks for it, by
 /// programs on fork, execve and exit. What ran before is read from /proc once: its programs are
-/// those of the ancestors that it still has, and it began with what it has then.
+/// those of the ancestors that it still has, it began with what it has then, and its script is what
+/// it says itself.
 /// Not thread-safe.
 class Lineages {
  public:
-  /// `shared` outlives it.
-  Lineages(const gatehouse_bpf& shared, const compile::DigestKey& key)
-      : shared_(shared), key_(key) {}
+  /// `shared` outlives it. `scripts`: they are kept, which takes a program on an LSM hook.
+  Lineages(const gatehouse_bpf& shared, const compile::DigestKey& key, bool scripts)
+      : shared_(shared), key_(key), scripts_(scripts) {}
 
   /// Whether a hook's rules look at it.
   [[nodiscard]] static bool IsAskedBy(const compile::HookProgram& hook);
@@ -35,6 +36,7 @@ class Lineages {
 
   const gatehouse_bpf& shared_;
   const compile::DigestKey key_;
+  const bool scripts_;
   Skeleton skeleton_;  ///< null: not started
   std::vector<Link> links_;
 };
@@ -44,8 +46,14 @@ struct RunningProcess {
   uint32_t pid = 0;
   uint32_t parent = 0;
   std::string program;   ///< path; empty: it has none, or it cannot be read
+  std::string script;    ///< path; empty: it interprets none
   gh_lineage lineage{};  ///< without programs
 };
+
+/// The path of the file that a process was started as, if that is a script (begins with `#!`), as
+/// its root directory has it; empty: none. The name is in memory of the process, which can change
+/// it: of what runs before the agent nobody else has kept it. `process`: its directory in /proc.
+[[nodiscard]] std::string ScriptOf(const std::string& process);
 
 /// All processes. `proc`: /proc or what stands in its place. Those that end meanwhile are left out.
 [[nodiscard]] std::vector<RunningProcess> ReadProcesses(const std::string& proc);

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/lineages.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -66,6 +69,59 @@ TEST(Lineages, ProcessesAreReadAsProcShowsThem) {
   fs::remove_all(proc);
 }
 
+/// A process that runs `file` and waits for the end of its input; ends with this object.
+class Waiting {
+ public:
+  explicit Waiting(const std::vector<std::string>& words) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) abort();
+    write_ = ends[1];
+    int started[2];  // closed by the execve
+    if (pipe2(started, O_CLOEXEC) != 0) abort();
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    pid_ = fork();
+    if (pid_ == 0) {
+      dup2(ends[0], STDIN_FILENO);
+      execv(arguments[0], arguments.data());
+      _exit(127);
+    }
+    close(ends[0]);
+    close(started[1]);
+    char byte = 0;
+    if (read(started[0], &byte, 1) != 0) abort();
+    close(started[0]);
+  }
+  ~Waiting() {
+    close(write_);
+    waitpid(pid_, nullptr, 0);
+  }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+  [[nodiscard]] std::string proc() const { return "/proc/" + std::to_string(pid_); }
+
+ private:
+  pid_t pid_ = 0;
+  int write_ = -1;
+};
+
+TEST(Lineages, TheScriptOfARunningProcessIsWhatItWasStartedAs) {
+  const fs::path directory =
+      fs::canonical(testing::TempDir()) / ("gatehouse-script-" + std::to_string(getpid()));
+  fs::create_directories(directory);
+  const fs::path script = directory / "script", link = directory / "link";
+  std::ofstream(script) << "#!/bin/sh\nread line\n";
+  fs::permissions(script, fs::perms::owner_all);
+  fs::create_symlink(script, link);
+  EXPECT_EQ(ScriptOf(Waiting({script}).proc()), script);
+  EXPECT_EQ(ScriptOf(Waiting({link}).proc()), script) << "resolved";
+  EXPECT_EQ(ScriptOf(Waiting({"/bin/sh", script}).proc()), "") << "an argument";
+  EXPECT_EQ(ScriptOf(Waiting({"/bin/cat"}).proc()), "");
+  EXPECT_EQ(ScriptOf("/proc/0"), "");
+  fs::remove_all(directory);
+}
+
 TEST(Lineages, AreAskedForByWhatLooksAtThem) {
   const auto asked = [](int subject, int set = 0) {
     compile::HookProgram hook;
@@ -80,6 +136,7 @@ TEST(Lineages, AreAskedForByWhatLooksAtThem) {
   EXPECT_TRUE(asked(GH_SUBJECT_NAMESPACE_CHANGES));
   EXPECT_TRUE(asked(GH_SUBJECT_CAPABILITY_CHANGES_0, GH_CAPABILITIES_PERMITTED));
   EXPECT_TRUE(asked(GH_SUBJECT_PARENT_DESCENT));
+  EXPECT_TRUE(asked(GH_SUBJECT_SCRIPT_EXECUTED));
 }
 
 }  // namespace

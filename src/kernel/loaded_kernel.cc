@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "kernel/file_identity.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/namespaces.h"
 #include "kernel/program_sites.h"
@@ -95,7 +96,8 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
     if (const std::string said = log.Tail(); !said.empty()) error.cause += "\n" + said;
     return tl::unexpected(std::move(error));
   }
-  kernel->lineages_ = std::make_unique<Lineages>(*kernel->skeleton_, key);
+  kernel->lineages_ =
+      std::make_unique<Lineages>(*kernel->skeleton_, key, backend != Backend::kSignal);
   GH_TRY(kernel->StartImage(strings, key));
   GH_TRY(kernel->LoadGates());
   std::string root = options.cgroup_root;
@@ -131,7 +133,7 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
       programs.gate_raw,     programs.gate_record,   programs.gate_uprobe,    programs.gate_prepare,
       programs.gate_exec,    programs.gate_enter,    programs.gate_leave,     programs.lineage_exec,
       programs.lineage_fork, programs.lineage_exit,  programs.gate_uretprobe, programs.keep_call,
-      programs.gate_usdt,    programs.gate_loader};
+      programs.gate_usdt,    programs.gate_loader,   programs.lineage_execve};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }
@@ -206,6 +208,10 @@ Result<std::vector<ProbePlace>> LoadedKernel::Places(const policy::Site& site) c
 Result<bool> LoadedKernel::HasDigest(const std::string& path,
                                      std::span<const std::string> digests) const {
   return kernel::HasDigest(path, digests, "file/" + path);
+}
+
+std::optional<gh_address_range> LoadedKernel::FindFile(const std::string& path) const {
+  return kernel::FindFile(path);
 }
 
 // ---- changes

@@ -41,6 +41,7 @@ class LoadedKernel : public Kernel {
   [[nodiscard]] Result<std::vector<ProbePlace>> Places(const policy::Site& site) const override;
   [[nodiscard]] Result<bool> HasDigest(const std::string& path,
                                        std::span<const std::string> digests) const override;
+  [[nodiscard]] std::optional<gh_address_range> FindFile(const std::string& path) const override;
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;

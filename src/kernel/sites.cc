@@ -391,6 +391,10 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
     } else if (input.subject == GH_SUBJECT_RETURN && !gh_is_word(input.read)) {
       GH_TRY(CheckParameter(ObjectOf(site), "what " + plan->target + " returns", plan->returned,
                             input));
+    } else if (input.subject >= GH_SUBJECT_SCRIPT && backend_ == Backend::kSignal) {
+      return Fail(ErrorCode::kUnsupported, ObjectOf(site),
+                  "matchScript: backend signal sees interpreters, and not what they interpret",
+                  "use backend lsm or fmod_ret, or matchBinaries with the interpreter");
     } else if ((input.subject == GH_SUBJECT_BINARY ||
                 input.subject >= GH_SUBJECT_NAMESPACE_CHANGES) &&
                plan->way == Way::kSignal && !binary_is_known_) {

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "policy/operators.h"
+#include "policy/sites.h"
 
 namespace gatehouse::policy {
 namespace {
@@ -185,6 +186,9 @@ SubjectTraits WholeOf(const Filter& filter, const Hook& hook) {
       return whole(GH_SUBJECT_DESCENT, ArgumentType::kProgram);
     case Subject::kParentDescent:
       return whole(GH_SUBJECT_PARENT_DESCENT, ArgumentType::kProgram);
+    case Subject::kScript:
+      return whole(SiteBefore(hook) == kBprmCheck ? GH_SUBJECT_SCRIPT_EXECUTED : GH_SUBJECT_SCRIPT,
+                   ArgumentType::kProgram);
   }
   __builtin_unreachable();
 }
@@ -336,6 +340,8 @@ ArgumentTypeTraits TraitsOf(ArgumentType type) {
       return field(ValueKind::kState, sizeof(uint8_t));
     case ArgumentType::kFileType:
       return field(ValueKind::kFileType, sizeof(uint8_t));
+    case ArgumentType::kFileIdentity:
+      return field(ValueKind::kFileIdentity, 0);
   }
   return {};
 }

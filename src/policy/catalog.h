@@ -29,6 +29,7 @@ enum class ValueKind {
   kBytes,           ///< the same, with NUL bytes if need be
   kSocket,          ///< none: each operator is about a field, whose type has values
   kAddress,         ///< IPv4 or IPv6, alone or with the length of a prefix: `10.0.0.0/8`
+  kFileIdentity,    ///< a file: an absolute path that it has, or `MAJOR:MINOR:INODE`
   kNumber,          ///< decimal, or hexadecimal with 0x; with InRange and InMap also `first:last`
   kCapability,      ///< as kNumber, or `CAP_SYS_ADMIN`
   kCapabilityMask,  ///< as kNumber, or the names of all that are in it: `CAP_KILL,CAP_CHOWN`
@@ -42,6 +43,10 @@ enum class ValueKind {
   kNamespaceKinds,  ///< of a set: one that is in it, as `Mnt`
 };
 [[nodiscard]] constexpr bool IsText(ValueKind values) { return values <= ValueKind::kBytes; }
+/// What is compared as two numbers of 64 bits.
+[[nodiscard]] constexpr bool IsPair(ValueKind values) {
+  return values == ValueKind::kAddress || values == ValueKind::kFileIdentity;
+}
 /// A set, of which each value names a member.
 [[nodiscard]] constexpr bool IsSet(ValueKind values) {
   return values == ValueKind::kCapabilities || values == ValueKind::kNamespaceKinds;

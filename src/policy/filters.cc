@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "policy/catalog.h"
+#include "policy/expression.h"
 #include "policy/format.h"
 #include "policy/names.h"
 #include "policy/values.h"
@@ -84,7 +85,7 @@ constexpr std::array kBinaryFilterFields{
                        "also what descends from these programs"},
 };
 
-constexpr std::array kNamespaceChangeFilterFields{
+constexpr std::array kPlainFilterFields{
     kOperatorField,
     kValuesField,
     kVariableField,
@@ -297,7 +298,8 @@ std::span<const Field<FilterDraft>> FieldsOf(Subject subject) {
     case Subject::kCapabilityChanges:
       return kCapabilityFilterFields;
     case Subject::kNamespaceChanges:
-      return kNamespaceChangeFilterFields;
+    case Subject::kScript:
+      return kPlainFilterFields;
   }
   __builtin_unreachable();
 }
@@ -329,6 +331,7 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   const size_t reports = reader.reports();
   if (!reader.Fields<FilterDraft>(node, FieldsOf(subject), draft)) return std::nullopt;
   const bool complete = reader.reports() == reports;
+  if (draft.op == Operator::kExpression) return std::nullopt;
   if (subject == Subject::kPid) subject = PidOf(draft);
   if (subject == Subject::kBinary && draft.of_descent) subject = Subject::kDescent;
   if (subject == Subject::kParentBinary && draft.of_descent) subject = Subject::kParentDescent;
@@ -352,6 +355,11 @@ std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
   if (CheckOperator(reader, node.position(), filter.op, TraitsOf(type).operators,
                     of_hook ? NameOf(type) : NameOf(subject))) {
     use = {traits.operand, filter.op};
+    if (subject == Subject::kParentBinary && traits.operand == ArgumentType::kFileIdentity) {
+      reader.ReportField("operator", node.position(),
+                         fmt::format("{} does not apply to {}", NameOf(filter.op), NameOf(subject)),
+                         "compare its path");
+    }
   } else if (type == ArgumentType::kPid) {
     use = {type, Operator::kIn};  // its values are numbers all the same
   }
@@ -371,12 +379,40 @@ Filter AnyChange(const Filter& filter) {
   return any;
 }
 
+/// `operator: CelExpr`, which has one value: the expression.
+void ReadExpression(Reader& reader, YamlNode entry, Subject subject, FilterDraft& draft,
+                    FilterList& list) {
+  if (subject != Subject::kArgument) {
+    return reader.ReportField("operator", entry.position(),
+                              fmt::format("CelExpr does not apply to {}", NameOf(subject)),
+                              "write it in matchArgs");
+  }
+  if (draft.index || draft.args || draft.variable) {
+    return reader.Report(entry.position(), "CelExpr names its arguments itself, in one value",
+                         "remove index, args and valuesFromVariable");
+  }
+  if (!draft.values) return ReportMissing(reader, entry, true, "values", "add the expression");
+  const Reader::Scope scope(reader, "values");
+  reader.Entries(*draft.values, 1, [&](YamlNode value) {
+    const std::optional<std::string> text = reader.String(value);
+    if (!text || !draft.unknown.arguments.empty()) return;
+    auto alternatives = CompileExpression(*text, draft.hook, value.position());
+    if (alternatives) {
+      list.expressions.push_back(std::move(*alternatives));
+    } else {
+      reader.Report(value.position(), alternatives.error().cause, alternatives.error().remedy);
+    }
+  });
+}
+
 /// One entry, which can stand for several filters.
 void ReadEntry(Reader& reader, YamlNode entry, Subject subject, const FilterScope& scope,
-               std::vector<Filter>& filters) {
+               FilterList& list) {
   FilterDraft draft{scope.hook, scope.unknown, scope.variables, scope.lists};
   std::optional<Filter> filter = ReadFilter(reader, entry, subject, draft);
+  if (draft.op == Operator::kExpression) return ReadExpression(reader, entry, subject, draft, list);
   if (!filter) return;
+  std::vector<Filter>& filters = list.filters;
   filters.push_back(std::move(*filter));
   // That none of these has changed is said of a process of which something has.
   if (subject == Subject::kCapabilityChanges && filters.back().op == Operator::kNotIn) {
@@ -395,9 +431,9 @@ void ReadEntry(Reader& reader, YamlNode entry, Subject subject, const FilterScop
 }  // namespace
 
 void ReadFilters(Reader& reader, YamlNode node, Subject subject, const FilterScope& scope,
-                 std::vector<Filter>& filters) {
+                 FilterList& list) {
   reader.Entries(node, GH_FILTERS_PER_RULE_MAX,
-                 [&](YamlNode entry) { ReadEntry(reader, entry, subject, scope, filters); });
+                 [&](YamlNode entry) { ReadEntry(reader, entry, subject, scope, list); });
 }
 
 void CheckForm(Reader& reader, YamlNode node, Subject subject) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "policy/condition.h"
 #include "policy/hooks.h"
 #include "policy/model.h"
 #include "policy/reader.h"
@@ -32,9 +33,15 @@ struct FilterScope {
   const std::vector<NameList>& lists;
 };
 
-/// Reads a list of filters, as `matchArgs`, and adds what they are to `filters`.
+/// What a list of filters says: all of `filters`, and of each expression one alternative.
+struct FilterList {
+  std::vector<Filter> filters = {};
+  std::vector<std::vector<Alternative>> expressions = {};
+};
+
+/// Reads a list of filters, as `matchArgs`, and adds what they are to `list`.
 void ReadFilters(Reader& reader, YamlNode node, Subject subject, const FilterScope& scope,
-                 std::vector<Filter>& filters);
+                 FilterList& list);
 
 /// Reports what can be told of such a list without a hook: names of fields and operators.
 void CheckForm(Reader& reader, YamlNode node, Subject subject);

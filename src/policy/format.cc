@@ -40,6 +40,8 @@ std::string_view NameOf(ArgumentType type) {
       return "state of a connection";
     case ArgumentType::kFileType:
       return "type of a file";
+    case ArgumentType::kFileIdentity:
+      return "file";
     default:
       return Find(ArgumentTypes(), type);
   }
@@ -80,6 +82,8 @@ std::string_view NameOf(Subject subject) {
     case Subject::kParentBinary:
     case Subject::kParentDescent:
       return "matchParentBinaries";
+    case Subject::kScript:
+      return "matchScript";
     case Subject::kPid:
     case Subject::kNamespacePid:
     case Subject::kAncestors:

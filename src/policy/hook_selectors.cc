@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,7 @@ struct SelectorDraft {
   bool has_actions = false;                // before the function, if it is about returns
   std::optional<Position> at_return = {};  // of return_actions
   std::vector<Action> return_actions = {};
+  FilterList list = {};
   Selector selector = {};
 };
 
@@ -40,7 +42,7 @@ template <Subject FilterSubject>
 void ReadFiltersOf(Reader& reader, YamlNode node, SelectorDraft& draft) {
   if (draft.hook == nullptr) return CheckForm(reader, node, FilterSubject);
   ReadFilters(reader, node, FilterSubject,
-              {*draft.hook, draft.unknown, draft.variables, draft.lists}, draft.selector.filters);
+              {*draft.hook, draft.unknown, draft.variables, draft.lists}, draft.list);
 }
 
 constexpr std::array kWorkloadFields{
@@ -112,6 +114,8 @@ constexpr std::array kFragmentFields{
                            draft.selector.workloads = ReadWorkloads(reader, node);
                          },
                          "on other workloads the selector does not match"},
+    Field<SelectorDraft>{
+        {"matchScript"}, ReadFiltersOf<Subject::kScript>, "filters on the script that acts"},
 };
 
 constexpr auto kSelectorFields =
@@ -226,6 +230,24 @@ void ActAtReturn(Reader& reader, const Hook& hook, SelectorDraft& draft) {
   }
 }
 
+/// A selector for each way in which its expressions hold.
+std::vector<Selector> Expand(Selector selector,
+                             const std::vector<std::vector<Alternative>>& expressions) {
+  std::vector<Selector> selectors{std::move(selector)};
+  for (const std::vector<Alternative>& expression : expressions) {
+    std::vector<Selector> expanded;
+    for (const Selector& each : selectors) {
+      for (const Alternative& alternative : expression) {
+        if (expanded.size() > GH_RULES_PER_POLICY_MAX) break;  // reported by the caller
+        Selector& one = expanded.emplace_back(each);
+        one.filters.insert(one.filters.end(), alternative.begin(), alternative.end());
+      }
+    }
+    selectors = std::move(expanded);
+  }
+  return selectors;
+}
+
 /// An action on a socket names an argument that is one.
 void CheckSockets(Reader& reader, const Hook& hook, const UnknownTypes& unknown,
                   const Selector& selector) {
@@ -300,6 +322,7 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
     draft.selector.position = entry.position();
     if (!reader.Fields<SelectorDraft>(entry, kSelectorFields, draft)) return;
     MergeMacros(reader, entry, scope.macros, draft);
+    draft.selector.filters = std::move(draft.list.filters);
     ActAtReturn(reader, hook, draft);
     CheckSockets(reader, hook, unknown, draft.selector);
     if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
@@ -308,8 +331,15 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
                                 draft.selector.filters.size(), int{GH_FILTERS_PER_RULE_MAX}),
                     "put values of the same operator into one filter");
     }
-    selectors.push_back(std::move(draft.selector));
+    std::ranges::move(Expand(std::move(draft.selector), draft.list.expressions),
+                      std::back_inserter(selectors));
   });
+  if (selectors.size() > GH_RULES_PER_POLICY_MAX) {
+    reader.Report(node.position(),
+                  fmt::format("{} selectors, alternatives of expressions counted, more than {}",
+                              selectors.size(), int{GH_RULES_PER_POLICY_MAX}),
+                  "split the policy");
+  }
   CheckOrder(reader, hook, selectors);
   return selectors;
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "policy/format.h"
 #include "policy/sites.h"
 
 namespace gatehouse::policy {
@@ -25,16 +26,18 @@ bool Overrides(const Hook& hook) {
   });
 }
 
-/// Whether a filter asks what the process was before an execution.
-bool LooksAtWhoExecutes(const Hook& hook) {
-  return std::ranges::any_of(hook.selectors, [](const Selector& selector) {
-    return std::ranges::any_of(selector.filters, [](const Filter& filter) {
-      return filter.subject == Subject::kBinary || filter.subject == Subject::kDescent ||
-             filter.subject == Subject::kParentDescent ||
-             filter.subject == Subject::kNamespaceChanges ||
-             filter.subject == Subject::kCapabilityChanges;
+bool LooksAt(const Hook& hook, std::initializer_list<Subject> subjects) {
+  return std::ranges::any_of(hook.selectors, [&](const Selector& selector) {
+    return std::ranges::any_of(selector.filters, [&](const Filter& filter) {
+      return std::ranges::find(subjects, filter.subject) != subjects.end();
     });
   });
+}
+
+/// Whether a filter asks what the process was before an execution.
+bool LooksAtWhoExecutes(const Hook& hook) {
+  return LooksAt(hook, {Subject::kBinary, Subject::kDescent, Subject::kParentDescent,
+                        Subject::kNamespaceChanges, Subject::kCapabilityChanges});
 }
 
 void Add(const Hook& hook, KernelNeeds& needs) {
@@ -43,6 +46,9 @@ void Add(const Hook& hook, KernelNeeds& needs) {
     needs.trampolines = std::max(needs.trampolines, version);
     needs.signal = std::max(needs.signal, version);
   };
+  if (LooksAt(hook, {Subject::kScript}) && needs.refused_by_signal.empty()) {
+    needs.refused_by_signal = NameOf(Subject::kScript);
+  }
   switch (site.kind) {
     case Site::Kind::kLsm:
     case Site::Kind::kFunction:

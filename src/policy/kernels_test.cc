@@ -46,6 +46,14 @@ TEST(Kernels, WhoExecutesIsKnownToBackendSignalOnLaterKernels) {
   }
 }
 
+TEST(Kernels, ScriptsAreNotSeenByBackendSignal) {
+  for (const std::string hook : {kExec, "  kprobes:\n  - call: sys_getpgid\n"}) {
+    EXPECT_EQ(
+        NeedsOfText(hook + "    selectors:\n    - matchScript: [{operator: In, values: [/a]}]\n"),
+        "Linux 5.10 or later with backend lsm or fmod_ret; not with signal: matchScript");
+  }
+}
+
 TEST(Kernels, OtherHooksNeedTrampolines) {
   EXPECT_EQ(NeedsOfText("  lsmhooks:\n  - hook: file_open\n  - hook: socket_connect\n"),
             "Linux 5.10 or later with backend lsm or fmod_ret; not with signal: file_open");

@@ -105,7 +105,7 @@ void ReportNoNumbers(Reader& reader, YamlNode value, std::string cause, std::str
 
 bool SearchesMembers(Operator op) {
   return op != Operator::kGreater && op != Operator::kLess && op != Operator::kMask &&
-         op != Operator::kCapabilitiesGained;
+         op != Operator::kNotMask && op != Operator::kCapabilitiesGained;
 }
 
 /// The number of one system call of a list; nullopt, reported, if there is none.

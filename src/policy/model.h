@@ -69,6 +69,7 @@ enum class Operator {
   kGreater,
   kLess,
   kMask,
+  kNotMask,
   kCapabilitiesGained,  ///< Filter::other has what the argument has not
   kInRange,
   kNotInRange,
@@ -93,6 +94,9 @@ enum class Operator {
   // Of files:
   kFileType,
   kNotFileType,
+  kSameFile,
+  kNotSameFile,
+  kExpression,  ///< CelExpr: in documents alone, see policy/expression.h
   kInDirectory,
   kNotInDirectory,
 };
@@ -114,6 +118,7 @@ enum class Subject {
   kCapabilityChanges,   ///< matchCapabilityChanges
   kDescent,             ///< matchBinaries with followChildren
   kParentDescent,       ///< matchParentBinaries with followChildren
+  kScript,              ///< matchScript
 };
 
 /// Literal values, or the name of a template's variable that stands for them.
@@ -240,6 +245,7 @@ enum class ArgumentType {
   kFamily,
   kState,
   kFileType,
+  kFileIdentity,
 };
 
 /// A place in the kernel that a program can be attached to. Hooks of several spellings are one

@@ -163,7 +163,7 @@ Parsed<Ranges> Parse(const Order& order, Operator op, std::string_view value) {
   const Parsed<uint64_t> last = colon == value.npos ? first : order.RankOf(value.substr(colon + 1));
   if (!last) return tl::unexpected(last.error());
   if (*last < *first) return tl::unexpected(Fault::kReversed);
-  if (op == Operator::kMask || op == Operator::kCapabilitiesGained) {
+  if (op == Operator::kMask || op == Operator::kNotMask || op == Operator::kCapabilitiesGained) {
     return Ranges{{order.BitsOf(*first), order.BitsOf(*first)}};
   }
   if (op == Operator::kGreater) {

@@ -22,6 +22,7 @@ constexpr std::array kOperators{
     OperatorName{"GT", "GreaterThan", Operator::kGreater},
     OperatorName{"LT", "LessThan", Operator::kLess},
     OperatorName{"Mask", "", Operator::kMask},
+    OperatorName{"NotMask", "", Operator::kNotMask},
     OperatorName{"InRange", "", Operator::kInRange},
     OperatorName{"NotInRange", "", Operator::kNotInRange},
     OperatorName{"InMap", "", Operator::kInMap},
@@ -49,8 +50,10 @@ constexpr std::array kOperators{
     OperatorName{"State", "state", Operator::kState},
     OperatorName{"FileType", "", Operator::kFileType},
     OperatorName{"NotFileType", "", Operator::kNotFileType},
+    OperatorName{"SameFile", "", Operator::kSameFile},
+    OperatorName{"NotSameFile", "", Operator::kNotSameFile},
     OperatorName{"CapabilitiesGained", "", Operator::kCapabilitiesGained},
-    OperatorName{"CelExpr", "", {}},
+    OperatorName{"CelExpr", "", Operator::kExpression},
 };
 
 constexpr std::array kText{
@@ -67,14 +70,14 @@ constexpr auto WithTextOperators(const std::array<Operator, N>& more) {
   return operators;
 }
 
-constexpr auto kPath =
-    WithTextOperators(std::array{Operator::kInDirectory, Operator::kNotInDirectory,
-                                 Operator::kFileType, Operator::kNotFileType});
+constexpr auto kPath = WithTextOperators(
+    std::array{Operator::kInDirectory, Operator::kNotInDirectory, Operator::kFileType,
+               Operator::kNotFileType, Operator::kSameFile, Operator::kNotSameFile});
 
 constexpr std::array kNumber{
-    Operator::kEqual,      Operator::kNotEqual, Operator::kIn,       Operator::kNotIn,
-    Operator::kGreater,    Operator::kLess,     Operator::kMask,     Operator::kInRange,
-    Operator::kNotInRange, Operator::kInMap,    Operator::kNotInMap,
+    Operator::kEqual,   Operator::kNotEqual,   Operator::kIn,    Operator::kNotIn,
+    Operator::kGreater, Operator::kLess,       Operator::kMask,  Operator::kNotMask,
+    Operator::kInRange, Operator::kNotInRange, Operator::kInMap, Operator::kNotInMap,
 };
 
 /// Of a set of capabilities as a whole.
@@ -140,10 +143,12 @@ constexpr std::array kSockaddr{
     Operator::kFamily,
 };
 
-/// The type of a file is the number beside its path: see read_input in bpf/inputs.h.
+/// What is known of a file beside its path: see read_inode in bpf/inputs.h.
 constexpr std::array kFileOperators{
     FieldOperator{Operator::kFileType, GH_FIELD_WHOLE, ArgumentType::kFileType, false},
     FieldOperator{Operator::kNotFileType, GH_FIELD_WHOLE, ArgumentType::kFileType, true},
+    FieldOperator{Operator::kSameFile, GH_FIELD_FILE, ArgumentType::kFileIdentity, false},
+    FieldOperator{Operator::kNotSameFile, GH_FIELD_FILE, ArgumentType::kFileIdentity, true},
 };
 
 const FieldOperator* FindIn(std::span<const FieldOperator> operators, Operator op) {
@@ -152,11 +157,10 @@ const FieldOperator* FindIn(std::span<const FieldOperator> operators, Operator o
 }
 
 constexpr auto kAll = [] {
-  constexpr auto is_supported = [](const OperatorName& row) { return row.value.has_value(); };
-  std::array<Operator, std::ranges::count_if(kOperators, is_supported)> operators{};
+  std::array<Operator, kOperators.size() - 1> operators{};  // an expression is of no value
   size_t n = 0;
   for (const OperatorName& row : kOperators) {
-    if (row.value) operators[n++] = *row.value;
+    if (row.value != Operator::kExpression) operators[n++] = *row.value;
   }
   return operators;
 }();
@@ -190,10 +194,10 @@ bool AsksForOthers(Operator op, ValueKind values) {
 }
 
 OperatorTraits TraitsOf(Operator op, ValueKind values) {
-  const gh_match whole = IsSet(values)                   ? GH_MATCH_MASK
-                         : values == ValueKind::kAddress ? GH_MATCH_ADDRESS
-                         : IsNumber(values)              ? GH_MATCH_RANGE
-                                                         : GH_MATCH_EXACT;
+  const gh_match whole = IsSet(values)      ? GH_MATCH_MASK
+                         : IsPair(values)   ? GH_MATCH_ADDRESS
+                         : IsNumber(values) ? GH_MATCH_RANGE
+                                            : GH_MATCH_EXACT;
   if (const FieldOperator* const of_field = FindField(op)) return {whole, of_field->negated};
   if (AsksForOthers(op, values)) return {whole, false};
   switch (op) {
@@ -221,6 +225,8 @@ OperatorTraits TraitsOf(Operator op, ValueKind values) {
       return {GH_MATCH_PATTERN, true};
     case Operator::kMask:
       return {GH_MATCH_MASK, false};
+    case Operator::kNotMask:
+      return {GH_MATCH_MASK, true};
     case Operator::kCapabilitiesGained:
       return {GH_MATCH_GAINED, false};
     case Operator::kGreater:
@@ -240,7 +246,7 @@ bool TakesRanges(Operator op) {
   const FieldOperator* const of_field = FindField(op);
   return op == Operator::kInRange || op == Operator::kNotInRange || op == Operator::kInMap ||
          op == Operator::kNotInMap ||
-         (of_field != nullptr && of_field->operand != ArgumentType::kAddress &&
+         (of_field != nullptr && !IsPair(TraitsOf(of_field->operand).values) &&
           of_field->operand != ArgumentType::kFileType);
 }
 

@@ -263,6 +263,7 @@ std::string FilterPolicy(std::string_view hook, std::string_view type, std::stri
 std::string_view ValueFor(ArgumentType type, Operator op) {
   const ValueKind values = TraitsOf(type).values;
   if (op == Operator::kFileType || op == Operator::kNotFileType) return "reg";
+  if (op == Operator::kSameFile || op == Operator::kNotSameFile) return "/a";
   if (op == Operator::kFamily) return "1";
   if (values != ValueKind::kSocket) return IsNumber(values) ? "1" : "/a";
   return TraitsOf(op, ValueKind::kAddress).match == GH_MATCH_ADDRESS && !TakesRanges(op)
@@ -296,7 +297,7 @@ TEST(Parse, TakesOfEachTypeItsOperatorsAndNoOthers) {
   }
   // Of texts and buffers, paths, addresses of AF_UNIX; numbers, sets of capabilities; sockets,
   // packets, addresses; what is not known yet.
-  EXPECT_EQ(taken, 12U * 8 + 5U * 16 + 13 + 14U * 11 + 4U * 5 + 2U * 11 + 10 + 5 + 34);
+  EXPECT_EQ(taken, 12U * 8 + 5U * 18 + 13 + 14U * 12 + 4U * 5 + 2U * 11 + 10 + 5 + 37);
 }
 
 TEST(Parse, TakesABprmOfHooksOfBprms) {

@@ -9,6 +9,7 @@
 #include "glob/pattern.h"
 #include "policy/addresses.h"
 #include "policy/catalog.h"
+#include "policy/file_identity.h"
 #include "policy/format.h"
 #include "policy/names.h"
 #include "policy/numbers.h"
@@ -103,6 +104,9 @@ Result<void> CheckValue(std::string_view value, const ValueUse& use) {
       return {};
     case ValueKind::kAddress:
       GH_TRY(ReadAddresses(value));
+      return {};
+    case ValueKind::kFileIdentity:
+      if (!value.starts_with('/')) GH_TRY(ReadFileIdentity(value));
       return {};
     case ValueKind::kNumber:
     case ValueKind::kCapability:

@@ -14,6 +14,7 @@
 #include "daemon/completion.h"
 #include "daemon/event_pipeline.h"
 #include "kernel/cgroup_tree.h"
+#include "kernel/file_identity.h"
 #include "policy/catalog.h"
 #include "policy/parse.h"
 #include "policy/sites.h"
@@ -113,7 +114,7 @@ class Gatehouse::Names {
 };
 
 Gatehouse::Gatehouse(kernel::Options options, bind::Resolver::Options resolver)
-    : sets_(strings_),
+    : sets_(strings_, [](const std::string& path) { return kernel::FindFile(path); }),
       kernel_(Must(kernel::Load(WithBackend(std::move(options)), strings_))),
       resolver_(sets_, resolver),
       registry_(Must(kernel::FindCgroupRoot())),
