@@ -211,6 +211,13 @@ static inline int gh_is_buffer(gh_u32 read) {
   return read >= GH_READ_BUFFER && read <= GH_READ_IOV_ITER;
 }
 
+/* What programs read only if they are made for it (GH_CONSTANT_READS_MORE): not numbers, paths,
+ * strings, and what the process is now; patterns that a text is compared with are more, too. */
+static inline int gh_is_more(gh_u32 read, gh_u32 subject) {
+  if (read == GH_READ_PROCESS) return subject >= GH_SUBJECT_NAMESPACE_CHANGES;
+  return gh_is_socket(read) || gh_is_cred(read) || gh_is_object(read) || gh_is_buffer(read);
+}
+
 /* What is known of a socket, a packet or an address of a socket; of a file. */
 enum gh_field {
   GH_FIELD_WHOLE = 0, /* no field: the value itself */
@@ -283,7 +290,8 @@ enum gh_constant {
   GH_CONSTANT_PLACE_0 = 4,
   GH_CONSTANT_NUMBER_0 = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX, /* ... their numbers */
   GH_CONSTANT_WRITES = (int)GH_CONSTANT_NUMBER_0 + (int)GH_OPERANDS_MAX,   /* see GH_ACTION_SET */
-  GH_CONSTANT_COOKIE, /* what the agent's perf events about mappings are known by */
+  GH_CONSTANT_COOKIE,     /* what the agent's perf events about mappings are known by */
+  GH_CONSTANT_READS_MORE, /* whether policies of the hook ask for what read_more reads */
   GH_CONSTANT_COUNT
 };
 #define GH_CONSTANT 0x47480000

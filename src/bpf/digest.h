@@ -233,8 +233,15 @@ __noinline int match_automata(__u32 index, __u32 slot, __u32 addresses, __u32 n)
   return 0;
 }
 
-/* Finds out which interned strings values[slot] is, begins with, ends in, and which automata take
- * it. */
+/* Finds out which automata take values[slot], which has been interned. */
+static __always_inline void match_patterns(__u32 index, __u32 slot, __u32 scan_address) {
+  struct value* value = value_of(index, slot);
+  struct gh_scan* scan = record_at(struct gh_scan, scan_address);
+  if (value && scan && scan->n_automata && !value->unreadable)
+    match_automata(index, slot, scan->automata, scan->n_automata);
+}
+
+/* Finds out which interned strings values[slot] is, begins with, ends in. */
 static __always_inline void intern_value(__u32 index, __u32 slot, __u32 scan_address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct value* value = value_of(index, slot);
@@ -249,7 +256,6 @@ static __always_inline void intern_value(__u32 index, __u32 slot, __u32 scan_add
     sip_start(scratch);
     intern_lengths(index, slot, BACKWARD, scan->tails, scan->n_tails);
   }
-  if (scan && scan->n_automata) match_automata(index, slot, scan->automata, scan->n_automata);
   sip_start(scratch);
   if (scan) intern_lengths(index, slot, FORWARD, scan->heads, scan->n_heads);
   value->id = intern_at(index, slot, FORWARD, value->len); /* goes on where the heads ended */

@@ -235,14 +235,15 @@ static __always_inline __u32 find_gate(__u32 hook, __u32 root_address) {
 }
 
 /* The operation passes the gate at `gate_address`: a negative errno, or 0. Its arguments stand in
- * the scratch memory `index`, if there is any. */
-static __always_inline int pass_gate(__u32 index, __u32 hook, __u32 root, __u32 gate_address) {
+ * the scratch memory `index`, if there is any. `more`: see read_inputs. */
+static __always_inline int pass_gate(__u32 index, __u32 hook, __u32 root, __u32 gate_address,
+                                     bool more) {
   struct gh_gate* gate = record_at(struct gh_gate, gate_address);
   if (!gate) return 0;
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) {
     scratch->root = root;
-    read_inputs(scratch, index, gate);
+    read_inputs(scratch, index, gate, more);
   }
   return judge_gate(index, gate->policies, gate->n_policies, hook);
 }

@@ -325,7 +325,7 @@ static __always_inline int gate(void* context, enum context kind) {
   else
     take_arguments(index, context);
   if (kind == OF_RETURN) take_return(index, returned(context));
-  int verdict = pass_gate(index, hook, root, gate_address);
+  int verdict = pass_gate(index, hook, root, gate_address, CONSTANT(GH_CONSTANT_READS_MORE));
   if (kind == OF_PROBE) set_operands(index, context);
   if (kind == OF_PROBE || kind == OF_KEPT) forget_lost(index);
   scratch_release(index);
@@ -417,7 +417,7 @@ static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
     __u32 index = scratch_claim();
     struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
     if (scratch) scratch->arguments[0] = (__u64)bprm;
-    verdict |= pass_gate(index, hook, root, gate_address);
+    verdict |= pass_gate(index, hook, root, gate_address, true);
     scratch_release(index);
   }
   if (verdict) kill_current(SIGKILL);
@@ -448,7 +448,7 @@ static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bo
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) take_registers(scratch, registers);
   if (at_return) take_return(index, value);
-  pass_gate(index, hook, root, gate_address);
+  pass_gate(index, hook, root, gate_address, true);
   scratch_release(index);
   return 0;
 }

@@ -322,54 +322,41 @@ static __always_inline bool reach(struct scratch* scratch, __u32 index, struct g
   return gh_is_text(input->read);
 }
 
-/* Reads the value that `address` (struct gh_input) describes. */
+/* A place for the text of a subject. */
+static __always_inline __u32 take_slot(struct scratch* scratch, struct subject* subject) {
+  __u32 slot = scratch->n_texts++ & (GH_TEXTS_MAX - 1);
+  subject->slot = slot;
+  subject->file_mode = 0;
+  subject->unreadable = GH_READABLE;
+  return slot;
+}
+
+/* Reads the value that `address` (struct gh_input) describes, unless read_more does. */
 __noinline int read_input(__u32 index, __u32 address) {
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   struct gh_input* input = record_at(struct gh_input, address);
   if (!scratch || !input) return 0;
   __u32 read = input->read, number = input->subject & (SUBJECTS - 1);
   struct subject* subject = &scratch->subjects[number];
+  if (gh_is_more(read, number)) return 0;
   if (read == GH_READ_PROCESS) {
     subject->unreadable = GH_READABLE;
     if (number == GH_SUBJECT_ANCESTORS || number == GH_SUBJECT_NAMESPACE_ANCESTORS)
       read_ancestors(index, number);
-    else if (number >= GH_SUBJECT_SCRIPT)
-      read_script(index, number);
-    else if (number >= GH_SUBJECT_DESCENT)
-      read_descent(index, number);
-    else if (number >= GH_SUBJECT_NAMESPACE_CHANGES)
-      read_changes(index, number);
     else
       subject->number = number_of_process(number);
     return 0;
   }
   if (input->chain && !reach(scratch, index, input, address, number)) return 0;
   __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
-  if (gh_is_socket(read)) {
-    read_socket(index, number, read, raw);
-    return 0;
-  }
-  if (gh_is_cred(read)) {
-    read_cred(index, number, read == GH_READ_USER_NAMESPACE, raw);
-    return 0;
-  }
-  if (gh_is_object(read)) {
-    read_object(index, number, read, raw);
-    return 0;
-  }
   if (!gh_is_text(read)) {
     read_number(subject, input, raw, scratch->lost >> number & 1);
     return 0;
   }
-  __u32 slot = scratch->n_texts++ & (GH_TEXTS_MAX - 1);
+  __u32 slot = take_slot(scratch, subject);
   struct value* value = &scratch->values[slot];
-  subject->slot = slot;
-  subject->file_mode = 0;
-  subject->unreadable = GH_READABLE;
   if (read == GH_READ_SOCKADDR_UN || read == GH_READ_USER_SOCKADDR_UN)
     read_sockaddr_un(scratch, value, number, read, raw);
-  else if (gh_is_buffer(read))
-    read_buffer(index, slot, number, address);
   else if (read < GH_READ_FILE)
     read_string(scratch, value, read, raw);
   else
@@ -379,11 +366,51 @@ __noinline int read_input(__u32 index, __u32 address) {
   return 0;
 }
 
+/* Of the same input, what read_input has not read. A program in which nothing calls this is without
+ * it, and without the functions that it calls: the kernel verifies what is called, and takes out
+ * the rest (since 6.8, kernel commit 2afae08c9dcb). */
+__noinline int read_more(__u32 index, __u32 address) {
+  struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
+  struct gh_input* input = record_at(struct gh_input, address);
+  if (!scratch || !input) return 0;
+  __u32 read = input->read, number = input->subject & (SUBJECTS - 1);
+  struct subject* subject = &scratch->subjects[number];
+  if (!gh_is_more(read, number)) {
+    if (gh_is_text(read)) match_patterns(index, subject->slot, input->scan);
+    return 0;
+  }
+  if (read == GH_READ_PROCESS) {
+    subject->unreadable = GH_READABLE;
+    if (number >= GH_SUBJECT_SCRIPT)
+      read_script(index, number);
+    else if (number >= GH_SUBJECT_DESCENT)
+      read_descent(index, number);
+    else
+      read_changes(index, number);
+    return 0;
+  }
+  if (input->chain && !reach(scratch, index, input, address, number)) return 0;
+  __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
+  if (gh_is_socket(read)) {
+    read_socket(index, number, read, raw);
+  } else if (gh_is_cred(read)) {
+    read_cred(index, number, read == GH_READ_USER_NAMESPACE, raw);
+  } else if (gh_is_object(read)) {
+    read_object(index, number, read, raw);
+  } else {
+    __u32 slot = take_slot(scratch, subject);
+    read_buffer(index, slot, number, address);
+    intern_value(index, slot, input->scan);
+    match_patterns(index, slot, input->scan);
+  }
+  return 0;
+}
+
 #define INPUT_WORDS (sizeof(struct gh_input) / GH_WORD_BYTES)
 
-/* Reads all inputs of a gate. */
+/* Reads all inputs of a gate; `more`: whether there may be some for read_more. */
 static __always_inline void read_inputs(struct scratch* scratch, __u32 index,
-                                        const struct gh_gate* gate) {
+                                        const struct gh_gate* gate, bool more) {
   __u32 inputs = gate->inputs, n = gate->n_inputs;
   scratch->inputs = inputs;
   scratch->n_inputs = n;
@@ -392,6 +419,7 @@ static __always_inline void read_inputs(struct scratch* scratch, __u32 index,
   for (__u32 i = 0; i < GH_SUBJECT_COUNT; i++) {
     if (i >= n) break;
     read_input(index, inputs + i * INPUT_WORDS);
+    if (more) read_more(index, inputs + i * INPUT_WORDS);
   }
 }
 

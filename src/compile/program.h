@@ -59,6 +59,16 @@ struct HookProgram {
   std::vector<Input> inputs;  ///< ascending by subject
   std::vector<Rule> rules;
 
+  /// True if it asks for more than the plainest program reads: see gh_is_more.
+  [[nodiscard]] bool ReadsMore() const {
+    return std::ranges::any_of(
+               inputs,
+               [](const Input& input) { return gh_is_more(input.read, input.subject) != 0; }) ||
+           std::ranges::any_of(rules, [](const Rule& rule) {
+             return std::ranges::find(rule.filters, GH_MATCH_PATTERN, &Filter::match) !=
+                    rule.filters.end();
+           });
+  }
   /// True if any rule denies with an errno.
   [[nodiscard]] bool Overrides() const {
     return std::ranges::any_of(

@@ -33,7 +33,7 @@ Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
   return {};
 }
 
-Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie) {
+Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie, bool reads_more) {
   const size_t words = plan.registers != GH_REGISTERS_NONE ? 1 : plan.parameters.size();
   const bool returns = plan.overrides || plan.way == Way::kFexit;
   Constants constants{};
@@ -47,12 +47,17 @@ Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie) {
   }
   constants[GH_CONSTANT_WRITES] = plan.writes ? 1 : 0;
   constants[GH_CONSTANT_COOKIE] = static_cast<int32_t>(cookie);
+  constants[GH_CONSTANT_READS_MORE] = reads_more ? 1 : 0;
   return constants;
 }
 
 /// Whether a program is loaded for one place, and the kernel attaches it there; else it is attached
 /// anywhere, by way of a perf event.
 bool HasTarget(Way way) { return way != Way::kRecord && !IsOfProgram(way); }
+
+/// Whether another program can take the place of one while it is attached: what is kept of a call
+/// until it returns, or set in it, is there once.
+bool CanBePlain(Way way) { return HasTarget(way) && !IsShared(way) && way != Way::kLoader; }
 
 /// `at_return`: of the function that is there.
 bpf_link* AttachToFile(const bpf_program* program, const Plan& plan, bool at_return) {
@@ -114,8 +119,10 @@ bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
   __builtin_unreachable();
 }
 
-Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t number) const {
+Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t number,
+                                                     bool reads_more) const {
   auto gate = std::make_shared<Gate>();
+  gate->reads_more = reads_more;
   const LibbpfLog log;
   GH_ASSIGN(Skeleton skeleton, OpenSharing(shared_));
   bpf_program* const program = ProgramFor(*skeleton, plan.way);
@@ -123,7 +130,7 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   bpf_program__set_autoload(program, true);
   if (keeper != nullptr) bpf_program__set_autoload(keeper, true);
   if (!IsShared(plan.way)) {
-    const Constants constants = ConstantsOf(plan, number, cookie_);
+    const Constants constants = ConstantsOf(plan, number, cookie_, reads_more);
     GH_TRY(WriteConstants(program, constants));
     if (keeper != nullptr) GH_TRY(WriteConstants(keeper, constants));
     const int error =
@@ -155,7 +162,7 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
   std::shared_ptr<Gate> gate = IsShared(plan->way) ? shared_gates_[plan->way] : nullptr;
   if (!gate) {
-    GH_ASSIGN(gate, LoadGate(*plan, number));
+    GH_ASSIGN(gate, LoadGate(*plan, number, !CanBePlain(plan->way)));
     if (IsShared(plan->way)) shared_gates_[plan->way] = gate;
   }
   hooks_.emplace(number, Hook{site, std::move(gate)});
@@ -165,24 +172,33 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
   return {};
 }
 
-Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
+Result<void> Hooks::Attach(const policy::Site& site, uint16_t number, bool reads_more) {
   GH_TRY(Load(site, number));
-  Gate& gate = *hooks_.at(number).gate;
-  if (gate.attached()) return {};
+  std::shared_ptr<Gate>& gate = hooks_.at(number).gate;
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
-  if (plan->way == Way::kLoader) {
+  if (gate->reads_more || !reads_more) return AttachGate(*gate, site, *plan);
+  GH_ASSIGN(std::shared_ptr<Gate> other, LoadGate(*plan, number, true));
+  GH_TRY(AttachGate(*other, site, *plan));
+  gate = std::move(other);
+  return {};
+}
+
+/// Attaches the gate, if it is not.
+Result<void> Hooks::AttachGate(Gate& gate, const policy::Site& site, const Plan& plan) const {
+  if (gate.attached()) return {};
+  if (plan.way == Way::kLoader) {
     GH_ASSIGN(gate.mappings, TellMappings(cookie_));
   }
   const LibbpfLog log;
   if (gate.keeper != nullptr && !gate.keeper_link) {
-    gate.keeper_link.reset(AttachToFile(gate.keeper, *plan, false));
+    gate.keeper_link.reset(AttachToFile(gate.keeper, plan, false));
   }
   const bool ready = gate.keeper == nullptr || gate.keeper_link != nullptr;
-  if (HasTarget(plan->way)) {
+  if (HasTarget(plan.way)) {
     // BPF_RAW_TRACEPOINT_OPEN attaches whatever was loaded for a place in the kernel, since 5.5.
     gate.link_fd = Fd(bpf_raw_tracepoint_open(nullptr, gate.program.get()));
   } else if (ready) {
-    gate.link.reset(AttachToEvent(gate.attachable, site, *plan));
+    gate.link.reset(AttachToEvent(gate.attachable, site, plan));
   }
   if (gate.attached()) return {};
   const int error = errno;

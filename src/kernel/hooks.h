@@ -21,6 +21,10 @@ namespace gatehouse::kernel {
 /// The gate programs: one for each hook, or for all that share one (see IsShared), loaded when the
 /// first policy names it, attached while a policy is on it. All use the maps of one skeleton, which
 /// is loaded before the first of them. Not thread-safe.
+///
+/// A program on a place in the kernel begins as the plainest that serves. With the first policy
+/// that asks for more (HookProgram::ReadsMore) another takes its place: the old one goes once the
+/// new one is attached, so for a moment both judge, and an event may be told twice.
 class Hooks {
  public:
   /// `shared` outlives the hooks. `reattaches`: see BackendProbe. `prepare_exec`: the gate of
@@ -36,8 +40,8 @@ class Hooks {
   /// Loads the program of a hook, if it is not. Errors: those of Sites::Find; the kernel refuses
   /// it, with the verifier's last words.
   [[nodiscard]] Result<void> Load(const policy::Site& site, uint16_t number);
-  /// The same, and attaches it.
-  [[nodiscard]] Result<void> Attach(const policy::Site& site, uint16_t number);
+  /// The same, and attaches one that reads more, if it has to. On error what was attached stays.
+  [[nodiscard]] Result<void> Attach(const policy::Site& site, uint16_t number, bool reads_more);
   /// Detaches every program without a policy on its hooks; where it could not be attached again it
   /// stays, and finds nothing to do. `policies`: how many a hook has.
   void DetachUnused(const std::function<uint64_t(uint16_t)>& policies);
@@ -64,13 +68,17 @@ class Hooks {
     const bpf_program* keeper = nullptr;
     Link keeper_link;
     std::vector<Fd> mappings;  ///< of kLoader: see mappings.h
+    bool reads_more = true;
     [[nodiscard]] bool attached() const { return link != nullptr || link_fd.valid(); }
   };
   struct Hook {
     policy::Site site;
     std::shared_ptr<Gate> gate;  ///< see IsShared
   };
-  [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number) const;
+  [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number,
+                                                       bool reads_more) const;
+  [[nodiscard]] Result<void> AttachGate(Gate& gate, const policy::Site& site,
+                                        const Plan& plan) const;
   [[nodiscard]] bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) const;
   [[nodiscard]] std::vector<const Gate*> gates() const;
 

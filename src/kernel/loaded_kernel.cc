@@ -235,7 +235,7 @@ Result<void> LoadedKernel::Apply(const bind::Delta& delta) {
       for (const compile::HookProgram& hook : program->hooks) {
         if (Lineages::IsAskedBy(hook)) GH_TRY(lineages_->Start());
         GH_ASSIGN(const uint16_t number, image_->NumberOf(*hook.site));
-        GH_TRY(hooks_.Attach(*hook.site, number));
+        GH_TRY(hooks_.Attach(*hook.site, number, hook.ReadsMore()));
       }
     }
     const bool tracks = std::ranges::any_of(

@@ -431,9 +431,9 @@ class Parser {
         std::holds_alternative<Condition>(right.value)) {
       const auto& a = std::get<Condition>(left.value);
       const auto& b = std::get<Condition>(right.value);
-      const Condition same = Or(And(a, b), And(Not(a), Not(b)));
+      Condition same = Or(And(a, b), And(Not(a), Not(b)));
       if (comparison == Comparison::kEqual) return same;
-      if (comparison == Comparison::kNotEqual) return Not(same);
+      if (comparison == Comparison::kNotEqual) return Not(std::move(same));
     }
     GH_ASSIGN(Number a, AsNumber(left));
     GH_ASSIGN(Number b, AsNumber(right));

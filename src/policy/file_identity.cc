@@ -29,7 +29,10 @@ Result<gh_address_range> ReadFileIdentity(std::string_view value) {
   const char* const end = at + value.size();
   bool good = true;
   for (uint64_t& number : numbers) {
-    if (&number != &numbers.front()) good = good && at != end && *at++ == ':';
+    if (&number != &numbers.front()) {
+      good = good && at != end && *at == ':';
+      if (good) ++at;
+    }
     const auto [stop, error] = std::from_chars(at, end, number);
     good = good && error == std::errc();
     at = stop;

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +29,20 @@ uint64_t Sum(const Opened& opened) {
   return sum;
 }
 
-/// Processes in cgroups that open files until they are told to stop.
+/// Its errno, or 0.
+int Open(const char* path) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return errno;
+  close(file);
+  return 0;
+}
+int LookAt(const char* path) {
+  struct stat status{};
+  return stat(path, &status) == 0 ? 0 : errno;
+}
+
+/// Processes in cgroups that open files, or do something else with them, until they are told to
+/// stop.
 class Openers {
  public:
   static constexpr size_t kFiles = 3;
@@ -51,7 +65,8 @@ class Openers {
   Openers& operator=(const Openers&) = delete;
 
   /// Paths are opened in this order; their counters are `files` of `shared()`. All on one CPU.
-  void Start(const std::string& cgroup, const std::array<std::string, kFiles>& paths) {
+  void Start(const std::string& cgroup, const std::array<std::string, kFiles>& paths,
+             int (*attempt)(const char* path) = Open) {
     const pid_t child = kernel::testing::ForkInto(cgroup);
     if (child != 0) {
       children_.push_back(child);
@@ -64,9 +79,7 @@ class Openers {
     sched_setaffinity(0, sizeof(one), &one);
     while (!shared_->stop) {
       for (size_t i = 0; i < kFiles; ++i) {
-        const int file = open(paths[i].c_str(), O_RDONLY | O_CLOEXEC);
-        ++shared_->files[i].at(static_cast<size_t>(file < 0 ? errno : 0));
-        if (file >= 0) close(file);
+        ++shared_->files[i].at(static_cast<size_t>(attempt(paths[i].c_str())));
       }
     }
     _exit(0);
@@ -133,6 +146,44 @@ TEST_P(HooksFire, EveryOpenIsJudgedByOneImage) {
   EXPECT_EQ(b[0] + b[EPERM], Sum(b));
   EXPECT_GT(a[EPERM], 0U);
   EXPECT_GT(b[EPERM], 0U);
+}
+
+TEST_P(HooksFire, AProgramThatReadsMoreTakesAnothersPlaceWithoutAGap) {
+  const uint64_t runs_min = Setting("GATEHOUSE_RUNS", 4000);
+  const Cgroup cgroup("app");
+  (void)Workload(cgroup.path());
+  const auto policy = [](const std::string& name, const std::string& op, const std::string& path) {
+    // A hook that no other test is on, so that its program is the plainest.
+    return "---\napiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\nmetadata: {name: " + name +
+           "}\nspec:\n  podSelector: {}\n  lsmhooks:\n  - hook: inode_getattr\n"
+           "    args: [{index: 0, type: path}]\n    selectors:\n    - matchArgs: [{index: 0, "
+           "operator: " +
+           op + ", values: [\"" + path +
+           "\"]}]\n      matchActions: [{action: Override, argError: -13}, {action: NoPost}]\n";
+  };
+  const auto program = [] {
+    for (const kernel::HookStatus& hook : gatehouse().kernel().status().hooks) {
+      if (hook.name == "inode_getattr") return hook.program_id;
+    }
+    return 0U;
+  };
+  Must(gatehouse().Apply(policy("p", "In", a_)));
+  const uint32_t plain = program();
+  Openers openers;
+  for (int i = 0; i < 2; ++i) openers.Start(cgroup.path(), {a_, b_, c_}, LookAt);
+  const auto& [a, b, c] = openers.shared().files;
+  while (Sum(c) < runs_min / 4) usleep(1000);
+  Must(gatehouse().Apply(policy("q", "In", c_)));
+  EXPECT_EQ(program(), plain) << "it reads the same";
+  Must(gatehouse().Apply(policy("r", "Glob", "/*/**/b")));
+  EXPECT_NE(program(), plain);
+  const uint64_t then = Sum(c);
+  while (Sum(c) < then + runs_min / 4) usleep(1000);
+  openers.Stop();
+  EXPECT_EQ(a[EACCES], Sum(a)) << "before, meanwhile and after";
+  EXPECT_EQ(b[0] + b[EACCES], Sum(b));
+  EXPECT_GT(b[EACCES], 0U);
+  EXPECT_GT(c[EACCES], 0U);
 }
 
 TEST_P(HooksFire, NoWorkloadIsJudgedByAnothersPolicies) {
