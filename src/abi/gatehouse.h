@@ -278,6 +278,7 @@ enum gh_constant {
   GH_CONSTANT_PLACE_0 = 4,
   GH_CONSTANT_NUMBER_0 = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX, /* ... their numbers */
   GH_CONSTANT_WRITES = (int)GH_CONSTANT_NUMBER_0 + (int)GH_OPERANDS_MAX,   /* see GH_ACTION_SET */
+  GH_CONSTANT_TABLE,                                                       /* enum gh_table */
   GH_CONSTANT_COOKIE, /* what the agent's perf events about mappings are known by */
   GH_CONSTANT_COUNT
 };
@@ -289,6 +290,12 @@ enum gh_registers {
   GH_REGISTERS_ON_STACK = 2, /* of a system call: at the top of the task's kernel stack */
   GH_REGISTERS_CONTEXT = 3,  /* of a function of a program: the context */
   GH_REGISTERS_KEPT = 4,     /* of one that has returned: they were kept when it was called */
+};
+/* Of which table the system calls of a hook are; those of another are none of it. */
+enum gh_table {
+  GH_TABLE_ANY = 0,    /* no system call; or the function serves one table alone */
+  GH_TABLE_NATIVE = 1, /* of 64 bits */
+  GH_TABLE_COMPAT = 2, /* of 32 bits: arguments are in other registers, which have no upper half */
 };
 /* What is taken from a field of a tracepoint's record. */
 enum gh_take {

@@ -19,11 +19,11 @@ const volatile struct gh_protected protected_tasks[GH_PROTECTED_MAX];
 #define NAMESPACES 16 /* at least GH_NAMESPACE_COUNT, so that a mask bounds an index */
 const volatile __u32 host_namespaces[NAMESPACES]; /* inode numbers, by gh_namespace */
 
-/* Hooks of system calls by their number, before the call and at its return; 0: none. For backend
- * signal, which has one place for all of them. */
+/* Hooks of system calls by their number, before the call and at its return, of the 64-bit table and
+ * then of the other one; 0: none. For backend signal, which has one place for all of them. */
 struct {
   gh_u16 hooks[GH_SYSTEM_CALLS_MAX];
-} system_calls[2];
+} system_calls[4];
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 

@@ -46,6 +46,7 @@ Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie) {
     if (i < GH_OPERANDS_MAX) constants.at(GH_CONSTANT_NUMBER_0 + i) = plan.parameters[i].number;
   }
   constants[GH_CONSTANT_WRITES] = plan.writes ? 1 : 0;
+  constants[GH_CONSTANT_TABLE] = plan.table;
   constants[GH_CONSTANT_COOKIE] = static_cast<int32_t>(cookie);
   return constants;
 }
@@ -160,7 +161,9 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
   }
   hooks_.emplace(number, Hook{site, std::move(gate)});
   if (plan->system_call) {
-    shared_.bss->system_calls[plan->way == Way::kLeave ? 1 : 0].hooks[*plan->system_call] = number;
+    const size_t table =
+        (plan->way == Way::kLeave ? 1 : 0) + (plan->table == GH_TABLE_COMPAT ? 2 : 0);
+    shared_.bss->system_calls[table].hooks[*plan->system_call] = number;
   }
   return {};
 }

@@ -256,8 +256,8 @@ struct Site {
     kLoader,  ///< where a process maps what it executes
   };
   Kind kind = Kind::kLsm;
-  /// Of the LSM hook, the function, the system call (without prefix), the tracepoint; kUprobe,
-  /// kUsdt: as Hook::call.
+  /// Of the LSM hook, the function, the system call (`openat`; of the 32-bit table `i386/openat`),
+  /// the tracepoint; kUprobe, kUsdt: as Hook::call.
   std::string name;
   bool at_return = false;   ///< when the function returns, else before it begins
   std::string source = {};  ///< kTracepoint: the subsystem; kUprobe, kUsdt: path of the file
@@ -325,7 +325,8 @@ struct GeneratedList {
 /// No selector means: Post always.
 struct Hook {
   HookKind kind = HookKind::kKprobe;
-  /// `security_bprm_check`, `bprm_check_security`, `openat`, `sched_switch`; never empty. Of a
+  /// `security_bprm_check`, `bprm_check_security`, `openat`, `i386/openat`, `sched_switch`; never
+  /// empty. Of a
   /// uprobe: a symbol, or `+` and an offset in the file, or `@` and an address, in hexadecimal. Of
   /// a static probe (USDT): `PROVIDER:NAME`.
   std::string call;
