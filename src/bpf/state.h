@@ -114,6 +114,26 @@ struct {
   __type(value, struct kept);
 } calls SEC(".maps");
 
+/* What rules of policies asked enforcers to do to threads, see bpf/enforcer.h. Nearly always it is
+ * carried out in the same system call; of those that never are, the oldest are forgotten. */
+struct notified {
+  __u64 thread; /* both ids of it */
+  __u32 policy; /* gh_rule.policy */
+  __u32 reserved;
+};
+struct notification {
+  __u64 start_ns; /* of the thread, should its id be given again */
+  __s16 error;    /* a negative errno, or 0 */
+  __u16 signal;   /* or 0 */
+  __u32 reserved;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 16384);
+  __type(key, struct notified);
+  __type(value, struct notification);
+} notifications SEC(".maps");
+
 /* A text of the operation, and what of it is interned. */
 struct value {
   __u32 unreadable; /* enum gh_unreadable */

@@ -74,6 +74,14 @@ bpf_link* AttachToEvent(const bpf_program* program, const policy::Site& site, co
   return AttachToFile(program, plan, plan.way == Way::kUretprobe);
 }
 
+constexpr const char* kEnter = "sys_enter";
+
+/// Whether the site is, or hangs on, the tracepoint that gate_enter is on.
+bool IsToldAtEnter(const policy::Site& site) {
+  if (site.kind == policy::Site::Kind::kRawTracepoint) return site.name == kEnter;
+  return site.kind == policy::Site::Kind::kTracepoint && site.name.starts_with(kEnter);
+}
+
 bpf_prog_info InfoOf(int program) {
   bpf_prog_info info{};
   uint32_t size = sizeof(info);
@@ -187,9 +195,29 @@ Result<void> Hooks::Attach(const policy::Site& site, uint16_t number) {
   } else if (ready) {
     gate.link.reset(AttachToEvent(gate.attachable, site, *plan));
   }
-  if (gate.attached()) return {};
-  const int error = errno;
-  return FailErrno("hook/" + policy::NameOf(site), "cannot attach " + gate.name, error, log.Tail());
+  if (!gate.attached()) {
+    const int error = errno;
+    return FailErrno("hook/" + policy::NameOf(site), "cannot attach " + gate.name, error,
+                     log.Tail());
+  }
+  return IsToldAtEnter(site) ? PutEnterLast() : Result<void>();
+}
+
+/// What a system call's enforcer is notified of at a tracepoint of its begin, gate_enter finds, as
+/// the kernel calls programs in the order in which they came. Until the old gate is gone, both are
+/// there.
+Result<void> Hooks::PutEnterLast() {
+  const auto found = shared_gates_.find(Way::kEnter);
+  if (found == shared_gates_.end() || !found->second->attached()) return {};
+  constexpr uint16_t kShared = 0;
+  GH_ASSIGN(const std::shared_ptr<Gate> last,
+            LoadGate(Plan{.way = Way::kEnter, .target = kEnter, .parameters = {}}, kShared));
+  last->link_fd = Fd(bpf_raw_tracepoint_open(nullptr, last->program.get()));
+  if (!last->attached()) {
+    return FailErrno(std::string("hook/") + kEnter, "cannot attach " + last->name, errno);
+  }
+  *found->second = std::move(*last);
+  return {};
 }
 
 void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {

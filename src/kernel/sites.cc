@@ -403,6 +403,12 @@ Result<void> Sites::CheckNamespace(const std::string& object, uint32_t kind) con
 Result<void> Sites::Check(const compile::HookProgram& program) const {
   const policy::Site& site = *program.site;
   GH_ASSIGN(const Plan* const plan, Find(site));
+  if (program.Overrides() && !plan->overrides && program.rules.front().enforcer) {
+    return Fail(
+        ErrorCode::kUnsupported, ObjectOf(site),
+        "argError of NotifyEnforcer is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),
+        "use argSig, or a call that can be denied");
+  }
   if (program.Overrides() && !plan->overrides) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "Override is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),

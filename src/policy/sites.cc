@@ -33,6 +33,7 @@ Site SiteOf(HookKind kind, std::string_view call) {
 Site SiteBefore(const Hook& hook) {
   switch (hook.kind) {
     case HookKind::kKprobe:
+    case HookKind::kEnforcer:
       if (hook.system_call) return {Site::Kind::kSystemCall, hook.call};
       return SiteOf(hook.kind, hook.call);
     case HookKind::kLsm:
@@ -78,7 +79,8 @@ bool LooksAtReturn(const Selector& selector) {
 bool Enforces(const Selector& selector) {
   return std::ranges::any_of(selector.actions, [](const Action& action) {
     return action.kind == ActionKind::kOverride || action.kind == ActionKind::kSigkill ||
-           action.kind == ActionKind::kSignal || action.kind == ActionKind::kSet;
+           action.kind == ActionKind::kSignal || action.kind == ActionKind::kSet ||
+           action.kind == ActionKind::kNotifyEnforcer;
   });
 }
 

@@ -29,7 +29,8 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
   return site.kind == Site::Kind::kUprobe || site.kind == Site::Kind::kUsdt;
 }
 
-/// Whether a selector changes what the process does: by Override, Sigkill, Signal or Set.
+/// Whether a selector changes what the process does: by Override, Sigkill, Signal, Set or
+/// NotifyEnforcer.
 [[nodiscard]] bool Enforces(const Selector& selector);
 /// Whether a selector of a hook with `return: true` acts before the function, as its actions change
 /// what the process does: all that do, unless they look at what is returned.
