@@ -290,7 +290,8 @@ enum gh_constant {
   GH_CONSTANT_PLACE_0 = 4,
   GH_CONSTANT_NUMBER_0 = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX, /* ... their numbers */
   GH_CONSTANT_WRITES = (int)GH_CONSTANT_NUMBER_0 + (int)GH_OPERANDS_MAX,   /* see GH_ACTION_SET */
-  GH_CONSTANT_COOKIE,     /* what the agent's perf events about mappings are known by */
+  GH_CONSTANT_TABLE,                                                       /* enum gh_table */
+  GH_CONSTANT_COOKIE, /* what the agent's perf events about mappings are known by */
   GH_CONSTANT_READS_MORE, /* whether policies of the hook ask for what read_more reads */
   GH_CONSTANT_COUNT
 };
@@ -302,6 +303,12 @@ enum gh_registers {
   GH_REGISTERS_ON_STACK = 2, /* of a system call: at the top of the task's kernel stack */
   GH_REGISTERS_CONTEXT = 3,  /* of a function of a program: the context */
   GH_REGISTERS_KEPT = 4,     /* of one that has returned: they were kept when it was called */
+};
+/* Of which table the system calls of a hook are; those of another are none of it. */
+enum gh_table {
+  GH_TABLE_ANY = 0,    /* no system call; or the function serves one table alone */
+  GH_TABLE_NATIVE = 1, /* of 64 bits */
+  GH_TABLE_COMPAT = 2, /* of 32 bits: arguments are in other registers, which have no upper half */
 };
 /* What is taken from a field of a tracepoint's record. */
 enum gh_take {
@@ -357,9 +364,14 @@ enum gh_action {
   GH_ACTION_SET = 1 << 3,
   GH_ACTION_TRACK_SOCK = 1 << 4, /* events about the socket name the process that acts now */
   GH_ACTION_UNTRACK_SOCK = 1 << 5,
+  /* Notes gh_rule.error and gh_rule.signal, 0 is none, for the thread: they are carried out where
+   * it next meets a rule of the policy that is an enforcer, see GH_RULE_ENFORCER. */
+  GH_ACTION_NOTIFY = 1 << 6,
+  GH_ACTION_CLEANUP = 1 << 7, /* what was noted for the thread is forgotten */
 };
 /* Those that change what the process does. */
-#define GH_ACTIONS_ENFORCING (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL | GH_ACTION_SET)
+#define GH_ACTIONS_ENFORCING \
+  (GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL | GH_ACTION_SET | GH_ACTION_NOTIFY)
 
 /* Groups of workloads are in two levels, so that a change of a few writes a few hundred words,
  * whatever their number: chunk slot / GH_CHUNK_SLOTS, and in it word slot % GH_CHUNK_SLOTS. */
@@ -481,6 +493,7 @@ enum gh_rule_flags {
   /* Whose events gh_rule.interval_s is about: one thread's, one process's; else everyone's. */
   GH_RULE_PER_THREAD = 1 << 3,
   GH_RULE_PER_PROCESS = 1 << 4,
+  GH_RULE_ENFORCER = 1 << 5, /* carries out what GH_ACTION_NOTIFY noted, and counts only then */
 };
 
 /* Both count from 0, in the order of the policy: of its hooks, and of the selectors of that hook.
@@ -495,11 +508,12 @@ struct gh_rule {
   gh_u32 policy;  /* the agent's number for the policy, given back in events */
   gh_u32 filters; /* address of n_filters struct gh_filter, all of which must hold */
   gh_u32 shows;   /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
-  gh_s16 error;   /* with GH_ACTION_OVERRIDE: the negative errno */
+  gh_s16 error;   /* with GH_ACTION_OVERRIDE, GH_ACTION_NOTIFY: the negative errno */
   gh_u16 number;  /* which selector of the policy it is: see GH_RULE_NUMBER */
   gh_u8 actions;  /* gh_action bits */
   gh_u8 n_filters;
-  gh_u8 signal;      /* with GH_ACTION_SIGNAL; of actions on a socket: its enum gh_subject */
+  gh_u8 signal;      /* with GH_ACTION_SIGNAL, GH_ACTION_NOTIFY; of actions on a socket: its enum
+                        gh_subject */
   gh_u8 flags;       /* gh_rule_flags */
   gh_u32 interval_s; /* in which events with the same values are posted once; 0: always */
 };
@@ -597,6 +611,10 @@ enum gh_stat {
   GH_STAT_PROTECTED,          /* a verdict was not executed on the agent or an ancestor */
   GH_STAT_SIGNAL_FAILED,      /* bpf_send_signal failed */
   GH_STAT_SET_FAILED,         /* bpf_probe_write_user failed */
+  GH_STAT_NOTIFICATION_REPLACED, /* what was noted for a thread was not carried out before the
+                                    policy noted something else */
+  GH_STAT_NOTIFICATION_UNUSED,   /* ... before it was cleaned up */
+  GH_STAT_NOTIFICATION_LOST,     /* it could not be noted */
   GH_STAT_CALL_FORGOTTEN, /* a function of a program returned, and what it was called with is not
                              known any more: its arguments are unreadable */
   GH_STAT_COUNT

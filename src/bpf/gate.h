@@ -11,6 +11,7 @@
 #ifndef GATEHOUSE_BPF_GATE_H_
 #define GATEHOUSE_BPF_GATE_H_
 
+#include "bpf/enforcer.h"
 #include "bpf/inputs.h"
 #include "bpf/judge.h"
 #include "bpf/process.h"
@@ -117,11 +118,6 @@ static __always_inline __u32 event_flags(struct gh_rule* rule, bool is_protected
   return flags;
 }
 
-/* Sends `signal` to the acting process. */
-static __always_inline void kill_current(__u32 signal) {
-  if (bpf_send_signal(signal)) count(GH_STAT_SIGNAL_FAILED);
-}
-
 /* Notes down what the rule sets: it is written when all policies have been heard. Of several, the
  * first one's number stays. */
 static __always_inline void note_set(__u32 index, struct gh_rule* rule) {
@@ -162,6 +158,7 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   __u32 address = deciding_rule(index, word_at(policy_address));
   struct gh_rule* rule = record_at(struct gh_rule, address);
   if (!rule) return 0;
+  if (rule->flags & GH_RULE_ENFORCER) return enforce(address);
   if (!(rule->flags & GH_RULE_UNCOUNTED)) atomic_add(&rule->hits, 1);
   __u32 actions = rule->actions;
   bool enforcing = actions & GH_ACTIONS_ENFORCING && !(rule->flags & GH_RULE_MONITOR);
@@ -169,7 +166,9 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
   if (spared) count(GH_STAT_PROTECTED);
   if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
   if (actions & (GH_ACTION_TRACK_SOCK | GH_ACTION_UNTRACK_SOCK)) track_socket(index, address);
+  if (actions & GH_ACTION_CLEANUP) forget_notification(address);
   if (!enforcing || spared) return 0;
+  if (actions & GH_ACTION_NOTIFY) notify_enforcer(address);
   if (actions & GH_ACTION_SIGNAL) kill_current(rule->signal);
   if (actions & GH_ACTION_SET) note_set(index, rule);
   return actions & GH_ACTION_OVERRIDE ? rule->error : 0;

@@ -56,7 +56,17 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
   })
 
 /* Keeps the arguments of a system call, as the process gave them. */
-static __always_inline void take_registers(struct scratch* scratch, struct pt_regs* registers) {
+static __always_inline void take_registers(struct scratch* scratch, struct pt_regs* registers,
+                                           bool compat) {
+  if (compat) {
+    scratch->arguments[0] = (__u32)BPF_CORE_READ(registers, bx);
+    scratch->arguments[1] = (__u32)BPF_CORE_READ(registers, cx);
+    scratch->arguments[2] = (__u32)BPF_CORE_READ(registers, dx);
+    scratch->arguments[3] = (__u32)BPF_CORE_READ(registers, si);
+    scratch->arguments[4] = (__u32)BPF_CORE_READ(registers, di);
+    scratch->arguments[5] = (__u32)BPF_CORE_READ(registers, bp);
+    return;
+  }
   scratch->arguments[0] = BPF_CORE_READ(registers, di);
   scratch->arguments[1] = BPF_CORE_READ(registers, si);
   scratch->arguments[2] = BPF_CORE_READ(registers, dx);
@@ -92,12 +102,13 @@ static __always_inline void take_arguments(__u32 index, void* context) {
   __u64 readable = CONSTANT(GH_CONSTANT_ARGUMENTS);
   if (!scratch) return;
   __u64 registers = CONSTANT(GH_CONSTANT_REGISTERS);
+  bool compat = CONSTANT(GH_CONSTANT_TABLE) == GH_TABLE_COMPAT;
   if (registers == GH_REGISTERS_GIVEN) {
-    take_registers(scratch, (struct pt_regs*)CONTEXT(context, 0));
+    take_registers(scratch, (struct pt_regs*)CONTEXT(context, 0), compat);
     return;
   }
   if (registers == GH_REGISTERS_ON_STACK) {
-    take_registers(scratch, registers_on_stack());
+    take_registers(scratch, registers_on_stack(), compat);
     return;
   }
   if (registers == GH_REGISTERS_CONTEXT) {
@@ -309,7 +320,14 @@ static __always_inline void forget_lost(__u32 index) {
 /* What the context of a gate is. */
 enum context { OF_CALL, OF_RETURN, OF_RECORD, OF_PROBE, OF_KEPT, OF_MAPPING };
 
+/* Whether the call is one that the hook is on: a function may serve both tables. */
+static __always_inline bool is_of_table(void) {
+  __u64 table = CONSTANT(GH_CONSTANT_TABLE);
+  return table == GH_TABLE_ANY || in_compat_call() == (table == GH_TABLE_COMPAT);
+}
+
 static __always_inline int gate(void* context, enum context kind) {
+  if ((kind == OF_CALL || kind == OF_RETURN) && !is_of_table()) return 0;
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
   if (!gate_address) return 0;
@@ -434,19 +452,19 @@ SEC("tp_btf/sched_process_exec") int BPF_PROG(gate_exec, struct task_struct* tas
   return gate_by_signal(bprm);
 }
 
-/* A system call, before it or (with what it returned) after it. Nothing can be denied here. Those
- * of the 32-bit table have numbers of their own. */
+/* A system call, before it or (with what it returned) after it. Nothing can be denied here. */
 static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bool at_return,
                                      __u64 value) {
   if (number >= GH_SYSTEM_CALLS_MAX) return 0;
-  __u32 hook = system_calls[at_return].hooks[number];
-  if (!hook || in_compat_call()) return 0;
+  bool compat = in_compat_call();
+  __u32 hook = system_calls[at_return + 2 * compat].hooks[number];
+  if (!hook) return 0;
   __u32 root = image_root();
   __u32 gate_address = find_gate(hook, root);
   if (!gate_address) return 0;
   __u32 index = scratch_claim();
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
-  if (scratch) take_registers(scratch, registers);
+  if (scratch) take_registers(scratch, registers, compat);
   if (at_return) take_return(index, value);
   pass_gate(index, hook, root, gate_address, true);
   scratch_release(index);

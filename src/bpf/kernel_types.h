@@ -236,6 +236,7 @@ struct mm_struct {
 
 struct pt_regs { /* of x86-64: the arguments of a system call, in this order, and its number */
   unsigned long di, si, dx, r10, r8, r9, orig_ax;
+  unsigned long bx, cx, bp; /* of the 32-bit table: bx, cx, dx, si, di, bp */
 };
 
 struct thread_info {

@@ -19,11 +19,11 @@ const volatile struct gh_protected protected_tasks[GH_PROTECTED_MAX];
 #define NAMESPACES 16 /* at least GH_NAMESPACE_COUNT, so that a mask bounds an index */
 const volatile __u32 host_namespaces[NAMESPACES]; /* inode numbers, by gh_namespace */
 
-/* Hooks of system calls by their number, before the call and at its return; 0: none. For backend
- * signal, which has one place for all of them. */
+/* Hooks of system calls by their number, before the call and at its return, of the 64-bit table and
+ * then of the other one; 0: none. For backend signal, which has one place for all of them. */
 struct {
   gh_u16 hooks[GH_SYSTEM_CALLS_MAX];
-} system_calls[2];
+} system_calls[4];
 
 /* ---- maps ------------------------------------------------------------------------------------ */
 
@@ -113,6 +113,26 @@ struct {
   __type(key, struct call);
   __type(value, struct kept);
 } calls SEC(".maps");
+
+/* What rules of policies asked enforcers to do to threads, see bpf/enforcer.h. Nearly always it is
+ * carried out in the same system call; of those that never are, the oldest are forgotten. */
+struct notified {
+  __u64 thread; /* both ids of it */
+  __u32 policy; /* gh_rule.policy */
+  __u32 reserved;
+};
+struct notification {
+  __u64 start_ns; /* of the thread, should its id be given again */
+  __s16 error;    /* a negative errno, or 0 */
+  __u16 signal;   /* or 0 */
+  __u32 reserved;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_LRU_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct notified);
+  __type(value, struct notification);
+} notifications SEC(".maps");
 
 /* A text of the operation, and what of it is interned. */
 struct value {

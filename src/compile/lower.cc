@@ -120,6 +120,10 @@ class Lowering {
       : variables_(variables), sets_(sets), spec_(spec) {}
 
   Result<void> AddHook(const policy::Hook& hook, uint16_t hook_index) {
+    if (hook.kind == policy::HookKind::kEnforcer) {
+      AddEnforcer(hook, hook_index);
+      return {};
+    }
     if (hook.selectors.size() > GH_RULES_PER_POLICY_MAX) {
       return Fail(ErrorCode::kInvalid, hook.call,
                   std::to_string(hook.selectors.size()) + " selectors, and at most " +
@@ -143,6 +147,16 @@ class Lowering {
   }
 
  private:
+  /// A place at which is carried out what the hooks that were added before ask for.
+  void AddEnforcer(const policy::Hook& hook, uint16_t hook_index) {
+    HookProgram& lowered = spec_.hooks.emplace_back();
+    lowered.site = std::make_shared<const policy::Site>(policy::SiteOf(hook));
+    lowered.hook_index = hook_index;
+    Rule& rule = lowered.rules.emplace_back();
+    rule.enforcer = true;
+    rule.actions = notified_;
+  }
+
   /// Of a hook that is judged before the function and at its return: both judge by all selectors,
   /// and each does what the other does not.
   enum class Part { kWhole, kBefore, kAfter };
@@ -336,8 +350,7 @@ class Lowering {
     __builtin_unreachable();
   }
 
-  static Result<void> AddAction(const policy::Hook& hook, const policy::Action& action,
-                                Rule& rule) {
+  Result<void> AddAction(const policy::Hook& hook, const policy::Action& action, Rule& rule) {
     switch (action.kind) {
       case policy::ActionKind::kPost:
         rule.interval_s = action.interval_s;
@@ -352,6 +365,16 @@ class Lowering {
         rule.actions |= action.kind == policy::ActionKind::kTrackSock ? GH_ACTION_TRACK_SOCK
                                                                       : GH_ACTION_UNTRACK_SOCK;
         rule.signal = action.socket;
+        return {};
+      case policy::ActionKind::kNotifyEnforcer:
+        rule.actions |= GH_ACTION_NOTIFY;
+        rule.error = static_cast<int16_t>(action.error);
+        rule.signal = static_cast<uint8_t>(action.signal);
+        if (action.error != 0) notified_ |= GH_ACTION_OVERRIDE;
+        if (action.signal != 0) notified_ |= GH_ACTION_SIGNAL;
+        return {};
+      case policy::ActionKind::kCleanupEnforcerNotification:
+        rule.actions |= GH_ACTION_CLEANUP;
         return {};
       case policy::ActionKind::kOverride:
         if ((rule.actions & GH_ACTION_OVERRIDE) != 0 && rule.error != action.error) {
@@ -389,6 +412,7 @@ class Lowering {
   std::span<const policy::Variable> variables_;
   ValueSets& sets_;
   LoweredSpec& spec_;
+  uint16_t notified_ = 0;                // gh_action bits: what enforcers may be asked for
   std::map<uint8_t, uint8_t> resolved_;  // of the hook: number in the document, and lowered
 };
 
@@ -428,8 +452,9 @@ bool LoweredSpec::Enforces(const LeftOut& left_out) const {
   };
   for (size_t hook = 0; hook < hooks.size(); ++hook) {
     for (size_t rule = 0; rule < hooks[hook].rules.size(); ++rule) {
-      const uint16_t actions = hooks[hook].rules[rule].actions;
-      const bool enforces = (actions & GH_ACTIONS_ENFORCING) != 0;
+      const Rule& each = hooks[hook].rules[rule];
+      // Of an enforcer, those are asked that notify it.
+      const bool enforces = (each.actions & GH_ACTIONS_ENFORCING) != 0 && !each.enforcer;
       if (enforces && !is_left_out(hook, rule)) return true;
     }
   }

@@ -134,6 +134,36 @@ TEST_F(LowerTest, SetNamesTheArgumentByItsPositionInTheProbe) {
   EXPECT_FALSE(TryLower(MakeSpec(hook)));
 }
 
+TEST_F(LowerTest, AnEnforcerIsAskedForWhatAnyOfItsPolicyNotifiesOf) {
+  policy::Hook enforcer = MakeHook({}, "dup");
+  enforcer.kind = policy::HookKind::kEnforcer;
+  enforcer.system_call = true;
+  const auto lower = [&](int error, int signal) {
+    policy::Spec spec = MakeSpec(
+        MakeHook({MakeSelector({}, {MakeAction(ActionKind::kNotifyEnforcer, error, signal)}),
+                  MakeSelector({}, {MakeAction(ActionKind::kCleanupEnforcerNotification)})}));
+    spec.hooks.push_back(enforcer);
+    return *TryLower(spec);
+  };
+  const LoweredSpecPtr both = lower(-EPERM, 9);
+  ASSERT_EQ(both->hooks.size(), 2U);
+  const Rule& notifies = both->hooks[0].rules.at(0);
+  EXPECT_EQ(notifies.actions, GH_ACTION_POST | GH_ACTION_NOTIFY);
+  EXPECT_EQ(notifies.error, -EPERM);
+  EXPECT_EQ(notifies.signal, 9);
+  EXPECT_EQ(both->hooks[0].rules.at(1).actions, GH_ACTION_POST | GH_ACTION_CLEANUP);
+  EXPECT_FALSE(both->hooks[0].Overrides());
+  const HookProgram& enforces = both->hooks[1];
+  EXPECT_EQ(*enforces.site, (policy::Site{policy::Site::Kind::kSystemCall, "dup"}));
+  EXPECT_EQ(enforces.hook_index, 1U);
+  EXPECT_TRUE(enforces.Overrides());
+  ASSERT_EQ(enforces.rules.size(), 1U);
+  EXPECT_TRUE(enforces.rules[0].enforcer);
+  EXPECT_EQ(enforces.rules[0].actions, GH_ACTION_OVERRIDE | GH_ACTION_SIGNAL);
+  EXPECT_FALSE(lower(0, 9)->hooks[1].Overrides());
+  EXPECT_TRUE(both->Enforces({}));
+}
+
 TEST_F(LowerTest, RefusesTwoErrorsOrSignalsInOneSelector) {
   const auto errors = TryLower(MakeSpec(MakeHook({MakeSelector(
       {}, {MakeAction(ActionKind::kOverride, -1), MakeAction(ActionKind::kOverride, -2)})})));

@@ -29,13 +29,15 @@ struct Rule {
   std::vector<Filter> filters;
   uint16_t index = 0;       ///< position of the selector on its hook, as written
   uint16_t actions = 0;     ///< gh_action bits; 0: matched and nothing to do (NoPost alone)
-  int16_t error = 0;        ///< negative errno, with GH_ACTION_OVERRIDE
-  uint8_t signal = 0;       ///< with GH_ACTION_SIGNAL
+  int16_t error = 0;        ///< negative errno, with GH_ACTION_OVERRIDE, GH_ACTION_NOTIFY
+  uint8_t signal = 0;       ///< with GH_ACTION_SIGNAL, GH_ACTION_NOTIFY
   uint32_t interval_s = 0;  ///< of GH_ACTION_POST: see gh_rule
   uint8_t set_subject = 0;  ///< with GH_ACTION_SET: the argument
   uint32_t set_to = 0;      ///< with GH_ACTION_SET
   uint8_t scope = 0;        ///< of the interval: GH_RULE_PER_THREAD, GH_RULE_PER_PROCESS or 0
   bool counted = true;      ///< false: the selector acts, and is counted, in another HookProgram
+  /// See GH_RULE_ENFORCER; the actions are those that rules of the policy may notify it of.
+  bool enforcer = false;
 };
 
 /// A value that rules look at or that events tell: see struct gh_input.

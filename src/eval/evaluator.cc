@@ -215,6 +215,12 @@ void Ask(const policy::Selector& selector, const policy::Hook& hook, HookVerdict
       case policy::ActionKind::kTrackSock:
       case policy::ActionKind::kUntrackSock:
         break;
+      case policy::ActionKind::kNotifyEnforcer:
+        verdict.notifies = Notification{action.error, action.signal};
+        break;
+      case policy::ActionKind::kCleanupEnforcerNotification:
+        verdict.cleans_up = true;
+        break;
       case policy::ActionKind::kNoPost:
         verdict.posts = false;
         break;
@@ -270,13 +276,39 @@ std::optional<Acting> ActingAt(const policy::Site& site, const policy::Hook& hoo
   return std::nullopt;
 }
 
+/// An enforcer does what the thread is notified of, once.
+HookVerdict JudgeEnforcer(uint16_t hook_index, const std::optional<Notification>& noted) {
+  HookVerdict verdict;
+  verdict.hook_index = hook_index;
+  if (!noted) return verdict;
+  verdict.decided_by = 0;
+  verdict.error = noted->error;
+  if (noted->signal != 0) verdict.signals.push_back(noted->signal);
+  return verdict;
+}
+
+/// What is noted of the thread once the hook has been judged.
+std::optional<Notification> NotedAfter(const HookVerdict& hook, std::optional<Notification> before,
+                                       policy::Mode mode) {
+  if (hook.cleans_up) return std::nullopt;
+  return hook.notifies && mode == policy::Mode::kEnforce ? hook.notifies : before;
+}
+
 PolicyVerdict Judge(Candidate candidate, const Acted& acted) {
   PolicyVerdict verdict;
+  const auto known = acted.operation.notified.find(candidate.key);
+  if (known != acted.operation.notified.end()) verdict.noted = known->second;
   if (candidate.spec != nullptr) {
     uint16_t hook_index = 0;
     for (const policy::Hook& hook : candidate.spec->hooks) {
-      if (const auto acting = ActingAt(acted.operation.site, hook)) {
+      if (hook.kind == policy::HookKind::kEnforcer) {
+        if (policy::SiteOf(hook) == acted.operation.site) {
+          verdict.hooks.push_back(JudgeEnforcer(hook_index, verdict.noted));
+          verdict.noted.reset();
+        }
+      } else if (const auto acting = ActingAt(acted.operation.site, hook)) {
         verdict.hooks.push_back(Judge(hook, hook_index, *acting, candidate.variables, acted));
+        verdict.noted = NotedAfter(verdict.hooks.back(), verdict.noted, candidate.mode);
       }
       ++hook_index;
     }
@@ -303,6 +335,7 @@ Verdict Evaluate(std::span<const Policy> policies, const workload::Workload* wor
     const PolicyVerdict& policy =
         verdict.policies.emplace_back(Judge(std::move(candidate), {workload, operation}));
     const bool monitor = policy.mode == policy::Mode::kMonitor;
+    if (policy.noted) verdict.notified.emplace(policy.key, *policy.noted);
     for (const HookVerdict& hook : policy.hooks) {
       if (hook.posts) {
         verdict.posts.push_back({policy.key, policy.members, hook.hook_index, *hook.decided_by,

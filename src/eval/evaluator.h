@@ -38,6 +38,15 @@ using Texts = std::vector<std::string>;
 /// socket, or nothing if it cannot be read.
 using Value = std::variant<std::monostate, std::string, uint64_t, Numbers, Texts, Socket>;
 
+/// What enforcers of a policy are to do to a thread.
+struct Notification {
+  int32_t error = 0;   ///< a negative errno; 0: none
+  int32_t signal = 0;  ///< 0: none
+  bool operator==(const Notification&) const = default;
+};
+/// Of one thread, by policy (of merged bindings: the first).
+using Notifications = std::map<policy::Key, Notification>;
+
 /// An operation to be judged. What is absent cannot be read.
 struct Operation {
   policy::Site site;
@@ -48,6 +57,7 @@ struct Operation {
   std::map<uint32_t, uint64_t> file_types = {};
   /// By gh_subject: of files, all names that they have, as `MAJOR:MINOR:INODE` too.
   std::map<uint32_t, Texts> file_names = {};
+  Notifications notified = {};  ///< of the thread that acts, from what it did before
 };
 
 /// Whether a policy has a say about the workload.
@@ -90,6 +100,8 @@ struct HookVerdict {
   int32_t error = 0;             ///< negative errno; 0: no Override
   std::vector<int32_t> signals;  ///< as written
   Sets sets;
+  std::optional<Notification> notifies;
+  bool cleans_up = false;  ///< nothing is noted of the thread any more
 };
 
 /// One policy, or the bindings merged into one, on the operation.
@@ -100,7 +112,8 @@ struct PolicyVerdict {
   Standing standing = Standing::kNotAbout;
   std::string reason;  ///< a sentence for people: why it stands so
   policy::Mode mode = policy::Mode::kEnforce;
-  std::vector<HookVerdict> hooks;  ///< of the operation's site; empty unless it applies
+  std::vector<HookVerdict> hooks;     ///< of the operation's site; empty unless it applies
+  std::optional<Notification> noted;  ///< what is noted of the thread from then on
 };
 
 /// Something a policy wants to be known.
@@ -120,6 +133,7 @@ struct Verdict {
   std::optional<policy::Key> denied_by;
   std::vector<int32_t> signals;  ///< sent, ascending, distinct
   Sets sets;
+  Notifications notified;               ///< of the thread, from then on
   std::vector<Post> posts;              ///< in the order of the policies
   std::vector<PolicyVerdict> policies;  ///< every policy and binding, by key: the reasons
 };

@@ -600,6 +600,53 @@ TEST_F(EvaluatorTest, CapabilitiesThatASecondSetHas) {
   EXPECT_FALSE(gained(kChown, Value()));
 }
 
+TEST_F(EvaluatorTest, AnEnforcerDoesOnceWhatItsPolicyNotifiedOf) {
+  policy::Hook enforcer;
+  enforcer.kind = policy::HookKind::kEnforcer;
+  enforcer.call = "dup";
+  enforcer.system_call = true;
+  const policy::Action notify{
+      .kind = policy::ActionKind::kNotifyEnforcer, .error = -EPERM, .signal = SIGTERM};
+  policy::Spec spec;
+  spec.hooks = {ExecHook({Selector({ObjectFilter(Operator::kEqual, {"/bin/a"})}, {notify}),
+                          Selector({ObjectFilter(Operator::kEqual, {"/bin/b"})},
+                                   {{.kind = policy::ActionKind::kCleanupEnforcerNotification}})}),
+                enforcer};
+  Add(PolicyDocument("p", Pods({}), spec));
+  const auto execute = [&](const std::string& program, Notifications before) {
+    return Evaluate(policies_, &workload_,
+                    {.site = policy::kCredsForExec,
+                     .values = {{0, program}},
+                     .binary = {},
+                     .notified = std::move(before)});
+  };
+  const auto dup = [&](Notifications before) {
+    return Evaluate(policies_, &workload_,
+                    {.site = {policy::Site::Kind::kSystemCall, "dup"},
+                     .values = {},
+                     .binary = {},
+                     .notified = std::move(before)});
+  };
+  const Notifications noted{{policy::Key{"p", ""}, {-EPERM, SIGTERM}}};
+  const Verdict notified = execute("/bin/a", {});
+  EXPECT_EQ(notified.notified, noted);
+  EXPECT_EQ(notified.error, 0) << "not here";
+  EXPECT_THAT(notified.signals, IsEmpty());
+  EXPECT_EQ(execute("/bin/c", noted).notified, noted);
+  EXPECT_EQ(execute("/bin/b", noted).notified, Notifications{});
+
+  const Verdict enforced = dup(noted);
+  EXPECT_EQ(enforced.error, -EPERM);
+  EXPECT_THAT(enforced.signals, ElementsAre(SIGTERM));
+  EXPECT_THAT(enforced.posts, IsEmpty());
+  EXPECT_EQ(enforced.notified, Notifications{});
+  EXPECT_EQ(dup({}).error, 0);
+  EXPECT_EQ(dup({{policy::Key{"q", ""}, {-EPERM, 0}}}).error, 0) << "another policy's";
+
+  policies_[0].mode = Mode::kMonitor;
+  EXPECT_EQ(execute("/bin/a", {}).notified, Notifications{});
+}
+
 TEST_F(EvaluatorTest, FiltersOnTheProcess) {
   const auto judges = [&](policy::Subject subject, uint32_t which, Operator op,
                           const std::string& value, uint32_t of, Value is) {

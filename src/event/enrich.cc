@@ -52,6 +52,10 @@ tetragon::KprobeAction ActionOf(const PolicyRecord& record) {
                                     : tetragon::KPROBE_ACTION_SIGNAL;
   }
   if ((record.actions & GH_ACTION_SET) != 0) return tetragon::KPROBE_ACTION_SET;
+  if ((record.actions & GH_ACTION_NOTIFY) != 0) return tetragon::KPROBE_ACTION_NOTIFYENFORCER;
+  if ((record.actions & GH_ACTION_CLEANUP) != 0) {
+    return tetragon::KPROBE_ACTION_CLEANUPENFORCERNOTIFICATION;
+  }
   if ((record.actions & GH_ACTION_TRACK_SOCK) != 0) return tetragon::KPROBE_ACTION_TRACKSOCK;
   if ((record.actions & GH_ACTION_UNTRACK_SOCK) != 0) return tetragon::KPROBE_ACTION_UNTRACKSOCK;
   return tetragon::KPROBE_ACTION_POST;
@@ -173,6 +177,7 @@ void Enricher::Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out
   const auto fill = [&](auto* event) { FillPolicyEvent(record, policy_name, hook, event); };
   switch (hook == nullptr ? policy::HookKind::kKprobe : hook->kind) {
     case policy::HookKind::kKprobe:
+    case policy::HookKind::kEnforcer:  // it posts nothing
       return fill(out->mutable_process_kprobe());
     case policy::HookKind::kLsm:
       return fill(out->mutable_process_lsm());

@@ -46,6 +46,7 @@ Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie, bool r
     if (i < GH_OPERANDS_MAX) constants.at(GH_CONSTANT_NUMBER_0 + i) = plan.parameters[i].number;
   }
   constants[GH_CONSTANT_WRITES] = plan.writes ? 1 : 0;
+  constants[GH_CONSTANT_TABLE] = plan.table;
   constants[GH_CONSTANT_COOKIE] = static_cast<int32_t>(cookie);
   constants[GH_CONSTANT_READS_MORE] = reads_more ? 1 : 0;
   return constants;
@@ -76,6 +77,14 @@ bpf_link* AttachToEvent(const bpf_program* program, const policy::Site& site, co
     return bpf_program__attach_tracepoint(program, site.source.c_str(), site.name.c_str());
   }
   return AttachToFile(program, plan, plan.way == Way::kUretprobe);
+}
+
+constexpr const char* kEnter = "sys_enter";
+
+/// Whether the site is, or hangs on, the tracepoint that gate_enter is on.
+bool IsToldAtEnter(const policy::Site& site) {
+  if (site.kind == policy::Site::Kind::kRawTracepoint) return site.name == kEnter;
+  return site.kind == policy::Site::Kind::kTracepoint && site.name.starts_with(kEnter);
 }
 
 bpf_prog_info InfoOf(int program) {
@@ -167,7 +176,9 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
   }
   hooks_.emplace(number, Hook{site, std::move(gate)});
   if (plan->system_call) {
-    shared_.bss->system_calls[plan->way == Way::kLeave ? 1 : 0].hooks[*plan->system_call] = number;
+    const size_t table =
+        (plan->way == Way::kLeave ? 1 : 0) + (plan->table == GH_TABLE_COMPAT ? 2 : 0);
+    shared_.bss->system_calls[table].hooks[*plan->system_call] = number;
   }
   return {};
 }
@@ -200,9 +211,29 @@ Result<void> Hooks::AttachGate(Gate& gate, const policy::Site& site, const Plan&
   } else if (ready) {
     gate.link.reset(AttachToEvent(gate.attachable, site, plan));
   }
-  if (gate.attached()) return {};
-  const int error = errno;
-  return FailErrno("hook/" + policy::NameOf(site), "cannot attach " + gate.name, error, log.Tail());
+  if (!gate.attached()) {
+    const int error = errno;
+    return FailErrno("hook/" + policy::NameOf(site), "cannot attach " + gate.name, error,
+                     log.Tail());
+  }
+  return IsToldAtEnter(site) ? PutEnterLast() : Result<void>();
+}
+
+/// What a system call's enforcer is notified of at a tracepoint of its begin, gate_enter finds, as
+/// the kernel calls programs in the order in which they came. Until the old gate is gone, both are
+/// there.
+Result<void> Hooks::PutEnterLast() {
+  const auto found = shared_gates_.find(Way::kEnter);
+  if (found == shared_gates_.end() || !found->second->attached()) return {};
+  constexpr uint16_t kShared = 0;
+  GH_ASSIGN(const std::shared_ptr<Gate> last,
+            LoadGate(Plan{.way = Way::kEnter, .target = kEnter, .parameters = {}}, kShared, true));
+  last->link_fd = Fd(bpf_raw_tracepoint_open(nullptr, last->program.get()));
+  if (!last->attached()) {
+    return FailErrno(std::string("hook/") + kEnter, "cannot attach " + last->name, errno);
+  }
+  *found->second = std::move(*last);
+  return {};
 }
 
 void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {

@@ -55,6 +55,8 @@ class Hooks {
   [[nodiscard]] std::vector<ProgramStatus> programs() const;
 
  private:
+  /// Has gate_enter, if it is attached, called behind all other programs on its tracepoint.
+  [[nodiscard]] Result<void> PutEnterLast();
   /// A loaded program. Libbpf's object of it, with the instructions and types that were for loading
   /// it, is kept only where libbpf attaches by it.
   struct Gate {

@@ -42,12 +42,14 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 }
 
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
-    "events_lost_exec",  "events_lost_exit", "events_lost_policy", "events_limited",
-    "scratch_exhausted", "path_too_long",    "path_unreachable",   "path_fault",
-    "no_binary",         "string_fault",     "socket_fault",       "number_fault",
-    "resolve_fault",     "matches_overflow", "lineage_unknown",    "lineages_full",
-    "cgroups_untracked", "protected",        "signal_failed",      "set_failed",
-    "call_forgotten",
+    "events_lost_exec",    "events_lost_exit",  "events_lost_policy",
+    "events_limited",      "scratch_exhausted", "path_too_long",
+    "path_unreachable",    "path_fault",        "no_binary",
+    "string_fault",        "socket_fault",      "number_fault",
+    "resolve_fault",       "matches_overflow",  "lineage_unknown",
+    "lineages_full",       "cgroups_untracked", "protected",
+    "signal_failed",       "set_failed",        "notification_replaced",
+    "notification_unused", "notification_lost", "call_forgotten",
 };
 
 /// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its

@@ -63,6 +63,7 @@ struct Plan {
   Parameter returned = {};                     ///< with kFexit: what the function returns
   bool overrides = false;                      ///< an errno can be returned
   gh_registers registers = GH_REGISTERS_NONE;  ///< where the parameters are
+  gh_table table = GH_TABLE_ANY;               ///< of a system call
   std::optional<uint32_t> system_call = {};    ///< of kEnter and kLeave: its number
   uint64_t offset = 0;                         ///< of places in programs: in the file
   uint64_t counter = 0;                        ///< ... where what counts is, or 0: see policy::Hook

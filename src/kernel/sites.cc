@@ -45,7 +45,21 @@ Plan MakePlan(Way way, std::string target, Prototype prototype) {
 }
 
 std::string WithoutParameters(const policy::Site& site) {
-  return std::string(kWithoutParameters) + site.name;
+  return std::string(kWithoutParameters) + policy::SystemCallOf(site.name).name;
+}
+
+/// The functions that a system call can have, the likeliest first. In the 32-bit table it is the
+/// first that there is: see arch/x86/entry/syscalls/syscall_32.tbl, whose names these begin.
+std::vector<std::string> FunctionsOf(const policy::Site& site) {
+  const policy::SystemCallName call = policy::SystemCallOf(site.name);
+  if (!call.compat) return {policy::FunctionName(site), WithoutParameters(site)};
+  std::vector<std::string> functions;
+  for (const char* prefix :
+       {"__ia32_compat_sys_ia32_", "__ia32_sys_ia32_", "__ia32_compat_sys_", "__ia32_sys_"}) {
+    functions.push_back(prefix + call.name);
+  }
+  functions.push_back(WithoutParameters(site));
+  return functions;
 }
 
 Result<Plan> OnLsmHook(const KernelTypes& types, const policy::Site& site, Backend backend) {
@@ -122,12 +136,19 @@ Result<gh_registers> RegistersOf(const KernelTypes& types, const policy::Site& s
               "use a kernel without CONFIG_KASAN, or a newer one");
 }
 
+/// `both`: what is there serves both tables.
+gh_table TableOf(const policy::Site& site, bool both) {
+  if (policy::SystemCallOf(site.name).compat) return GH_TABLE_COMPAT;
+  return both ? GH_TABLE_NATIVE : GH_TABLE_ANY;
+}
+
 /// A function for each, whose one argument are the registers.
 Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bool fmod_ret) {
-  std::string function = policy::FunctionName(site);
-  int id = types.FindFunction(function);
-  if (id < 0) {
-    function = WithoutParameters(site);
+  int id = -1;
+  std::string function;
+  for (const std::string& each : FunctionsOf(site)) {
+    if (id >= 0) break;
+    function = each;
     id = types.FindFunction(function);
   }
   if (id < 0) {
@@ -138,11 +159,13 @@ Result<Plan> OnSystemCall(const KernelTypes& types, const policy::Site& site, bo
   const Way way = site.at_return                                     ? Way::kFexit
                   : fmod_ret && CanModify(static_cast<uint32_t>(id)) ? Way::kFmodRet
                                                                      : Way::kFentry;
+  const bool both = function == WithoutParameters(site);
   return Plan{.way = way,
               .target = function,
               .parameters = ParametersInRegisters(),
               .overrides = way == Way::kFmodRet,
-              .registers = registers};
+              .registers = registers,
+              .table = TableOf(site, both)};
 }
 
 Result<Plan> OnRawTracepoint(const KernelTypes& types, const policy::Site& site) {
@@ -197,6 +220,12 @@ Result<void> CheckLengthOfAddress(const std::string& object, const Plan& plan, u
 
 Result<void> CheckArgument(const std::string& object, const Plan& plan,
                            const compile::Input& input) {
+  if (input.read == GH_READ_USER_IOVEC && plan.table == GH_TABLE_COMPAT) {
+    return Fail(ErrorCode::kUnsupported, object,
+                "argument " + std::to_string(input.subject) +
+                    ": in the 32-bit table a char_iovec has another form",
+                "remove the argument");
+  }
   if (input.subject < plan.parameters.size()) {
     if (input.read == GH_READ_SOCKADDR_UN || input.read == GH_READ_USER_SOCKADDR_UN) {
       GH_TRY(CheckLengthOfAddress(object, plan, input.subject + 1U));
@@ -264,7 +293,7 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
                 "system calls, tracepoints, uprobes and usdts",
                 kRemedy);
   }
-  const std::optional<uint32_t> number = policy::NumberOf({.name = site.name});
+  const std::optional<uint32_t> number = policy::NumberOf(policy::SystemCallOf(site.name));
   if (!number || *number >= GH_SYSTEM_CALLS_MAX) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "backend signal does not know the number of this system call",
@@ -273,6 +302,7 @@ Result<Plan> Sites::MakeForSignal(const policy::Site& site) const {
   return Plan{.way = site.at_return ? Way::kLeave : Way::kEnter,
               .target = site.at_return ? "sys_exit" : "sys_enter",
               .parameters = ParametersInRegisters(),
+              .table = TableOf(site, true),
               .system_call = number};
 }
 
@@ -324,7 +354,7 @@ bool Sites::Has(const policy::Site& site) const {
   };
   switch (site.kind) {
     case policy::Site::Kind::kSystemCall:
-      return is_there(policy::FunctionName(site)) || is_there(WithoutParameters(site));
+      return std::ranges::any_of(FunctionsOf(site), is_there);
     case policy::Site::Kind::kLsm:
       return is_there(HookOfLsm(site.name)) || is_there(CallerOf(site));
     case policy::Site::Kind::kTracepoint:
@@ -373,6 +403,12 @@ Result<void> Sites::CheckNamespace(const std::string& object, uint32_t kind) con
 Result<void> Sites::Check(const compile::HookProgram& program) const {
   const policy::Site& site = *program.site;
   GH_ASSIGN(const Plan* const plan, Find(site));
+  if (program.Overrides() && !plan->overrides && program.rules.front().enforcer) {
+    return Fail(
+        ErrorCode::kUnsupported, ObjectOf(site),
+        "argError of NotifyEnforcer is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),
+        "use argSig, or a call that can be denied");
+  }
   if (program.Overrides() && !plan->overrides) {
     return Fail(ErrorCode::kUnsupported, ObjectOf(site),
                 "Override is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),

@@ -92,14 +92,14 @@ constexpr std::array kActionFields{
                          const auto error = reader.Integer(node, -kErrnoMax, -1);
                          draft.action.error = static_cast<int32_t>(error.value_or(0));
                        },
-                       "the errno that Override returns, from -4095 to -1"},
+                       "the errno that Override returns, or the enforcer, from -4095 to -1"},
     Field<ActionDraft>{{"argSig"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.signal_position = node.position();
                          const auto signal = reader.Integer(node, 1, kSignalMax);
                          draft.action.signal = static_cast<int32_t>(signal.value_or(0));
                        },
-                       "the number of the signal that Signal sends"},
+                       "the number of the signal that Signal sends, or the enforcer"},
     Field<ActionDraft>{{"kernelStackTrace", Need::kOnlyFalse}},
     Field<ActionDraft>{{"userStackTrace", Need::kOnlyFalse}},
     Field<ActionDraft>{{"imaHash", Need::kOnlyFalse}},
@@ -164,13 +164,19 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
   ActionDraft draft;
   if (!reader.Fields<ActionDraft>(node, kActionFields, draft) || !draft.kind) return std::nullopt;
   const ActionKind kind = *draft.kind;
+  const bool notifies = kind == ActionKind::kNotifyEnforcer;
   // Policies for Tetragon have an argError beside Sigkill; there and here it has no effect.
-  if (kind != ActionKind::kSigkill) {
+  if (kind != ActionKind::kSigkill && !notifies) {
     CheckParameter(reader, node.position(), kind, "argError", kind == ActionKind::kOverride,
                    draft.error_position, "-1");
   }
-  CheckParameter(reader, node.position(), kind, "argSig", kind == ActionKind::kSignal,
-                 draft.signal_position, "15");
+  if (!notifies) {
+    CheckParameter(reader, node.position(), kind, "argSig", kind == ActionKind::kSignal,
+                   draft.signal_position, "15");
+  } else if (!draft.error_position && !draft.signal_position) {
+    reader.Report(node.position(), "argError and argSig are missing: NotifyEnforcer needs one",
+                  "add `argSig: 9`");
+  }
   CheckParameter(reader, node.position(), kind, "argUrl", kind == ActionKind::kGetUrl,
                  draft.url_position, "https://example.com");
   CheckParameter(reader, node.position(), kind, "argFqdn", kind == ActionKind::kDnsLookup,
@@ -207,8 +213,14 @@ bool Exclusive(ActionKind a, ActionKind b) {
   auto signals = [](ActionKind kind) {
     return kind == ActionKind::kSigkill || kind == ActionKind::kSignal;
   };
-  // The kernel's rule has one place for the signal and the socket.
-  auto names_one = [&](ActionKind kind) { return signals(kind) || IsOfSocket(kind); };
+  // The kernel's rule has one place for the signal and the socket, and one for the error.
+  constexpr ActionKind kNotify = ActionKind::kNotifyEnforcer;
+  auto names_one = [&](ActionKind kind) {
+    return signals(kind) || IsOfSocket(kind) || kind == kNotify;
+  };
+  if (IsOfEnforcer(a) && IsOfEnforcer(b)) return true;
+  if ((a == kNotify && b == ActionKind::kOverride) || (b == kNotify && a == ActionKind::kOverride))
+    return true;
   return a == b || (posts(a) && posts(b)) || (names_one(a) && names_one(b));
 }
 

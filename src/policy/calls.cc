@@ -12,18 +12,11 @@
 namespace gatehouse::policy {
 namespace {
 
-/// `sys_openat` and `__x64_sys_openat` are `openat`.
+/// `sys_openat` and `__x64_sys_openat` are `openat`, `__ia32_sys_openat` is `i386/openat`.
 bool CheckSystemCall(Reader& reader, ListedName& call) {
-  std::optional<SystemCallName> found = FindSystemCall(call.name);
-  if (found && found->compat) {
-    reader.Report(call.position,
-                  fmt::format("{} is a system call of the 32-bit table, which no hook covers",
-                              Quote(call.name)),
-                  "remove it; in a list whose numbers a filter compares with it can stand");
-    return false;
-  }
+  const std::optional<SystemCallName> found = FindSystemCall(call.name);
   if (found) {
-    call.name = std::move(found->name);
+    call.name = ToString(*found);
     return true;
   }
   reader.Report(call.position,

@@ -10,8 +10,8 @@
 /// The names of places: functions, LSM hooks, system calls.
 namespace gatehouse::policy {
 
-/// Reads what a hook is on: a name, or the names of `list`, unless it is null; system calls without
-/// what stands before their name. A name that cannot be one is reported; then there is none.
+/// Reads what a hook is on: a name, or the names of `list`, unless it is null; system calls as
+/// ToString of system_calls.h has them. A name that cannot be one is reported; then there is none.
 /// Whether this kernel has it is found out by the agent.
 [[nodiscard]] std::vector<ListedName> ReadCalls(Reader& reader, YamlNode node, HookKind kind,
                                                 bool system_call, const NameList* list);

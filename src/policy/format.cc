@@ -64,6 +64,8 @@ std::string_view NameOf(HookKind kind) {
       return "usdts";
     case HookKind::kLoader:
       return "loader";
+    case HookKind::kEnforcer:
+      return "enforcers";
   }
   __builtin_unreachable();
 }

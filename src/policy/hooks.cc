@@ -386,7 +386,8 @@ std::span<const Field<HookDraft>> FieldsOf(HookKind kind) {
     case HookKind::kUsdt:
       return kUsdtFields;
     case HookKind::kLoader:
-      break;  // it is no list
+    case HookKind::kEnforcer:
+      break;  // read elsewhere
   }
   __builtin_unreachable();
 }
@@ -408,6 +409,7 @@ std::vector<std::string> ReadCallsOf(Reader& reader, const HookDraft& draft, Hoo
       if (draft.provider.empty() || draft.probe.empty()) return {};
       return {draft.provider + ":" + draft.probe};
     case HookKind::kLoader:
+    case HookKind::kEnforcer:
       break;
   }
   __builtin_unreachable();

@@ -19,11 +19,19 @@ constexpr KernelVersion kBuildIds{5, 12};
 /// The tracepoint sched_prepare_exec, kernel commit 5c5fad46e48c.
 constexpr KernelVersion kPrepareExec{6, 10};
 
-bool Overrides(const Hook& hook) {
-  return std::ranges::any_of(hook.selectors, [](const Selector& selector) {
-    return std::ranges::find(selector.actions, ActionKind::kOverride, &Action::kind) !=
-           selector.actions.end();
+/// Whether a selector has an action of that kind with an errno.
+bool Fails(const Hook& hook, ActionKind kind) {
+  return std::ranges::any_of(hook.selectors, [&](const Selector& selector) {
+    return std::ranges::any_of(selector.actions, [&](const Action& action) {
+      return action.kind == kind && action.error != 0;
+    });
   });
+}
+
+/// Whether hooks notify enforcers of an errno.
+bool NotifyOfErrors(const std::vector<Hook>& hooks) {
+  return std::ranges::any_of(
+      hooks, [](const Hook& hook) { return Fails(hook, ActionKind::kNotifyEnforcer); });
 }
 
 bool LooksAt(const Hook& hook, std::initializer_list<Subject> subjects) {
@@ -40,7 +48,10 @@ bool LooksAtWhoExecutes(const Hook& hook) {
                         Subject::kNamespaceChanges, Subject::kCapabilityChanges});
 }
 
-void Add(const Hook& hook, KernelNeeds& needs) {
+/// `notified`: enforcers are, of an errno.
+void Add(const Hook& hook, bool notified, KernelNeeds& needs) {
+  const bool enforcer = hook.kind == HookKind::kEnforcer;
+  const bool overrides = enforcer ? notified : Fails(hook, ActionKind::kOverride);
   const Site site = SiteOf(hook);
   const auto needs_version = [&](KernelVersion version) {
     needs.trampolines = std::max(needs.trampolines, version);
@@ -57,12 +68,13 @@ void Add(const Hook& hook, KernelNeeds& needs) {
       } else if (LooksAtWhoExecutes(hook)) {
         needs.signal = std::max(needs.signal, kPrepareExec);
       }
-      needs.kills_for_override |= Overrides(hook);
+      needs.kills_for_override |= overrides;
       return;
     case Site::Kind::kSystemCall:
-      if (!Overrides(hook)) return;
+      if (!overrides) return;
       if (needs.refused_by_signal.empty()) {
-        needs.refused_by_signal = "Override of " + NameOf(SiteBefore(hook));
+        needs.refused_by_signal = (enforcer ? "argError of NotifyEnforcer on " : "Override of ") +
+                                  NameOf(SiteBefore(hook));
       }
       needs.options = {"CONFIG_FUNCTION_ERROR_INJECTION"};
       return;
@@ -88,7 +100,8 @@ std::string Later(KernelVersion version) {
 KernelNeeds NeedsOf(const Spec& spec) {
   KernelNeeds needs{
       .trampolines = kOldest, .signal = kOldest, .refused_by_signal = {}, .options = {}};
-  for (const Hook& hook : spec.hooks) Add(hook, needs);
+  const bool notified = NotifyOfErrors(spec.hooks);
+  for (const Hook& hook : spec.hooks) Add(hook, notified, needs);
   return needs;
 }
 

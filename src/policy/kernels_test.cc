@@ -68,6 +68,17 @@ TEST(Kernels, ADenialOfASystemCallNeedsAKernelThatAllowsIt) {
             "sys_unlink; built with CONFIG_FUNCTION_ERROR_INJECTION");
 }
 
+TEST(Kernels, AnEnforcerNeedsWhatItIsNotifiedOf) {
+  const std::string policy =
+      "  enforcers: [{calls: [sys_dup]}]\n"
+      "  tracepoints:\n  - {subsystem: raw_syscalls, event: sys_enter, raw: true, selectors: "
+      "[{matchActions: [{action: NotifyEnforcer, ";
+  EXPECT_EQ(NeedsOfText(policy + "argSig: 9}]}]}\n"), "Linux 5.10 or later with any backend");
+  EXPECT_EQ(NeedsOfText(policy + "argError: -1}]}]}\n"),
+            "Linux 5.10 or later with backend lsm or fmod_ret; not with signal: argError of "
+            "NotifyEnforcer on sys_dup; built with CONFIG_FUNCTION_ERROR_INJECTION");
+}
+
 TEST(Kernels, PerfEventsNeedLaterKernels) {
   EXPECT_EQ(NeedsOfText("  uprobes:\n  - {path: /bin/bash, symbols: [readline]}\n"),
             "Linux 6.1 or later with any backend");

@@ -7,6 +7,7 @@
 #include <array>
 #include <limits>
 
+#include "policy/enforcers.h"
 #include "policy/hook_selectors.h"
 #include "policy/hooks.h"
 #include "policy/names.h"
@@ -98,6 +99,7 @@ struct SpecDraft {
   std::optional<YamlNode> uprobes;
   std::optional<YamlNode> usdts;
   std::optional<Position> loader;
+  std::optional<YamlNode> enforcers;
   std::optional<YamlNode> lists;
   std::optional<YamlNode> macros;
   std::optional<YamlNode> variables;
@@ -166,7 +168,9 @@ constexpr std::array kSectionFields{
                        if (reader.Bool(node).value_or(false)) draft.loader = node.position();
                      },
                      "programs and libraries that processes map, each once"},
-    Field<SpecDraft>{{"enforcers", Need::kUnsupported}},
+    Field<SpecDraft>{{"enforcers"},
+                     Keep<SpecDraft, &SpecDraft::enforcers>,
+                     "system calls at which what NotifyEnforcer asks for is done"},
     Field<SpecDraft>{{"selectorsMacros"},
                      Keep<SpecDraft, &SpecDraft::macros>,
                      "parts of selectors by name, for `macros`"},
@@ -229,6 +233,15 @@ Spec ReadSection(Reader& reader, YamlNode node, const SpecDraft& draft, Variable
   if (first.empty() && reader.reports() == reports) {
     reader.Report(node.position(), "there is no section with hooks",
                   "add one of: kprobes, fentries, lsmhooks, tracepoints, uprobes, usdts, loader");
+  }
+  if (draft.enforcers) {
+    const Reader::Scope scope(reader, "enforcers");
+    std::vector<Hook> enforcers = ReadEnforcers(reader, *draft.enforcers, lists);
+    std::ranges::move(enforcers, std::back_inserter(spec.hooks));
+  }
+  if (reader.reports() == reports) {
+    CheckEnforcers(reader, spec.hooks,
+                   draft.enforcers ? std::optional(draft.enforcers->position()) : std::nullopt);
   }
   return spec;
 }

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/regular_expression.h"
+#include "policy/sites.h"
 #include "policy/system_calls.h"
 
 namespace gatehouse::policy {
@@ -70,6 +71,47 @@ std::vector<std::string> ValuesOf(std::string_view list, std::string_view type, 
                   list, type, op, values));
   return hooks.empty() ? std::vector<std::string>()
                        : hooks[0].selectors.at(0).filters.at(0).values.literals;
+}
+
+TEST(Lists, CallsOfThe32BitTableAreHooksOfTheirOwn) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  lists: [{name: dups, type: syscalls, values: [sys_dup, __ia32_sys_dup, i386/sys_dup2]}]\n"
+      "  kprobes: [{call: \"list:dups\"}]\n");
+  ASSERT_EQ(hooks.size(), 3U);
+  EXPECT_EQ(hooks[0].call, "dup");
+  EXPECT_EQ(hooks[1].call, "i386/dup");
+  EXPECT_EQ(FunctionName(hooks[1]), "__ia32_sys_dup");
+  EXPECT_EQ(NameOf(SiteOf(hooks[2])), "i386/sys_dup2");
+}
+
+TEST(Enforcers, AreHooksBehindTheOthers) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  lists:\n"
+      "  - {name: dups, type: syscalls, values: [sys_dup, __x64_sys_dup2]}\n"
+      "  - {name: all, type: generated_syscalls}\n"
+      "  enforcers:\n"
+      "  - calls: [\"list:dups\", sys_dup, security_file_open]\n"
+      "  - calls: [\"list:all\", \"list:all\"]\n"
+      "  kprobes:\n"
+      "  - call: sys_openat\n"
+      "    selectors: [{matchActions: [{action: NotifyEnforcer, argError: -1}]}]\n");
+  std::vector<std::pair<std::string, bool>> enforcers;
+  for (const Hook& hook : hooks) {
+    if (hook.kind != HookKind::kEnforcer) continue;
+    enforcers.emplace_back(hook.call, hook.system_call);
+    EXPECT_THAT(hook.selectors, IsEmpty());
+  }
+  EXPECT_THAT(enforcers,
+              ElementsAre(std::pair("dup", true), std::pair("dup2", true),
+                          std::pair("security_file_open", false), std::pair("list:all", true)))
+      << "each once";
+  ASSERT_EQ(hooks.size(), 5U);
+  EXPECT_EQ(hooks.front().call, "openat");
+  EXPECT_TRUE(hooks.back().generated);
+  const Action& action = hooks.front().selectors.at(0).actions.at(0);
+  EXPECT_EQ(action.kind, ActionKind::kNotifyEnforcer);
+  EXPECT_EQ(action.error, -1);
+  EXPECT_EQ(action.signal, 0);
 }
 
 TEST(Lists, AValueStandsForTheNumbersOfItsSystemCalls) {

@@ -150,7 +150,9 @@ enum class ActionKind {
   kDnsLookup,
   kSet,
   kTrackSock,
-  kUntrackSock
+  kUntrackSock,
+  kNotifyEnforcer,
+  kCleanupEnforcerNotification
 };
 /// Whether the agent does it, when the event has come, and not the kernel.
 [[nodiscard]] constexpr bool IsOfNetwork(ActionKind kind) {
@@ -162,12 +164,19 @@ enum class ActionKind {
   return kind == ActionKind::kTrackSock || kind == ActionKind::kUntrackSock;
 }
 
+/// Whether it is about what enforcers carry out.
+[[nodiscard]] constexpr bool IsOfEnforcer(ActionKind kind) {
+  return kind == ActionKind::kNotifyEnforcer || kind == ActionKind::kCleanupEnforcerNotification;
+}
+
 enum class RateScope { kThread, kProcess, kGlobal };
 
 struct Action {
   ActionKind kind = ActionKind::kPost;
-  int32_t error = 0;        ///< kOverride: argError, a negative errno, -4095 to -1
-  int32_t signal = 0;       ///< kSignal: argSig, 1 to 64; kSigkill: SIGKILL
+  /// kOverride: argError, a negative errno, -4095 to -1; kNotifyEnforcer: the same, 0 is none
+  int32_t error = 0;
+  /// kSignal: argSig, 1 to 64; kSigkill: SIGKILL; kNotifyEnforcer: argSig, 0 is none
+  int32_t signal = 0;
   uint32_t interval_s = 0;  ///< kPost: rateLimit, in which the same is posted once; 0: always
   RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
   std::string target = {};               ///< kGetUrl: argUrl; kDnsLookup: argFqdn
@@ -187,7 +196,15 @@ struct Selector {
 };
 
 /// The section that a hook was written in; decides the event type.
-enum class HookKind { kKprobe, kLsm, kTracepoint, kUprobe, kUsdt, kLoader };
+enum class HookKind {
+  kKprobe,
+  kLsm,
+  kTracepoint,
+  kUprobe,
+  kUsdt,
+  kLoader,
+  kEnforcer  ///< a call where what selectors notified of is carried out; it has no selectors
+};
 
 enum class ArgumentType {
   kLinuxBinprm,
@@ -262,8 +279,8 @@ struct Site {
     kLoader,  ///< where a process maps what it executes
   };
   Kind kind = Kind::kLsm;
-  /// Of the LSM hook, the function, the system call (without prefix), the tracepoint; kUprobe,
-  /// kUsdt: as Hook::call.
+  /// Of the LSM hook, the function, the system call (`openat`; of the 32-bit table `i386/openat`),
+  /// the tracepoint; kUprobe, kUsdt: as Hook::call.
   std::string name;
   bool at_return = false;   ///< when the function returns, else before it begins
   std::string source = {};  ///< kTracepoint: the subsystem; kUprobe, kUsdt: path of the file
@@ -328,10 +345,11 @@ struct GeneratedList {
   std::string pattern = {};  ///< of functions: RE2; of system calls: empty, and it is all of them
 };
 
-/// No selector means: Post always.
+/// No selector means: Post always; of an enforcer, nothing is posted.
 struct Hook {
   HookKind kind = HookKind::kKprobe;
-  /// `security_bprm_check`, `bprm_check_security`, `openat`, `sched_switch`; never empty. Of a
+  /// `security_bprm_check`, `bprm_check_security`, `openat`, `i386/openat`, `sched_switch`; never
+  /// empty. Of a
   /// uprobe: a symbol, or `+` and an offset in the file, or `@` and an address, in hexadecimal. Of
   /// a static probe (USDT): `PROVIDER:NAME`.
   std::string call;
@@ -392,7 +410,7 @@ struct Variable {
 
 /// What TracingPolicy, TracingPolicyNamespaced and TracingPolicyTemplate have in common.
 struct Spec {
-  std::vector<Hook> hooks;
+  std::vector<Hook> hooks;            ///< enforcers behind all others
   Mode mode = Mode::kEnforce;         ///< option policy-mode
   std::optional<LabelSelector> node;  ///< nodeSelector: on other nodes the policy does nothing
 };

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "policy/system_calls.h"
+
 namespace gatehouse::policy {
 namespace {
 
@@ -13,6 +15,7 @@ bool Sets(const Selector& selector) {
 
 /// Of functions that implement system calls on x86-64: see ARCH_HAS_SYSCALL_WRAPPER of the kernel.
 constexpr std::string_view kSystemCallPrefix = "__x64_sys_";
+constexpr std::string_view kCompatCallPrefix = "__ia32_sys_";
 
 }  // namespace
 
@@ -30,6 +33,7 @@ Site SiteOf(HookKind kind, std::string_view call) {
 Site SiteBefore(const Hook& hook) {
   switch (hook.kind) {
     case HookKind::kKprobe:
+    case HookKind::kEnforcer:
       if (hook.system_call) return {Site::Kind::kSystemCall, hook.call};
       return SiteOf(hook.kind, hook.call);
     case HookKind::kLsm:
@@ -75,7 +79,8 @@ bool LooksAtReturn(const Selector& selector) {
 bool Enforces(const Selector& selector) {
   return std::ranges::any_of(selector.actions, [](const Action& action) {
     return action.kind == ActionKind::kOverride || action.kind == ActionKind::kSigkill ||
-           action.kind == ActionKind::kSignal || action.kind == ActionKind::kSet;
+           action.kind == ActionKind::kSignal || action.kind == ActionKind::kSet ||
+           action.kind == ActionKind::kNotifyEnforcer;
   });
 }
 
@@ -88,8 +93,9 @@ bool HasArgumentsOfProcess(const Site& site) {
 }
 
 std::string FunctionName(const Site& site) {
-  const bool system_call = site.kind == Site::Kind::kSystemCall;
-  return system_call ? std::string(kSystemCallPrefix).append(site.name) : site.name;
+  if (site.kind != Site::Kind::kSystemCall) return site.name;
+  const SystemCallName call = SystemCallOf(site.name);
+  return std::string(call.compat ? kCompatCallPrefix : kSystemCallPrefix).append(call.name);
 }
 
 std::string FunctionName(const Hook& hook) {
@@ -113,7 +119,11 @@ std::string NameOf(const Site& site) {
     case Site::Kind::kLoader:
       break;
   }
-  std::string name = site.kind == Site::Kind::kSystemCall ? "sys_" + site.name : site.name;
+  std::string name = site.name;
+  if (site.kind == Site::Kind::kSystemCall) {
+    const SystemCallName call = SystemCallOf(site.name);
+    name = ToString({"sys_" + call.name, call.compat});
+  }
   if (site.at_return) name += " at its return";
   return name;
 }

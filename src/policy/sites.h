@@ -29,7 +29,8 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
   return site.kind == Site::Kind::kUprobe || site.kind == Site::Kind::kUsdt;
 }
 
-/// Whether a selector changes what the process does: by Override, Sigkill, Signal or Set.
+/// Whether a selector changes what the process does: by Override, Sigkill, Signal, Set or
+/// NotifyEnforcer.
 [[nodiscard]] bool Enforces(const Selector& selector);
 /// Whether a selector of a hook with `return: true` acts before the function, as its actions change
 /// what the process does: all that do, unless they look at what is returned.
@@ -39,11 +40,13 @@ extern const Site kBprmCheck;     ///< lsmhooks bprm_check_security, once for ea
 /// Whether the arguments are a process's: numbers, and addresses in its memory.
 [[nodiscard]] bool HasArgumentsOfProcess(const Site& site);
 
-/// The function that is at the place, or the LSM hook: `__x64_sys_openat`, `security_file_open`.
+/// The function that is at the place, or the LSM hook: `__x64_sys_openat`, `security_file_open`;
+/// of a system call of the 32-bit table `__ia32_sys_openat`, though the kernel may have others.
 [[nodiscard]] std::string FunctionName(const Site& site);
 /// As events name it: FunctionName of a system call, else the hook's `call`.
 [[nodiscard]] std::string FunctionName(const Hook& hook);
-/// For messages and status: `security_file_open`, `sys_openat`, `sys_openat at its return`,
+/// For messages and status: `security_file_open`, `sys_openat`, `i386/sys_openat`,
+/// `sys_openat at its return`,
 /// `tracepoint sched/sched_switch`, `raw tracepoint sched_switch`, `/bin/bash:readline`,
 /// `/usr/bin/python3:python:line, place 2`.
 [[nodiscard]] std::string NameOf(const Site& site);

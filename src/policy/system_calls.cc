@@ -16,7 +16,8 @@ struct Table {
   std::string_view function;
   bool compat;
 };
-constexpr std::array kTables{Table{"x64/", "__x64_", false}, Table{"i386/", "__ia32_", true}};
+constexpr std::string_view kCompat = "i386/";
+constexpr std::array kTables{Table{"x64/", "__x64_", false}, Table{kCompat, "__ia32_", true}};
 
 bool Remove(std::string_view prefix, std::string_view& text) {
   if (!text.starts_with(prefix)) return false;
@@ -35,6 +36,15 @@ std::optional<SystemCallName> FindSystemCall(std::string_view written) {
   }
   if (!Remove(kSystemCall, written) || written.empty()) return std::nullopt;
   return SystemCallName{std::string(written), compat.value_or(false)};
+}
+
+std::string ToString(const SystemCallName& call) {
+  return call.compat ? std::string(kCompat) + call.name : call.name;
+}
+
+SystemCallName SystemCallOf(std::string_view site) {
+  const bool compat = Remove(kCompat, site);
+  return {std::string(site), compat};
 }
 
 std::optional<uint32_t> NumberOf(const SystemCallName& call) {

@@ -18,6 +18,11 @@ struct SystemCallName {
 /// `i386/sys_openat`. Nothing if `written` is none of these. Pure; any thread.
 [[nodiscard]] std::optional<SystemCallName> FindSystemCall(std::string_view written);
 
+/// As sites and hooks name it: `openat`; of the 32-bit table `i386/openat`.
+[[nodiscard]] std::string ToString(const SystemCallName& call);
+/// The other way round.
+[[nodiscard]] SystemCallName SystemCallOf(std::string_view site);
+
 /// The number that it has in its table; nothing if libseccomp knows none. Pure; any thread.
 [[nodiscard]] std::optional<uint32_t> NumberOf(const SystemCallName& call);
 

@@ -311,21 +311,6 @@ TEST_F(SystemCalls, AnArgumentThatIsNotRead) {
   EXPECT_EQ(told[0].args_size(), 0);
 }
 
-TEST_F(SystemCalls, OfThe32BitTableAreOthers) {
-  // Number 39 is getpid, and in the other table mkdir (arch/x86/entry/syscalls).
-  Must(gatehouse().Apply(Policy(
-      "p",
-      {.call = "sys_getpid", .args = "{index: 0, type: nop}", .selectors = Selector("", kKill)})));
-  EXPECT_EQ(cgroup_.Run([] { return Errno(syscall(SYS_getpid)); }), Killed(SIGKILL));
-  // Refused for its address, or by a signal where the kernel has no such table.
-  EXPECT_NE(cgroup_.Run([] {
-    long result = 39;
-    asm volatile("int $0x80" : "+a"(result) : "b"(0), "c"(0) : "memory", "r8", "r9", "r10", "r11");
-    return static_cast<int>(-result);
-  }),
-            Killed(SIGKILL));
-}
-
 TEST_F(SystemCalls, AreRefusedByName) {
   EXPECT_THAT(Refusal(Policy("p", {.call = "sys_no_such_call"})), HasSubstr("sys_no_such_call"));
   EXPECT_THAT(Refusal(Policy("p", {.call = "mkdirat"})),
