@@ -195,7 +195,7 @@ Result<void> Hooks::Attach(const policy::Site& site, uint16_t number, bool reads
 }
 
 /// Attaches the gate, if it is not.
-Result<void> Hooks::AttachGate(Gate& gate, const policy::Site& site, const Plan& plan) const {
+Result<void> Hooks::AttachGate(Gate& gate, const policy::Site& site, const Plan& plan) {
   if (gate.attached()) return {};
   if (plan.way == Way::kLoader) {
     GH_ASSIGN(gate.mappings, TellMappings(cookie_));

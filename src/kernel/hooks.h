@@ -79,8 +79,7 @@ class Hooks {
   };
   [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number,
                                                        bool reads_more) const;
-  [[nodiscard]] Result<void> AttachGate(Gate& gate, const policy::Site& site,
-                                        const Plan& plan) const;
+  [[nodiscard]] Result<void> AttachGate(Gate& gate, const policy::Site& site, const Plan& plan);
   [[nodiscard]] bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) const;
   [[nodiscard]] std::vector<const Gate*> gates() const;
 
