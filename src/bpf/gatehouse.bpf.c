@@ -309,7 +309,7 @@ static __always_inline void forget_lost(__u32 index) {
 /* What the context of a gate is. */
 enum context { OF_CALL, OF_RETURN, OF_RECORD, OF_PROBE, OF_KEPT, OF_MAPPING };
 
-static __always_inline int gate(void* context, enum context kind) {
+static __always_inline int gate(void* context, enum context kind, enum frames own) {
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
   if (!gate_address) return 0;
@@ -325,7 +325,7 @@ static __always_inline int gate(void* context, enum context kind) {
   else
     take_arguments(index, context);
   if (kind == OF_RETURN) take_return(index, returned(context));
-  int verdict = pass_gate(index, hook, root, gate_address);
+  int verdict = pass_gate(index, hook, root, gate_address, context, own);
   if (kind == OF_PROBE) set_operands(index, context);
   if (kind == OF_PROBE || kind == OF_KEPT) forget_lost(index);
   scratch_release(index);
@@ -342,42 +342,42 @@ static __always_inline int answer(int ret, int verdict) {
 }
 
 SEC("lsm") int gate_lsm(void* context) {
-  int verdict = gate(context, OF_CALL);
+  int verdict = gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return answer(returned(context), verdict);
 }
 
 SEC("fmod_ret") int gate_fmod_ret(void* context) {
-  int verdict = gate(context, OF_CALL);
+  int verdict = gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return answer(returned(context), verdict);
 }
 
 SEC("fentry") int gate_fentry(void* context) {
-  gate(context, OF_CALL);
+  gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return 0;
 }
 
 SEC("fexit") int gate_fexit(void* context) {
-  gate(context, OF_RETURN);
+  gate(context, OF_RETURN, FRAMES_TRAMPOLINE);
   return 0;
 }
 
 SEC("tp_btf") int gate_raw(void* context) {
-  gate(context, OF_CALL);
+  gate(context, OF_CALL, FRAMES_RAW);
   return 0;
 }
 
 SEC("tp") int gate_record(void* context) {
-  gate(context, OF_RECORD);
+  gate(context, OF_RECORD, FRAMES_NONE);
   return 0;
 }
 
 SEC("uprobe") int gate_uprobe(void* context) {
-  gate(context, OF_CALL);
+  gate(context, OF_CALL, FRAMES_NONE);
   return 0;
 }
 
 SEC("uprobe") int gate_uretprobe(void* context) {
-  gate(context, OF_KEPT);
+  gate(context, OF_KEPT, FRAMES_NONE);
   return 0;
 }
 
@@ -393,7 +393,7 @@ SEC("uprobe") int keep_call(void* context) {
 }
 
 SEC("uprobe") int gate_usdt(void* context) {
-  gate(context, OF_PROBE);
+  gate(context, OF_PROBE, FRAMES_NONE);
   return 0;
 }
 
@@ -403,12 +403,12 @@ SEC("fentry") int gate_loader(void* context) {
   struct perf_event* event = (struct perf_event*)CONTEXT(context, 0);
   struct perf_mmap_event* mapping = (struct perf_mmap_event*)CONTEXT(context, 1);
   if ((__u32)BPF_CORE_READ(event, attr.config1) != (__u32)CONSTANT(GH_CONSTANT_COOKIE)) return 0;
-  if (BPF_CORE_READ(mapping, build_id_size)) gate(context, OF_MAPPING);
+  if (BPF_CORE_READ(mapping, build_id_size)) gate(context, OF_MAPPING, FRAMES_TRAMPOLINE);
   return 0;
 }
 
 /* Both hooks in one place, judged by one image; of several errnos any one kills. */
-static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
+static __always_inline int gate_by_signal(void* context, struct linux_binprm* bprm) {
   __u32 root = image_root();
   int verdict = 0;
   for (__u32 hook = 0; hook < GH_HOOK_FIRST_FREE; hook++) {
@@ -417,7 +417,7 @@ static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
     __u32 index = scratch_claim();
     struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
     if (scratch) scratch->arguments[0] = (__u64)bprm;
-    verdict |= pass_gate(index, hook, root, gate_address);
+    verdict |= pass_gate(index, hook, root, gate_address, context, FRAMES_RAW);
     scratch_release(index);
   }
   if (verdict) kill_current(SIGKILL);
@@ -426,18 +426,18 @@ static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
 
 SEC("tp_btf/sched_prepare_exec") int BPF_PROG(gate_prepare, struct task_struct* task,
                                               struct linux_binprm* bprm) {
-  return gate_by_signal(bprm);
+  return gate_by_signal(ctx, bprm);
 }
 
 SEC("tp_btf/sched_process_exec") int BPF_PROG(gate_exec, struct task_struct* task, int old_pid,
                                               struct linux_binprm* bprm) {
-  return gate_by_signal(bprm);
+  return gate_by_signal(ctx, bprm);
 }
 
 /* A system call, before it or (with what it returned) after it. Nothing can be denied here. Those
  * of the 32-bit table have numbers of their own. */
-static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bool at_return,
-                                     __u64 value) {
+static __always_inline int gate_call(void* context, struct pt_regs* registers, __u64 number,
+                                     bool at_return, __u64 value) {
   if (number >= GH_SYSTEM_CALLS_MAX) return 0;
   __u32 hook = system_calls[at_return].hooks[number];
   if (!hook || in_compat_call()) return 0;
@@ -448,17 +448,17 @@ static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bo
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) take_registers(scratch, registers);
   if (at_return) take_return(index, value);
-  pass_gate(index, hook, root, gate_address);
+  pass_gate(index, hook, root, gate_address, context, FRAMES_RAW);
   scratch_release(index);
   return 0;
 }
 
 SEC("tp_btf/sys_enter") int BPF_PROG(gate_enter, struct pt_regs* registers, long number) {
-  return gate_call(registers, number, false, 0);
+  return gate_call(ctx, registers, number, false, 0);
 }
 
 SEC("tp_btf/sys_exit") int BPF_PROG(gate_leave, struct pt_regs* registers, long value) {
-  return gate_call(registers, BPF_CORE_READ(registers, orig_ax), true, value);
+  return gate_call(ctx, registers, BPF_CORE_READ(registers, orig_ax), true, value);
 }
 
 /* ---- base events ----------------------------------------------------------------------------- */

@@ -111,7 +111,8 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .n_filters = static_cast<uint8_t>(rule.filters.size()),
           .signal = rule.signal,
           .flags = static_cast<uint8_t>((program->monitor ? GH_RULE_MONITOR : 0) |
-                                        (rule.counted ? 0 : GH_RULE_UNCOUNTED) | rule.scope),
+                                        (rule.counted ? 0 : GH_RULE_UNCOUNTED) | rule.scope |
+                                        rule.stacks),
           .interval_s = rule.interval_s,
       });
     }
