@@ -269,10 +269,11 @@ void CheckStacks(Reader& reader, const Hook& hook, const Selector& selector) {
   if (hook.kind == HookKind::kKprobe) return;
   for (const Action& action : selector.actions) {
     if (!action.kernel_stack && !action.user_stack) continue;
-    reader.Report(action.position,
-                  fmt::format("events of {} have no place for {}", NameOf(hook.kind),
-                              action.kernel_stack ? "kernelStackTrace" : "userStackTrace"),
-                  "remove it, or write the hook in kprobes");
+    reader.Report(
+        action.position,
+        fmt::format("events of {} have no place for {}", NameOf(hook.kind),
+                    action.kernel_stack ? "kernelStackTrace" : "userStackTrace"),
+        hook.kind == HookKind::kLsm ? "remove it, or write the hook in kprobes" : "remove it");
   }
 }
 
