@@ -70,8 +70,8 @@ class Line {
  public:
   Line()
       : cache_({.node_name = "node"}, clock_, proc_),
-        enricher_({.node_name = "node", .cluster_name = {}}, cache_, clock_, workloads_,
-                  instances_) {
+        enricher_({.node_name = "node", .cluster_name = {}}, cache_, clock_, workloads_, instances_,
+                  symbols_) {
     policy::HookInfo hook{.call = "__x64_sys_getpgid"};
     hook.arguments = {{0, policy::ArgumentType::kInt32, {}, {}}};
     bind::InstanceInfo instance;
@@ -117,6 +117,7 @@ class Line {
   const event::SystemClock clock_;
   const event::ProcFilesystem proc_;
   event::ProcessCache cache_;
+  event::testing::FakeSymbols symbols_;
   event::Enricher enricher_;
   std::string buffer_;
 };

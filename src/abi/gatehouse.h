@@ -61,10 +61,11 @@ enum gh_limits {
   GH_PATTERN_BYTES_MAX = 1 << 21,   /* of one set of patterns, as they are written */
   GH_SET_PAGES_MAX = 1024,          /* a set holds at most that many pages of ids */
   GH_SLOT_PROBES_MAX = 32,          /* the longest probe sequence of the string table */
-  GH_ANCESTORS_MAX = 32,      /* a process and its ancestors, as far as a filter follows forks */
-  GH_PROTECTED_MAX = 32,      /* the agent and its ancestors */
-  GH_LINEAGES_MAX = 32768,    /* processes whose past is kept, if policies ask for it */
-  GH_PROGRAMS_MAX = 16,       /* that are kept of what a process descends from: the first */
+  GH_ANCESTORS_MAX = 32,   /* a process and its ancestors, as far as a filter follows forks */
+  GH_PROTECTED_MAX = 32,   /* the agent and its ancestors */
+  GH_LINEAGES_MAX = 32768, /* processes whose past is kept, if policies ask for it */
+  GH_PROGRAMS_MAX = 16,    /* that are kept of what a process descends from: the first */
+  GH_FRAMES_MAX = 127,     /* of a stack that an event tells, the innermost; the kernel's default */
   GH_CGROUP_DEPTH_MAX = 1024, /* levels searched upwards for a cgroup that is not tracked itself */
 };
 
@@ -291,7 +292,7 @@ enum gh_constant {
   GH_CONSTANT_NUMBER_0 = (int)GH_CONSTANT_PLACE_0 + (int)GH_ARGUMENTS_MAX, /* ... their numbers */
   GH_CONSTANT_WRITES = (int)GH_CONSTANT_NUMBER_0 + (int)GH_OPERANDS_MAX,   /* see GH_ACTION_SET */
   GH_CONSTANT_TABLE,                                                       /* enum gh_table */
-  GH_CONSTANT_COOKIE, /* what the agent's perf events about mappings are known by */
+  GH_CONSTANT_COOKIE,     /* what the agent's perf events about mappings are known by */
   GH_CONSTANT_READS_MORE, /* whether policies of the hook ask for what read_more reads */
   GH_CONSTANT_COUNT
 };
@@ -493,8 +494,11 @@ enum gh_rule_flags {
   /* Whose events gh_rule.interval_s is about: one thread's, one process's; else everyone's. */
   GH_RULE_PER_THREAD = 1 << 3,
   GH_RULE_PER_PROCESS = 1 << 4,
-  GH_RULE_ENFORCER = 1 << 5, /* carries out what GH_ACTION_NOTIFY noted, and counts only then */
+  GH_RULE_KERNEL_STACK = 1 << 5, /* events tell how the kernel came to the hook */
+  GH_RULE_USER_STACK = 1 << 6,   /* ... and how the program came to the kernel */
+  GH_RULE_ENFORCER = 1 << 7,     /* carries out what GH_ACTION_NOTIFY noted, and counts only then */
 };
+#define GH_RULE_STACKS (GH_RULE_KERNEL_STACK | GH_RULE_USER_STACK)
 
 /* Both count from 0, in the order of the policy: of its hooks, and of the selectors of that hook.
  */
@@ -683,6 +687,9 @@ enum gh_policy_event_flags {
   GH_POLICY_MONITOR = 1 << 0,   /* the policy is in monitor mode: nothing was done */
   GH_POLICY_PROTECTED = 1 << 1, /* the subject is the agent or an ancestor: nothing was done */
   GH_POLICY_BY_SIGNAL = 1 << 2, /* override was carried out as SIGKILL (backend signal) */
+  /* The same bits as in gh_rule_flags: behind the values is a struct gh_event_stacks. */
+  GH_POLICY_KERNEL_STACK = GH_RULE_KERNEL_STACK,
+  GH_POLICY_USER_STACK = GH_RULE_USER_STACK,
 };
 
 enum gh_unreadable {
@@ -708,7 +715,18 @@ struct gh_event_value {
 };
 GH_STATIC_ASSERT(sizeof(struct gh_event_value) == 12, "gh_event_value");
 
-/* Followed by n_values values, unaligned. One record for each policy that posts. */
+/* Followed by n_kernel, then n_user addresses of 8 bytes, unaligned, the innermost first: to where
+ * each function returns; where the program entered the kernel. */
+struct gh_event_stacks {
+  gh_s16 n_kernel; /* at most GH_FRAMES_MAX; a negative errno: the stack could not be taken */
+  gh_s16 n_user;
+  gh_u32 reserved;
+  gh_u64 start_stack; /* of struct mm_struct: tells one program of a process from the next */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_stacks) == 16, "gh_event_stacks");
+
+/* Followed by n_values values, unaligned, and by stacks, if there are any. One record for each
+ * policy that posts. */
 struct gh_event_policy {
   struct gh_event_header header;
   struct gh_process process; /* the process that acts; with the hook it is before the execve */

@@ -4,6 +4,7 @@
  *
  *   find the workload -> its group's gate on this hook (none: return) -> read the inputs, once
  *   -> judge policy by policy -> combine the verdicts, post the events
+ *   -> if an event is to tell a stack: take it, and post those that do
  *
  * Fail-open or fail-closed: a value that cannot be read is in no set, so an allow-list denies; an
  * image that cannot be read (never seen: it would be a bug of the agent) denies nothing.
@@ -16,6 +17,7 @@
 #include "bpf/judge.h"
 #include "bpf/process.h"
 #include "bpf/rate.h"
+#include "bpf/stacks.h"
 
 /* The agent and its ancestors: no verdict is carried out on them, whatever a policy says. */
 static __always_inline bool is_protected(struct task_struct* task) {
@@ -99,6 +101,7 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
     count(GH_STAT_EVENTS_LIMITED);
     return 0;
   }
+  if (rule->flags & GH_RULE_STACKS) end = append_stacks(index, rule->flags, end);
   __u64 size = end;
   opaque(size);
   if (size <= sizeof(scratch->event))
@@ -152,20 +155,28 @@ __noinline int track_socket(__u32 index, __u32 rule_address) {
 /*
  * Judges the policy whose first rule's address stands at `policy_address`: posts its event, sends
  * its signal, returns its errno (negative) or 0. Every policy is carried out by itself; only errnos
- * have to be combined, and there the first one wins.
+ * have to be combined, and there the first one wins. With `again` stacks have been taken, and what
+ * waited for them is done, nothing else.
  */
-__noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
+__noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook, __u32 again) {
   __u32 address = deciding_rule(index, word_at(policy_address));
   struct gh_rule* rule = record_at(struct gh_rule, address);
   if (!rule) return 0;
-  if (rule->flags & GH_RULE_ENFORCER) return enforce(address);
-  if (!(rule->flags & GH_RULE_UNCOUNTED)) atomic_add(&rule->hits, 1);
+  if (rule->flags & GH_RULE_ENFORCER) return again ? 0 : enforce(address);
+  __u32 stacks = rule->flags & GH_RULE_STACKS;
+  if (again && !stacks) return 0;
+  if (!again && !(rule->flags & GH_RULE_UNCOUNTED)) atomic_add(&rule->hits, 1);
   __u32 actions = rule->actions;
   bool enforcing = actions & GH_ACTIONS_ENFORCING && !(rule->flags & GH_RULE_MONITOR);
   bool spared = enforcing && is_protected((struct task_struct*)bpf_get_current_task());
+  if (stacks && !again) {
+    ask_for_stacks(index, stacks);
+  } else {
+    if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
+    if (actions & (GH_ACTION_TRACK_SOCK | GH_ACTION_UNTRACK_SOCK)) track_socket(index, address);
+  }
+  if (again) return 0;
   if (spared) count(GH_STAT_PROTECTED);
-  if (actions & GH_ACTION_POST) post(index, address, hook, event_flags(rule, spared));
-  if (actions & (GH_ACTION_TRACK_SOCK | GH_ACTION_UNTRACK_SOCK)) track_socket(index, address);
   if (actions & GH_ACTION_CLEANUP) forget_notification(address);
   if (!enforcing || spared) return 0;
   if (actions & GH_ACTION_NOTIFY) notify_enforcer(address);
@@ -175,22 +186,22 @@ __noinline int judge_policy(__u32 index, __u32 policy_address, __u32 hook) {
 }
 
 /* Judges at most LOOP_BLOCK policies of a gate whose values have been read. */
-__noinline int judge_block(__u32 index, __u32 policies, __u32 n_policies, __u32 hook) {
+__noinline int judge_block(__u32 index, __u32 policies, __u32 n_policies, __u32 hook, __u32 again) {
   __u32 verdict = 0;
   for (__u32 i = 0; i < LOOP_BLOCK; i++) {
     if (i >= n_policies) break;
-    __u32 error = judge_policy(index, policies + i, hook);
+    __u32 error = judge_policy(index, policies + i, hook, again);
     verdict |= error & -(__u32)is_at_most(verdict, 0); /* the first errno stays */
   }
   return verdict;
 }
 
 /* Judges all policies of a gate whose values have been read. */
-__noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 hook) {
+__noinline int judge_gate(__u32 index, __u32 policies, __u32 n_policies, __u32 hook, __u32 again) {
   __u32 verdict = 0;
   for (__u32 first = 0; first < GH_POLICIES_PER_GATE_MAX; first += LOOP_BLOCK) {
     if (first >= n_policies) break;
-    __u32 error = judge_block(index, policies + first, n_policies - first, hook);
+    __u32 error = judge_block(index, policies + first, n_policies - first, hook, again);
     verdict |= error & -(__u32)is_at_most(verdict, 0);
   }
   return verdict;
@@ -234,9 +245,10 @@ static __always_inline __u32 find_gate(__u32 hook, __u32 root_address) {
 }
 
 /* The operation passes the gate at `gate_address`: a negative errno, or 0. Its arguments stand in
- * the scratch memory `index`, if there is any. `more`: see read_inputs. */
+ * the scratch memory `index`, if there is any; `own` is about the program whose context it is.
+ * `more`: see read_inputs. */
 static __always_inline int pass_gate(__u32 index, __u32 hook, __u32 root, __u32 gate_address,
-                                     bool more) {
+                                     void* context, enum frames own, bool more) {
   struct gh_gate* gate = record_at(struct gh_gate, gate_address);
   if (!gate) return 0;
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
@@ -244,7 +256,10 @@ static __always_inline int pass_gate(__u32 index, __u32 hook, __u32 root, __u32 
     scratch->root = root;
     read_inputs(scratch, index, gate, more);
   }
-  return judge_gate(index, gate->policies, gate->n_policies, hook);
+  int verdict = judge_gate(index, gate->policies, gate->n_policies, hook, false);
+  if (scratch && take_stacks(scratch, context, own))
+    judge_gate(index, gate->policies, gate->n_policies, hook, true);
+  return verdict;
 }
 
 #endif /* GATEHOUSE_BPF_GATE_H_ */

@@ -326,7 +326,7 @@ static __always_inline bool is_of_table(void) {
   return table == GH_TABLE_ANY || in_compat_call() == (table == GH_TABLE_COMPAT);
 }
 
-static __always_inline int gate(void* context, enum context kind) {
+static __always_inline int gate(void* context, enum context kind, enum frames own) {
   if ((kind == OF_CALL || kind == OF_RETURN) && !is_of_table()) return 0;
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
@@ -343,7 +343,8 @@ static __always_inline int gate(void* context, enum context kind) {
   else
     take_arguments(index, context);
   if (kind == OF_RETURN) take_return(index, returned(context));
-  int verdict = pass_gate(index, hook, root, gate_address, CONSTANT(GH_CONSTANT_READS_MORE));
+  int verdict =
+      pass_gate(index, hook, root, gate_address, context, own, CONSTANT(GH_CONSTANT_READS_MORE));
   if (kind == OF_PROBE) set_operands(index, context);
   if (kind == OF_PROBE || kind == OF_KEPT) forget_lost(index);
   scratch_release(index);
@@ -360,42 +361,42 @@ static __always_inline int answer(int ret, int verdict) {
 }
 
 SEC("lsm") int gate_lsm(void* context) {
-  int verdict = gate(context, OF_CALL);
+  int verdict = gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return answer(returned(context), verdict);
 }
 
 SEC("fmod_ret") int gate_fmod_ret(void* context) {
-  int verdict = gate(context, OF_CALL);
+  int verdict = gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return answer(returned(context), verdict);
 }
 
 SEC("fentry") int gate_fentry(void* context) {
-  gate(context, OF_CALL);
+  gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return 0;
 }
 
 SEC("fexit") int gate_fexit(void* context) {
-  gate(context, OF_RETURN);
+  gate(context, OF_RETURN, FRAMES_TRAMPOLINE);
   return 0;
 }
 
 SEC("tp_btf") int gate_raw(void* context) {
-  gate(context, OF_CALL);
+  gate(context, OF_CALL, FRAMES_RAW);
   return 0;
 }
 
 SEC("tp") int gate_record(void* context) {
-  gate(context, OF_RECORD);
+  gate(context, OF_RECORD, FRAMES_NONE);
   return 0;
 }
 
 SEC("uprobe") int gate_uprobe(void* context) {
-  gate(context, OF_CALL);
+  gate(context, OF_CALL, FRAMES_NONE);
   return 0;
 }
 
 SEC("uprobe") int gate_uretprobe(void* context) {
-  gate(context, OF_KEPT);
+  gate(context, OF_KEPT, FRAMES_NONE);
   return 0;
 }
 
@@ -411,7 +412,7 @@ SEC("uprobe") int keep_call(void* context) {
 }
 
 SEC("uprobe") int gate_usdt(void* context) {
-  gate(context, OF_PROBE);
+  gate(context, OF_PROBE, FRAMES_NONE);
   return 0;
 }
 
@@ -421,12 +422,12 @@ SEC("fentry") int gate_loader(void* context) {
   struct perf_event* event = (struct perf_event*)CONTEXT(context, 0);
   struct perf_mmap_event* mapping = (struct perf_mmap_event*)CONTEXT(context, 1);
   if ((__u32)BPF_CORE_READ(event, attr.config1) != (__u32)CONSTANT(GH_CONSTANT_COOKIE)) return 0;
-  if (BPF_CORE_READ(mapping, build_id_size)) gate(context, OF_MAPPING);
+  if (BPF_CORE_READ(mapping, build_id_size)) gate(context, OF_MAPPING, FRAMES_TRAMPOLINE);
   return 0;
 }
 
 /* Both hooks in one place, judged by one image; of several errnos any one kills. */
-static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
+static __always_inline int gate_by_signal(void* context, struct linux_binprm* bprm) {
   __u32 root = image_root();
   int verdict = 0;
   for (__u32 hook = 0; hook < GH_HOOK_FIRST_FREE; hook++) {
@@ -435,7 +436,7 @@ static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
     __u32 index = scratch_claim();
     struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
     if (scratch) scratch->arguments[0] = (__u64)bprm;
-    verdict |= pass_gate(index, hook, root, gate_address, true);
+    verdict |= pass_gate(index, hook, root, gate_address, context, FRAMES_RAW, true);
     scratch_release(index);
   }
   if (verdict) kill_current(SIGKILL);
@@ -444,17 +445,17 @@ static __always_inline int gate_by_signal(struct linux_binprm* bprm) {
 
 SEC("tp_btf/sched_prepare_exec") int BPF_PROG(gate_prepare, struct task_struct* task,
                                               struct linux_binprm* bprm) {
-  return gate_by_signal(bprm);
+  return gate_by_signal(ctx, bprm);
 }
 
 SEC("tp_btf/sched_process_exec") int BPF_PROG(gate_exec, struct task_struct* task, int old_pid,
                                               struct linux_binprm* bprm) {
-  return gate_by_signal(bprm);
+  return gate_by_signal(ctx, bprm);
 }
 
 /* A system call, before it or (with what it returned) after it. Nothing can be denied here. */
-static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bool at_return,
-                                     __u64 value) {
+static __always_inline int gate_call(void* context, struct pt_regs* registers, __u64 number,
+                                     bool at_return, __u64 value) {
   if (number >= GH_SYSTEM_CALLS_MAX) return 0;
   bool compat = in_compat_call();
   __u32 hook = system_calls[at_return + 2 * compat].hooks[number];
@@ -466,17 +467,17 @@ static __always_inline int gate_call(struct pt_regs* registers, __u64 number, bo
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) take_registers(scratch, registers, compat);
   if (at_return) take_return(index, value);
-  pass_gate(index, hook, root, gate_address, true);
+  pass_gate(index, hook, root, gate_address, context, FRAMES_RAW, true);
   scratch_release(index);
   return 0;
 }
 
 SEC("tp_btf/sys_enter") int BPF_PROG(gate_enter, struct pt_regs* registers, long number) {
-  return gate_call(registers, number, false, 0);
+  return gate_call(ctx, registers, number, false, 0);
 }
 
 SEC("tp_btf/sys_exit") int BPF_PROG(gate_leave, struct pt_regs* registers, long value) {
-  return gate_call(registers, BPF_CORE_READ(registers, orig_ax), true, value);
+  return gate_call(ctx, registers, BPF_CORE_READ(registers, orig_ax), true, value);
 }
 
 /* ---- base events ----------------------------------------------------------------------------- */

@@ -232,6 +232,7 @@ struct mm_struct {
   struct file* exe_file;
   unsigned long arg_start;
   unsigned long arg_end;
+  unsigned long start_stack;
 };
 
 struct pt_regs { /* of x86-64: the arguments of a system call, in this order, and its number */

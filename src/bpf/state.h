@@ -149,11 +149,21 @@ struct value {
   __u8 bytes[8 + GH_PATH_MAX + GH_NAME_MAX + 1];
 };
 
+/* What led to the hook. A power of two of addresses, so that a mask bounds their size. */
+#define STACK_FRAMES 128
+GH_STATIC_ASSERT(GH_FRAMES_MAX < STACK_FRAMES, "a mask bounds the size");
+struct stacks {
+  struct gh_event_stacks head;
+  __u64 kernel[STACK_FRAMES];
+  __u64 user[STACK_FRAMES];
+};
+
 /* Of an event, all but its texts. */
-#define EVENT_HEADERS 4864
+#define EVENT_HEADERS 6912
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_policy) +
                                       GH_SUBJECT_TOLD * (sizeof(struct gh_event_value) +
-                                                         sizeof(struct gh_socket)),
+                                                         sizeof(struct gh_socket)) +
+                                      sizeof(struct stacks),
                  "EVENT_HEADERS");
 GH_STATIC_ASSERT(EVENT_HEADERS >= sizeof(struct gh_event_exec), "EVENT_HEADERS");
 
@@ -199,7 +209,7 @@ struct scratch {
   __u32 sip_words; /* words absorbed */
   __u32 lost;      /* bit per argument that could not be taken; 0 between operations */
   __u32 sets;      /* bit per argument that is to be set; 0 between operations */
-  __u32 reserved;
+  __u32 asked;     /* GH_RULE_STACKS that rules which decided ask for; 0 between operations */
   struct gh_digest digest; /* the last that was finished */
   __u64 tracked;           /* a struct sock among the inputs that has an owner, or 0 */
   __u32 set_to[GH_ARGUMENTS_MAX];
@@ -208,6 +218,7 @@ struct scratch {
   struct gh_socket sockets[WORDS_TAKEN]; /* by subject; or a struct gh_cred or gh_object */
   struct ancestors ancestors[2];         /* their ids, and those in their namespaces */
   struct descent descents[DESCENTS];     /* by subject, from GH_SUBJECT_DESCENT on */
+  struct stacks stacks;
   struct value values[GH_TEXTS_MAX];
   __u8 event[EVENT_HEADERS + GH_TEXTS_MAX * GH_PATH_MAX];
 };

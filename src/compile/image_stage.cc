@@ -110,9 +110,9 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .actions = static_cast<uint8_t>(rule.actions),
           .n_filters = static_cast<uint8_t>(rule.filters.size()),
           .signal = rule.signal,
-          .flags = static_cast<uint8_t>((program->monitor ? GH_RULE_MONITOR : 0) |
-                                        (rule.counted ? 0 : GH_RULE_UNCOUNTED) |
-                                        (rule.enforcer ? GH_RULE_ENFORCER : 0) | rule.scope),
+          .flags = static_cast<uint8_t>(
+              (program->monitor ? GH_RULE_MONITOR : 0) | (rule.counted ? 0 : GH_RULE_UNCOUNTED) |
+              (rule.enforcer ? GH_RULE_ENFORCER : 0) | rule.scope | rule.stacks),
           .interval_s = rule.interval_s,
       });
     }

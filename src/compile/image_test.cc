@@ -443,12 +443,14 @@ TEST_F(ImageTest, AddressesAndRatesLieAsTheyAreRead) {
                             .set = sets_.MakeAddresses({{7, 1, 7, 2}, {0, 5, 1, 9}})}};
   hook.rules[0].interval_s = 300;
   hook.rules[0].scope = GH_RULE_PER_PROCESS;
+  hook.rules[0].stacks = GH_RULE_USER_STACK;
   ASSERT_TRUE(image_.Apply({.added = {{1, With({hook})}}, .removed = {}, .groups = {{1, {1}}}}));
   const Reader reader = Read();
   const gh_gate* gate = reader.Gate(image_.SlotOf(1), *image_.NumberOf(kCapable));
   const auto* rule = reader.At<gh_rule>(memory_.words()[gate->policies]);
   EXPECT_EQ(rule->interval_s, 300u);
   EXPECT_EQ(rule->flags & (GH_RULE_PER_THREAD | GH_RULE_PER_PROCESS), GH_RULE_PER_PROCESS);
+  EXPECT_EQ(rule->flags & GH_RULE_STACKS, GH_RULE_USER_STACK);
   const auto* filter = reader.At<gh_filter>(rule->filters);
   EXPECT_EQ(filter->field, GH_FIELD_DESTINATION);
   ASSERT_EQ(filter->count, 2u);

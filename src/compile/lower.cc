@@ -355,6 +355,8 @@ class Lowering {
       case policy::ActionKind::kPost:
         rule.interval_s = action.interval_s;
         if (action.interval_s != 0) rule.scope = ScopeOf(action.scope);
+        rule.stacks = static_cast<uint8_t>((action.kernel_stack ? GH_RULE_KERNEL_STACK : 0) |
+                                           (action.user_stack ? GH_RULE_USER_STACK : 0));
         return {};
       case policy::ActionKind::kNoPost:
       case policy::ActionKind::kGetUrl:

@@ -551,6 +551,15 @@ TEST_F(LowerTest, ARateIsOneOfEvents) {
   EXPECT_EQ(rule_of(policy::RateScope::kThread, 0), std::pair(0U, 0));
 }
 
+TEST_F(LowerTest, StacksAreOfEvents) {
+  policy::Action post;
+  EXPECT_EQ(OnlyRule(MakeSelector({}, {post})).stacks, 0);
+  post.kernel_stack = true;
+  EXPECT_EQ(OnlyRule(MakeSelector({}, {post})).stacks, GH_RULE_KERNEL_STACK);
+  post.user_stack = true;
+  EXPECT_EQ(OnlyRule(MakeSelector({}, {post})).stacks, GH_RULE_STACKS);
+}
+
 TEST_F(LowerTest, ANumbersVariableTakesNumbersAlone) {
   policy::Hook hook = MakeHook({MakeSelector({MakeVariableFilter(Operator::kGreater, "n")}, {})},
                                "security_capable");

@@ -32,6 +32,7 @@ struct Rule {
   int16_t error = 0;        ///< negative errno, with GH_ACTION_OVERRIDE, GH_ACTION_NOTIFY
   uint8_t signal = 0;       ///< with GH_ACTION_SIGNAL, GH_ACTION_NOTIFY
   uint32_t interval_s = 0;  ///< of GH_ACTION_POST: see gh_rule
+  uint8_t stacks = 0;       ///< of GH_ACTION_POST: GH_RULE_STACKS that events tell
   uint8_t set_subject = 0;  ///< with GH_ACTION_SET: the argument
   uint32_t set_to = 0;      ///< with GH_ACTION_SET
   uint8_t scope = 0;        ///< of the interval: GH_RULE_PER_THREAD, GH_RULE_PER_PROCESS or 0

@@ -106,7 +106,8 @@ Result<void> Daemon::StartEvents() {
                                            .cluster_name = options_.cluster_name,
                                            .node_labels = options_.node_labels,
                                            .file = EventLog(options_),
-                                           .network_actions = options_.allow_network_actions}));
+                                           .network_actions = options_.allow_network_actions,
+                                           .stack_addresses = options_.expose_stack_addresses}));
   if (!options_.event_log.empty()) log_->info("events: written to {}", options_.event_log);
   return {};
 }

@@ -55,8 +55,9 @@ EventPipeline::EventPipeline(kernel::Kernel& kernel, const workload::Registry& w
       cache_({.node_name = options.node_name}, clock_, proc_),
       enricher_({.node_name = options.node_name,
                  .cluster_name = options.cluster_name,
-                 .node_labels = options.node_labels},
-                cache_, clock_, workloads_, instances_) {}
+                 .node_labels = options.node_labels,
+                 .stack_addresses = options.stack_addresses},
+                cache_, clock_, workloads_, instances_, symbols_) {}
 
 Result<std::unique_ptr<EventPipeline>> EventPipeline::Start(
     kernel::Kernel& kernel, const workload::Registry& workloads,

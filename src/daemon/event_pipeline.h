@@ -17,6 +17,7 @@
 #include "event/enrich.h"
 #include "event/proc_source.h"
 #include "event/process_cache.h"
+#include "event/system_symbols.h"
 #include "export/dispatcher.h"
 #include "export/file_exporter.h"
 #include "kernel/kernel.h"
@@ -77,6 +78,7 @@ struct EventPipelineOptions {
   workload::Labels node_labels;
   std::optional<exporting::FileOptions> file;  ///< none: no event log
   bool network_actions = false;                ///< carry out GetUrl and DnsLookup
+  bool stack_addresses = false;                ///< see event::EnricherOptions
 };
 
 struct EventCounts {
@@ -125,6 +127,7 @@ class EventPipeline {
   const RegistryLookup workloads_;
   const DirectoryLookup instances_;
   event::ProcessCache cache_;
+  event::SystemSymbols symbols_;
   event::Enricher enricher_;
   exporting::Dispatcher dispatcher_;
   std::unique_ptr<exporting::FileExporter> file_;

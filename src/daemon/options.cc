@@ -135,6 +135,10 @@ void AddEvents(CLI::App& app, Options& options) {
       ->check(CLI::IsMember({"all", "workloads", "off"}))
       ->default_str("all")
       ->group("Events");
+  app.add_flag("--expose-stack-addresses", options.expose_stack_addresses,
+               "Have events with stacks tell addresses, too; who reads them learns where the\n"
+               "kernel and programs are in memory")
+      ->group("Events");
 }
 
 void AddNode(CLI::App& app, Options& options) {

@@ -27,6 +27,7 @@ struct Options {
   bool deny_by_signal = false;
   bool allow_host_enforcement = false;
   bool allow_network_actions = false;
+  bool expose_stack_addresses = false;
   std::string node_name;  ///< never empty after parsing: NODE_NAME, else the host's name
   std::string cluster_name;
   workload::Labels node_labels;  ///< for nodeSelector, and in events

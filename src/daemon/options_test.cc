@@ -25,6 +25,7 @@ TEST(OptionsTest, DefaultsAreSafe) {
   EXPECT_FALSE(options->kernel.backend);
   EXPECT_FALSE(options->deny_by_signal);
   EXPECT_FALSE(options->allow_host_enforcement);
+  EXPECT_FALSE(options->expose_stack_addresses);
   EXPECT_EQ(options->kernel.base_events, kernel::BaseEvents::kAll);
   EXPECT_FALSE(options->node_name.empty());
 }
@@ -48,6 +49,7 @@ TEST(OptionsTest, ReadsEveryOption) {
                               "--deny-by-signal",
                               "--allow-host-enforcement",
                               "--allow-network-actions",
+                              "--expose-stack-addresses",
                               "--base-events",
                               "workloads",
                               "--ring-buffer-bytes",
@@ -77,6 +79,7 @@ TEST(OptionsTest, ReadsEveryOption) {
   EXPECT_TRUE(options->deny_by_signal);
   EXPECT_TRUE(options->allow_host_enforcement);
   EXPECT_TRUE(options->allow_network_actions);
+  EXPECT_TRUE(options->expose_stack_addresses);
   EXPECT_EQ(options->kernel.base_events, kernel::BaseEvents::kWorkloads);
   EXPECT_EQ(options->kernel.ring_bytes, 1u << 20);
   EXPECT_EQ(options->kernel.max_cgroups, 100u);

@@ -141,6 +141,29 @@ Result<ValueRecord> TakeValue(std::span<const std::byte>* bytes) {
   return value;
 }
 
+// Takes `n` addresses that `bytes` begin with from them; a negative number is why there are none.
+Result<StackRecord> TakeStack(int n, std::span<const std::byte>* bytes) {
+  if (n < 0) return StackRecord{.is_told = true, .error = -n};
+  const std::array<Length, 1> lengths = {
+      {{"stack", static_cast<uint32_t>(n * sizeof(uint64_t)), GH_FRAMES_MAX * sizeof(uint64_t)}}};
+  GH_ASSIGN(const auto parts, Parts(*bytes, lengths));
+  *bytes = bytes->subspan(parts[0].size());
+  return StackRecord{.is_told = true, .bytes = parts[0]};
+}
+
+// The stacks that a record with `flags` tells; those that it does not are empty.
+Result<void> TakeStacks(uint8_t flags, std::span<const std::byte>* bytes, PolicyRecord* record) {
+  if ((flags & GH_RULE_STACKS) == 0) return {};
+  GH_ASSIGN(const gh_event_stacks from, Fixed<gh_event_stacks>(*bytes));
+  *bytes = bytes->subspan(sizeof(from));
+  record->start_stack = from.start_stack;
+  GH_ASSIGN(record->kernel_stack, TakeStack(from.n_kernel, bytes));
+  GH_ASSIGN(record->user_stack, TakeStack(from.n_user, bytes));
+  record->kernel_stack.is_told = (flags & GH_POLICY_KERNEL_STACK) != 0;
+  record->user_stack.is_told = (flags & GH_POLICY_USER_STACK) != 0;
+  return {};
+}
+
 Result<Record> DecodePolicy(std::span<const std::byte> bytes) {
   GH_ASSIGN(const gh_event_policy from, Fixed<gh_event_policy>(bytes));
   if (from.n_values > GH_SUBJECT_TOLD) {
@@ -165,11 +188,18 @@ Result<Record> DecodePolicy(std::span<const std::byte> bytes) {
     }
     record.values[record.n_values++] = value;
   }
+  GH_TRY(TakeStacks(from.flags, &rest, &record));
   if (!rest.empty()) return Malformed(fmt::format("{} bytes behind its values", rest.size()));
   return record;
 }
 
 }  // namespace
+
+std::vector<uint64_t> StackRecord::Addresses() const {
+  std::vector<uint64_t> addresses(bytes.size() / sizeof(uint64_t));
+  if (!addresses.empty()) std::memcpy(addresses.data(), bytes.data(), bytes.size());
+  return addresses;
+}
 
 gh_socket ValueRecord::Socket() const {
   gh_socket socket{};

@@ -9,6 +9,7 @@
 #include <span>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "abi/gatehouse.h"
 #include "base/result.h"
@@ -71,6 +72,15 @@ struct ValueRecord {
   [[nodiscard]] gh_object Object() const;
 };
 
+/// What led to the hook: to where each function returns, the innermost first.
+struct StackRecord {
+  bool is_told = false;
+  int error = 0;                ///< the errno for which there are no addresses
+  std::string_view bytes = {};  ///< of the addresses, unaligned
+
+  [[nodiscard]] std::vector<uint64_t> Addresses() const;
+};
+
 struct PolicyRecord {
   uint64_t time_ns = 0;
   ProcessRecord process;
@@ -84,6 +94,9 @@ struct PolicyRecord {
   uint8_t flags = 0;                                     ///< gh_policy_event_flags
   std::array<ValueRecord, GH_SUBJECT_TOLD> values = {};  ///< the first n_values
   size_t n_values = 0;
+  StackRecord kernel_stack = {};
+  StackRecord user_stack = {};  ///< of the thread that acted; its first address is no return
+  uint64_t start_stack = 0;     ///< with a stack: of struct mm_struct, of the program that acted
 
   /// Null if the event does not tell it.
   [[nodiscard]] const ValueRecord* Find(uint32_t subject) const {
@@ -98,8 +111,8 @@ using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
 /// Decodes one record. Every length is checked against the bytes that there are; nothing is
 /// trusted. Errors (kInvalid): too short, an unknown type, subject, way to read, reason or field of
 /// a socket, a subject twice, lengths that do not fit or are over the limits of the ABI, bytes
-/// behind the last value. Bytes behind the record, as its header tells its size, are ignored. Pure;
-/// any thread.
+/// behind the last value or address. Bytes behind the record, as its header tells its size, are
+/// ignored. Pure; any thread.
 [[nodiscard]] Result<Record> Decode(std::span<const std::byte> bytes);
 
 }  // namespace gatehouse::event

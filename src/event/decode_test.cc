@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <random>
 
 #include "event/fakes.h"
@@ -255,6 +256,58 @@ TEST(DecodeTest, LengthsOfValuesThatLieAreRefused) {
               HasSubstr("1 bytes behind its values"));
   EXPECT_THAT(Refusal(Bytes(PolicyLayout(0), GH_EVENT_POLICY, {FileBytes(0, "/a")})),
               HasSubstr("14 bytes behind its values"));
+}
+
+// A record without values and with stacks.
+std::vector<std::byte> StackBytes(gh_u8 flags, int n_kernel, int n_user,
+                                  const std::vector<uint64_t>& addresses) {
+  gh_event_policy layout = PolicyLayout(0);
+  layout.flags = flags;
+  gh_event_stacks stacks{};
+  stacks.n_kernel = static_cast<gh_s16>(n_kernel);
+  stacks.n_user = static_cast<gh_s16>(n_user);
+  stacks.start_stack = 77;
+  std::string all(sizeof(stacks) + addresses.size() * 8, '\0');
+  std::memcpy(all.data(), &stacks, sizeof(stacks));
+  if (!addresses.empty()) {
+    std::memcpy(all.data() + sizeof(stacks), addresses.data(), addresses.size() * 8);
+  }
+  return Bytes(layout, GH_EVENT_POLICY, {all});
+}
+
+TEST(DecodeTest, StacksAreBehindTheValues) {
+  constexpr gh_u8 kBoth = GH_POLICY_KERNEL_STACK | GH_POLICY_USER_STACK;
+  const auto bytes = StackBytes(kBoth, 2, 1, {1, 2, 3});
+  const auto record = Decode(bytes);
+  ASSERT_TRUE(record) << record.error().Message();
+  const auto& both = std::get<PolicyRecord>(*record);
+  EXPECT_TRUE(both.kernel_stack.is_told && both.user_stack.is_told);
+  EXPECT_THAT(both.kernel_stack.Addresses(), ::testing::ElementsAre(1, 2));
+  EXPECT_THAT(both.user_stack.Addresses(), ::testing::ElementsAre(3));
+  EXPECT_EQ(both.start_stack, 77u);
+
+  const auto one_bytes = StackBytes(GH_POLICY_USER_STACK, 0, -14, {});
+  const auto one_record = Decode(one_bytes);
+  ASSERT_TRUE(one_record) << one_record.error().Message();
+  const auto& one = std::get<PolicyRecord>(*one_record);
+  EXPECT_FALSE(one.kernel_stack.is_told);
+  EXPECT_TRUE(one.user_stack.is_told);
+  EXPECT_EQ(one.user_stack.error, 14);
+  EXPECT_THAT(one.user_stack.Addresses(), ::testing::IsEmpty());
+}
+
+TEST(DecodeTest, StacksThatLieAreRefused) {
+  EXPECT_THAT(Refusal(StackBytes(GH_POLICY_KERNEL_STACK, 3, 0, {1, 2})),
+              HasSubstr("stack of 24 bytes, but 16 are left"));
+  EXPECT_THAT(Refusal(StackBytes(GH_POLICY_KERNEL_STACK, 1, 0, {1, 2})),
+              HasSubstr("8 bytes behind its values"));
+  EXPECT_THAT(Refusal(StackBytes(GH_POLICY_KERNEL_STACK, 128, 0, std::vector<uint64_t>(128))),
+              HasSubstr("over the limit of 1016"));
+  EXPECT_THAT(Refusal(StackBytes(0, 0, 0, {})), HasSubstr("16 bytes behind its values"));
+  gh_event_policy none = PolicyLayout(0);
+  none.flags = GH_POLICY_USER_STACK;
+  EXPECT_THAT(Refusal(Bytes(none, GH_EVENT_POLICY, {})),
+              HasSubstr("0 bytes, but 16 are the least"));
 }
 
 TEST(DecodeTest, NumbersHaveEightBytes) {

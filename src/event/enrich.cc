@@ -5,6 +5,7 @@
 
 #include <array>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "event/arguments.h"
@@ -123,12 +124,14 @@ void FillTags(const PolicyRecord& record, std::span<const policy::Argument> argu
 }  // namespace
 
 Enricher::Enricher(EnricherOptions options, ProcessCache& cache, const Clock& clock,
-                   const WorkloadLookup& workloads, const InstanceLookup& instances)
+                   const WorkloadLookup& workloads, const InstanceLookup& instances,
+                   SymbolSource& symbols)
     : options_(std::move(options)),
       cache_(cache),
       clock_(clock),
       workloads_(workloads),
       instances_(instances),
+      symbols_(symbols),
       boot_offset_ns_(clock.BootOffsetNs()) {}
 
 EventPtr Enricher::Enrich(const Record& record) {
@@ -204,6 +207,37 @@ void Enricher::FillLoader(const PolicyRecord& record, tetragon::ProcessLoader* o
   if (build_id != nullptr) out->set_buildid(std::string(build_id->text));
 }
 
+void Enricher::FillStacks(const PolicyRecord& record, tetragon::ProcessKprobe* out) {
+  const auto fill = [&](const StackRecord& stack, const std::string& whose, const auto& name,
+                        auto* entries) {
+    if (!stack.is_told) return;
+    if (stack.error != 0) return out->add_tags(kTagStack + whose + "-unreadable");
+    std::vector<Frame> frames;
+    for (const uint64_t address : stack.Addresses()) frames.push_back({.address = address});
+    if (!frames.empty() && !name(&frames)) {
+      out->add_tags(kTagStack + whose + "-unnamed");
+      if (!options_.stack_addresses) return;  // nothing is left to tell
+    }
+    for (const Frame& frame : frames) {
+      tetragon::StackTraceEntry* const entry = entries->Add();
+      if (options_.stack_addresses) entry->set_address(frame.address);
+      entry->set_offset(frame.offset);
+      entry->set_symbol(ToUtf8(frame.symbol));
+      entry->set_module(ToUtf8(frame.module));
+    }
+  };
+  const ProgramId program{.pid = record.process.key.pid,
+                          .start_ns = record.process.key.start_ns,
+                          .start_stack = record.start_stack};
+  fill(
+      record.kernel_stack, "kernel", [&](auto* frames) { return symbols_.NameKernel(frames); },
+      out->mutable_kernel_stack_trace());
+  fill(
+      record.user_stack, "user",
+      [&](auto* frames) { return symbols_.NameProgram(program, frames); },
+      out->mutable_user_stack_trace());
+}
+
 template <typename Event>
 void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
                                const policy::HookInfo* hook, Event* out) {
@@ -237,6 +271,7 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
     for (const auto& tag : hook->tags) out->add_tags(tag);
   }
   FillTags(record, arguments, data, hook == nullptr, out);
+  if constexpr (std::is_same_v<Event, tetragon::ProcessKprobe>) FillStacks(record, out);
 }
 
 void Enricher::FillProcess(const Process& process, tetragon::Process* out) const {

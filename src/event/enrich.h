@@ -14,6 +14,7 @@
 #include "event/clock.h"
 #include "event/decode.h"
 #include "event/process_cache.h"
+#include "event/symbols.h"
 #include "policy/model.h"
 
 namespace gatehouse::event {
@@ -67,11 +68,16 @@ inline constexpr char kAnnotationCgroup[] = "gatehouse.cgroup";
 /// Followed by too-long, unreachable, fault, no-binary, no-scratch, too-many: why an argument that
 /// the event shows could not be judged; see enum gh_unreadable. One tag for each reason.
 inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";
+/// Followed by kernel- or user-, and by unreadable or unnamed: why a stack that the event should
+/// tell is not there, or its functions have no names.
+inline constexpr char kTagStack[] = "gatehouse.stack.";
 
 struct EnricherOptions {
   std::string node_name = {};
   std::string cluster_name = {};  ///< empty: left out
   std::map<std::string, std::string, std::less<>> node_labels = {};
+  /// Tell the addresses of stacks, which say where the kernel and programs are in memory.
+  bool stack_addresses = false;
 };
 
 using EventPtr = std::shared_ptr<const tetragon::GetEventsResponse>;
@@ -81,7 +87,7 @@ class Enricher {
  public:
   /// All but `options` must outlive the enricher.
   Enricher(EnricherOptions options, ProcessCache& cache, const Clock& clock,
-           const WorkloadLookup& workloads, const InstanceLookup& instances);
+           const WorkloadLookup& workloads, const InstanceLookup& instances, SymbolSource& symbols);
 
   /// The event of a record; never null. Takes exec and exit into the process cache.
   [[nodiscard]] EventPtr Enrich(const Record& record);
@@ -93,6 +99,7 @@ class Enricher {
   void Fill(const PolicyRecord& record, tetragon::GetEventsResponse* out);
   /// `hook` is null if the policy is not known any more.
   void FillLoader(const PolicyRecord& record, tetragon::ProcessLoader* out);
+  void FillStacks(const PolicyRecord& record, tetragon::ProcessKprobe* out);
   template <typename Event>
   void FillPolicyEvent(const PolicyRecord& record, std::string_view policy_name,
                        const policy::HookInfo* hook, Event* out);
@@ -103,6 +110,7 @@ class Enricher {
   const Clock& clock_;
   const WorkloadLookup& workloads_;
   const InstanceLookup& instances_;
+  SymbolSource& symbols_;
   int64_t boot_offset_ns_ = 0;
   uint64_t offset_taken_ns_ = 0;  ///< boot time of the event at which the offset was read
 };

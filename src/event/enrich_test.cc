@@ -6,6 +6,8 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "event/fakes.h"
 
 namespace gatehouse::event {
@@ -118,8 +120,9 @@ class EnrichTest : public ::testing::Test {
   testing::FakeWorkloads workloads_;
   testing::FakeInstances instances_;
   ProcessCache cache_{{.node_name = "n1"}, clock_, proc_};
+  testing::FakeSymbols symbols_;
   Enricher enricher_{
-      {.node_name = "n1", .cluster_name = "c1"}, cache_, clock_, workloads_, instances_};
+      {.node_name = "n1", .cluster_name = "c1"}, cache_, clock_, workloads_, instances_, symbols_};
 };
 
 constexpr char kPodText[] = R"(
@@ -161,11 +164,58 @@ TEST_F(EnrichTest, ExecHasEveryField) {
 
 TEST_F(EnrichTest, EveryEventHasTheLabelsOfTheNode) {
   Enricher enricher({.node_name = "n1", .cluster_name = {}, .node_labels = {{"zone", "a"}}}, cache_,
-                    clock_, workloads_, instances_);
+                    clock_, workloads_, instances_, symbols_);
   const EventPtr event = enricher.Enrich(PolicyRecord{});
   ASSERT_EQ(event->node_labels().size(), 1U);
   EXPECT_EQ(event->node_labels().at("zone"), "a");
   EXPECT_TRUE(enricher_.Enrich(PolicyRecord{})->node_labels().empty());
+}
+
+// A record with stacks of two functions of the kernel and one of the program.
+PolicyRecord WithStacks(PolicyRecord record) {
+  static const std::array<uint64_t, 3> kAddresses = {0xffffffff81000010, 0xffffffff81000020,
+                                                     0x7f0000001234};
+  const std::string_view bytes(reinterpret_cast<const char*>(kAddresses.data()),
+                               sizeof(kAddresses));
+  record.kernel_stack = {.is_told = true, .bytes = bytes.substr(0, 2 * sizeof(uint64_t))};
+  record.user_stack = {.is_told = true, .bytes = bytes.substr(2 * sizeof(uint64_t))};
+  record.start_stack = 77;
+  return record;
+}
+
+TEST_F(EnrichTest, StacksHaveNamesAndAddressesIfAsked) {
+  const PolicyRecord record = WithStacks(Denial());
+  const EventPtr event = enricher_.Enrich(record);
+  const auto& hidden = event->process_kprobe();
+  ASSERT_EQ(hidden.kernel_stack_trace_size(), 2);
+  ExpectText(hidden.kernel_stack_trace(1), R"(symbol: "kernel_function")");
+  ASSERT_EQ(hidden.user_stack_trace_size(), 1);
+  ExpectText(hidden.user_stack_trace(0),
+             R"(offset: 0x234 symbol: "function" module: "/lib/module.so")");
+  EXPECT_EQ(symbols_.asked.pid, kChild.pid);
+  EXPECT_EQ(symbols_.asked.start_ns, kChild.start_ns);
+  EXPECT_EQ(symbols_.asked.start_stack, 77u);
+
+  Enricher exposing({.node_name = "n1", .stack_addresses = true}, cache_, clock_, workloads_,
+                    instances_, symbols_);
+  const EventPtr exposed = exposing.Enrich(record);
+  EXPECT_EQ(exposed->process_kprobe().kernel_stack_trace(0).address(), 0xffffffff81000010);
+  EXPECT_EQ(exposed->process_kprobe().user_stack_trace(0).address(), 0x7f0000001234u);
+}
+
+TEST_F(EnrichTest, TagsSayWhyAStackIsNotToldOrHasNoNames) {
+  PolicyRecord record = WithStacks(Denial());
+  record.kernel_stack = {.is_told = true, .error = 14};
+  symbols_.knows_program = false;
+  const EventPtr event = enricher_.Enrich(record);
+  const auto& told = event->process_kprobe();
+  EXPECT_TRUE(told.kernel_stack_trace().empty());
+  EXPECT_TRUE(told.user_stack_trace().empty());  // nothing would be left to tell of it
+  EXPECT_THAT(told.tags(), ElementsAre("exec", "gate", "gatehouse.stack.kernel-unreadable",
+                                       "gatehouse.stack.user-unnamed"));
+  const EventPtr without = enricher_.Enrich(Denial());
+  EXPECT_TRUE(without->process_kprobe().kernel_stack_trace().empty());
+  EXPECT_THAT(without->process_kprobe().tags(), ElementsAre("exec", "gate"));
 }
 
 TEST_F(EnrichTest, ExitHasEveryField) {

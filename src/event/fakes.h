@@ -59,6 +59,25 @@ class FakeInstances final : public InstanceLookup {
   std::map<bind::InstanceId, std::shared_ptr<const InstanceInfo>> instances;
 };
 
+class FakeSymbols final : public SymbolSource {
+ public:
+  [[nodiscard]] bool NameKernel(std::vector<Frame>* frames) override {
+    for (Frame& frame : *frames) frame.symbol = "kernel_function";
+    return knows_kernel;
+  }
+  [[nodiscard]] bool NameProgram(const ProgramId& program, std::vector<Frame>* frames) override {
+    asked = program;
+    for (Frame& frame : *frames) {
+      frame.symbol = "function";
+      frame.offset = frame.address & 0xfff;
+      frame.module = "/lib/module.so";
+    }
+    return knows_program;
+  }
+  bool knows_kernel = true, knows_program = true;
+  ProgramId asked = {};
+};
+
 /// A record as bytes: the fixed part with its header filled in, then the parts.
 template <typename Layout>
 std::vector<std::byte> Bytes(Layout layout, uint32_t type,

@@ -76,6 +76,7 @@ std::optional<ProcProcess> ProcFilesystem::Read(uint32_t pid) const {
   // proc(5) counts fields from 1; the first word behind the name is field 3.
   constexpr size_t kParent = 4 - 3;
   constexpr size_t kStart = 22 - 3;
+  constexpr size_t kStartStack = 28 - 3;
   if (fields.size() <= kStart) return std::nullopt;
   const auto parent = ParseNumber<uint32_t>(fields[kParent]);
   const auto start = ParseNumber<uint64_t>(fields[kStart]);
@@ -85,6 +86,9 @@ std::optional<ProcProcess> ProcFilesystem::Read(uint32_t pid) const {
   process.pid = pid;
   process.parent_pid = *parent;
   process.start_ticks = *start;
+  if (fields.size() > kStartStack) {
+    process.start_stack = ParseNumber<uint64_t>(fields[kStartStack]).value_or(0);
+  }
   const std::string status = ReadAll(directory + "/status");
   if (const auto uids = StatusValues(status, "Uid"); !uids.empty()) {
     process.uid = ParseNumber<uint32_t>(uids.front()).value_or(0);

@@ -16,6 +16,7 @@ struct ProcProcess {
   uint32_t pid = 0;
   uint32_t parent_pid = 0;
   uint64_t start_ticks = 0;  ///< of CLOCK_BOOTTIME
+  uint64_t start_stack = 0;  ///< of struct mm_struct; 0: there is none, or it is not ours to read
   uint32_t uid = 0;
   uint32_t auid = 0;
   uint32_t ns_pid = 0;      ///< in its own pid namespace

@@ -31,7 +31,8 @@ class ProcSourceTest : public ::testing::Test {
 
 TEST_F(ProcSourceTest, ReadsEveryField) {
   Write("stat",
-        "77 (a) b ) c) S 42 77 77 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 9000 100 1\n");
+        "77 (a) b ) c) S 42 77 77 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 123456 9000 100 1 2 3 "
+        "140720\n");
   Write("status", "Name:\tx\nUid:\t1000\t1001\t1002\t1003\nNSpid:\t77\t8\t1\n");
   Write("loginuid", "1005");
   Write("cmdline", std::string("prog\0a b\0\0", 10));
@@ -42,6 +43,7 @@ TEST_F(ProcSourceTest, ReadsEveryField) {
   EXPECT_EQ(process->pid, 77u);
   EXPECT_EQ(process->parent_pid, 42u);
   EXPECT_EQ(process->start_ticks, 123456u);
+  EXPECT_EQ(process->start_stack, 140720u);
   EXPECT_EQ(process->uid, 1000u);
   EXPECT_EQ(process->auid, 1005u);
   EXPECT_EQ(process->ns_pid, 1u);

@@ -257,6 +257,24 @@ std::string PlaceOf(const tetragon::ProcessUsdt& event) {
   return fmt::format("{}:{}:{}", event.path(), event.provider(), event.name());
 }
 
+// do_syscall_64+0x5b of the kernel, main (/bin/a+0x11d0) of a program.
+std::string FrameText(const tetragon::StackTraceEntry& entry) {
+  std::string text = entry.address() == 0 ? "" : fmt::format("{:#x} ", entry.address());
+  const std::string symbol = entry.symbol().empty() ? "?" : Printable(entry.symbol());
+  if (!entry.module().empty()) {
+    return text + fmt::format("{} ({}+{:#x})", symbol, Printable(entry.module()), entry.offset());
+  }
+  return text + (entry.symbol().empty() ? symbol : fmt::format("{}+{:#x}", symbol, entry.offset()));
+}
+
+// The innermost function first, each on a line of its own.
+std::string StackLines(const tetragon::ProcessKprobe& event) {
+  std::string lines;
+  for (const auto& entry : event.kernel_stack_trace()) lines += "\n  kernel " + FrameText(entry);
+  for (const auto& entry : event.user_stack_trace()) lines += "\n  user   " + FrameText(entry);
+  return lines;
+}
+
 template <typename Event>
 std::string PolicyLine(const tetragon::GetEventsResponse& response, const Event& event) {
   std::string rest = Command(event.process());
@@ -293,7 +311,7 @@ std::string CompactLine(const tetragon::GetEventsResponse& event) {
     case tetragon::GetEventsResponse::kProcessExit:
       return ExitLine(event);
     case tetragon::GetEventsResponse::kProcessKprobe:
-      return PolicyLine(event, event.process_kprobe());
+      return PolicyLine(event, event.process_kprobe()) + StackLines(event.process_kprobe());
     case tetragon::GetEventsResponse::kProcessLsm:
       return PolicyLine(event, event.process_lsm());
     case tetragon::GetEventsResponse::kProcessTracepoint:

@@ -66,6 +66,20 @@ TEST(CompactTest, WholeLineOfAPolicy) {
   EXPECT_EQ(Compact(Denial("process_lsm", rest)), expected);
 }
 
+TEST(CompactTest, StacksAreLinesOfTheirOwn) {
+  EXPECT_EQ(Compact(Denial("process_kprobe", R"(action: KPROBE_ACTION_POST
+      kernel_stack_trace { address: 0xffffffff81000010 symbol: "do_syscall_64" offset: 0x5b }
+      kernel_stack_trace { }
+      user_stack_trace { symbol: "main\n" module: "/bin/a" offset: 0x11d0 }
+      user_stack_trace { address: 0x7f01 module: "/lib/c.so" offset: 0x7 })")),
+            "22:03:57.700 seen      shop/web-1/app 7 /bin/sh -c x -> /usr/bin/curl"
+            "  policy web on security_bprm_check\n"
+            "  kernel 0xffffffff81000010 do_syscall_64+0x5b\n"
+            "  kernel ?\n"
+            "  user   main\\x0a (/bin/a+0x11d0)\n"
+            "  user   0x7f01 ? (/lib/c.so+0x7)");
+}
+
 // The line of a policy whose event has these arguments.
 std::string Shown(const std::string& arguments) {
   return Compact(R"(process_lsm { process { pid { value: 7 } binary: "/bin/cat" }

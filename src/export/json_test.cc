@@ -174,6 +174,17 @@ TEST(JsonTest, GoldenArguments) {
   EXPECT_EQ(Line(several), LineByReflection(several));
 }
 
+TEST(JsonTest, StacksHaveTetragonsNames) {
+  const auto event = FromText(R"(process_kprobe { policy_name: "p"
+      kernel_stack_trace { address: 18446744071579926544 offset: 91 symbol: "do_syscall_64" }
+      user_stack_trace { offset: 4560 symbol: "main" module: "/bin/a" } })");
+  EXPECT_EQ(nlohmann::json::parse(Line(event)), nlohmann::json::parse(R"({"process_kprobe":{
+      "policy_name":"p",
+      "kernel_stack_trace":[
+        {"address":"18446744071579926544","offset":"91","symbol":"do_syscall_64"}],
+      "user_stack_trace":[{"offset":"4560","symbol":"main","module":"/bin/a"}]}})"));
+}
+
 TEST(JsonTest, EveryCharacterIsOneThatParsersRead) {
   tetragon::GetEventsResponse event;
   std::string text;

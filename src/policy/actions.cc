@@ -30,6 +30,8 @@ struct ActionDraft {
   std::optional<Position> socket_position;
   std::optional<Position> argument_position;
   std::optional<Position> value_position;
+  std::optional<Position> kernel_stack_position;  // of `true` alone
+  std::optional<Position> user_stack_position;
   Action action;
 };
 
@@ -80,6 +82,12 @@ void ReadHostName(Reader& reader, YamlNode node, ActionDraft& draft) {
                 "write it as www.example.com");
 }
 
+template <bool Action::* Wanted, std::optional<Position> ActionDraft::* Given>
+void ReadStack(Reader& reader, YamlNode node, ActionDraft& draft) {
+  draft.action.*Wanted = reader.Bool(node).value_or(false);
+  if (draft.action.*Wanted) draft.*Given = node.position();
+}
+
 constexpr std::array kActionFields{
     Field<ActionDraft>{{"action", Need::kRequired, "Post"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
@@ -100,8 +108,12 @@ constexpr std::array kActionFields{
                          draft.action.signal = static_cast<int32_t>(signal.value_or(0));
                        },
                        "the number of the signal that Signal sends, or the enforcer"},
-    Field<ActionDraft>{{"kernelStackTrace", Need::kOnlyFalse}},
-    Field<ActionDraft>{{"userStackTrace", Need::kOnlyFalse}},
+    Field<ActionDraft>{{"kernelStackTrace"},
+                       ReadStack<&Action::kernel_stack, &ActionDraft::kernel_stack_position>,
+                       "the event tells which functions of the kernel led to the hook"},
+    Field<ActionDraft>{{"userStackTrace"},
+                       ReadStack<&Action::user_stack, &ActionDraft::user_stack_position>,
+                       "the event tells which functions of the program led there"},
     Field<ActionDraft>{{"imaHash", Need::kOnlyFalse}},
     Field<ActionDraft>{{"rateLimit"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
@@ -189,6 +201,8 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
   const bool posts = kind == ActionKind::kPost;
   if (!posts) RefuseParameter(reader, kind, "rateLimit", draft.rate_position);
   if (!posts) RefuseParameter(reader, kind, "rateLimitScope", draft.scope_position);
+  if (!posts) RefuseParameter(reader, kind, "kernelStackTrace", draft.kernel_stack_position);
+  if (!posts) RefuseParameter(reader, kind, "userStackTrace", draft.user_stack_position);
   if (posts && draft.scope_position && !draft.rate_position) {
     reader.ReportField("rateLimitScope", *draft.scope_position, "there is no rateLimit",
                        "add `rateLimit: 5m`, or remove it");

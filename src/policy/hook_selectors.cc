@@ -264,6 +264,19 @@ void CheckSockets(Reader& reader, const Hook& hook, const UnknownTypes& unknown,
   }
 }
 
+/// As in Tetragon, events of kprobes alone have a place for stacks.
+void CheckStacks(Reader& reader, const Hook& hook, const Selector& selector) {
+  if (hook.kind == HookKind::kKprobe) return;
+  for (const Action& action : selector.actions) {
+    if (!action.kernel_stack && !action.user_stack) continue;
+    reader.Report(
+        action.position,
+        fmt::format("events of {} have no place for {}", NameOf(hook.kind),
+                    action.kernel_stack ? "kernelStackTrace" : "userStackTrace"),
+        hook.kind == HookKind::kLsm ? "remove it, or write the hook in kprobes" : "remove it");
+  }
+}
+
 /// Before the function, a selector that looks at what is returned cannot be told to match or not:
 /// one that acts before it must not stand behind.
 void CheckOrder(Reader& reader, const Hook& hook, const std::vector<Selector>& selectors) {
@@ -325,6 +338,7 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
     draft.selector.filters = std::move(draft.list.filters);
     ActAtReturn(reader, hook, draft);
     CheckSockets(reader, hook, unknown, draft.selector);
+    CheckStacks(reader, hook, draft.selector);
     if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       reader.Report(entry.position(),
                     fmt::format("{} filters in one selector, more than {}",

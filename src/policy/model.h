@@ -179,6 +179,8 @@ struct Action {
   int32_t signal = 0;
   uint32_t interval_s = 0;  ///< kPost: rateLimit, in which the same is posted once; 0: always
   RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
+  bool kernel_stack = false;             ///< kPost: kernelStackTrace, the event tells it
+  bool user_stack = false;               ///< kPost: userStackTrace
   std::string target = {};               ///< kGetUrl: argUrl; kDnsLookup: argFqdn
   uint8_t socket = 0;                    ///< kTrackSock, kUntrackSock: enum gh_subject
   uint32_t argument = 0;                 ///< kSet: argIndex, an index into Hook::arguments

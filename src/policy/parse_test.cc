@@ -356,6 +356,23 @@ TEST(Parse, ReadsRateLimits) {
   EXPECT_EQ(action(3).scope, RateScope::kThread);
 }
 
+TEST(Parse, ReadsStacks) {
+  const std::vector<Hook> hooks = HooksOf(
+      "  kprobes:\n  - call: sys_openat\n    selectors:\n"
+      "    - matchActions: [{action: Post}]\n"
+      "    - matchActions: [{action: Post, kernelStackTrace: true, userStackTrace: false}]\n"
+      "    - matchActions: [{action: Post, userStackTrace: true}]\n"
+      "    - matchActions: [{action: Sigkill, kernelStackTrace: false}]\n");
+  ASSERT_EQ(hooks.size(), 1U);
+  const auto action = [&](size_t selector) {
+    return hooks[0].selectors.at(selector).actions.at(0);
+  };
+  EXPECT_FALSE(action(0).kernel_stack || action(0).user_stack);
+  EXPECT_TRUE(action(1).kernel_stack && !action(1).user_stack);
+  EXPECT_TRUE(!action(2).kernel_stack && action(2).user_stack);
+  EXPECT_FALSE(action(3).kernel_stack || action(3).user_stack);
+}
+
 TEST(Parse, AListIsAHookForEachOfItsNames) {
   const std::vector<Hook> hooks = HooksOf(
       "  lists:\n  - {name: dups, type: syscalls, values: [sys_dup, __x64_sys_dup2]}\n"

@@ -209,6 +209,19 @@ TEST_F(Enforcers, AreNotNotifiedByAPolicyThatMonitors) {
   EXPECT_EQ(told[0].action(), tetragon::KPROBE_ACTION_NOTIFYENFORCER);
 }
 
+// One program serves all system calls with backend signal; with the others it would be one for
+// each.
+TEST_F(Enforcers, MayBeAtAllSystemCalls) {
+  if (gatehouse().denies()) return;
+  std::string policy = Policy("p", "[\"list:all\"]", Notifying(kKill));
+  const std::string lists = "  lists:\n";
+  policy.insert(policy.find(lists) + lists.size(), "  - {name: all, type: generated_syscalls}\n");
+  Must(gatehouse().Apply(policy));
+  EXPECT_EQ(cgroup_.Run([] { return Errno(syscall(SYS_fsync, -1)); }), Denied(EBADF));
+  // In a call that both notifies and enforces, the hook comes before the enforcer.
+  EXPECT_EQ(cgroup_.Run([] { return Errno(syscall(SYS_getpgid, 0)); }), Killed(SIGKILL));
+}
+
 // The agent, which this process is here, is in the workload for a moment.
 TEST_F(Enforcers, DoNothingToTheAgent) {
   ExpectCounter("protected");

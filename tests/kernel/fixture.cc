@@ -120,7 +120,8 @@ Gatehouse::Gatehouse(kernel::Options options, bind::Resolver::Options resolver)
       registry_(Must(kernel::FindCgroupRoot())),
       names_(std::make_shared<Names>(registry_, resolver_.instances())),
       cache_({.node_name = "node"}, clock_, proc_),
-      enricher_({.node_name = "node"}, cache_, clock_, names_->workloads, names_->policies),
+      enricher_({.node_name = "node", .stack_addresses = true}, cache_, clock_, names_->workloads,
+                names_->policies, symbols_),
       marker_("marker" + std::to_string(markers_made++)) {
   (void)Must(kernel_->Track(kMarkerWorkload, marker_.path()));
 }

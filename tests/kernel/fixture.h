@@ -14,6 +14,7 @@
 #include "compile/strings.h"
 #include "event/decode.h"
 #include "event/enrich.h"
+#include "event/system_symbols.h"
 #include "kernel/kernel.h"
 #include "kernel/testing/workload.h"
 #include "policy_text.h"
@@ -152,6 +153,7 @@ class Gatehouse {
   event::SystemClock clock_;
   event::ProcFilesystem proc_;
   event::ProcessCache cache_;
+  event::SystemSymbols symbols_;
   event::Enricher enricher_;
 
   Cgroup marker_;  // a program run here marks the end of what TakeEvents waits for
