@@ -6,6 +6,7 @@
 #include <charconv>
 #include <fstream>
 #include <string_view>
+#include <utility>
 
 namespace gatehouse::event {
 namespace {
@@ -45,7 +46,9 @@ void KernelSymbols::Read() {
     first_ = std::min(first_, address);
     last_ = std::max(last_, address);
   }
-  std::ranges::stable_sort(functions_, {}, &Function::address);
+  // Those of one place stay as they are written.
+  std::ranges::sort(functions_, {},
+                    [](const Function& each) { return std::pair(each.address, each.name); });
   functions_.shrink_to_fit();
   names_.shrink_to_fit();
 }

@@ -146,7 +146,7 @@ std::vector<std::string> FunctionsAt(int fd, std::span<const uint64_t> offsets) 
     }
   }
   // The table for the linker has all that the other one has, and more; if it is there.
-  for (const Elf64_Word type : {SHT_SYMTAB, SHT_DYNSYM}) {
+  for (const Elf64_Word type : std::array<Elf64_Word, 2>{SHT_SYMTAB, SHT_DYNSYM}) {
     const auto section = std::ranges::find(sections, type, &Elf64_Shdr::sh_type);
     if (section == sections.end() || section->sh_link >= sections.size()) continue;
     FindIn(fd, *section, sections[section->sh_link], addresses, names);
