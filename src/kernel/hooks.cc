@@ -166,12 +166,12 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   return gate;
 }
 
-Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
+Result<void> Hooks::Load(const policy::Site& site, uint16_t number, bool reads_more) {
   if (hooks_.contains(number)) return {};
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
   std::shared_ptr<Gate> gate = IsShared(plan->way) ? shared_gates_[plan->way] : nullptr;
   if (!gate) {
-    GH_ASSIGN(gate, LoadGate(*plan, number, !CanBePlain(plan->way)));
+    GH_ASSIGN(gate, LoadGate(*plan, number, reads_more || !CanBePlain(plan->way)));
     if (IsShared(plan->way)) shared_gates_[plan->way] = gate;
   }
   hooks_.emplace(number, Hook{site, std::move(gate)});
@@ -184,7 +184,7 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number) {
 }
 
 Result<void> Hooks::Attach(const policy::Site& site, uint16_t number, bool reads_more) {
-  GH_TRY(Load(site, number));
+  GH_TRY(Load(site, number, reads_more));
   std::shared_ptr<Gate>& gate = hooks_.at(number).gate;
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
   if (gate->reads_more || !reads_more) return AttachGate(*gate, site, *plan);

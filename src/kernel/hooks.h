@@ -37,9 +37,9 @@ class Hooks {
         cookie_(std::random_device()()) {}
 
   [[nodiscard]] const Sites& sites() const { return sites_; }
-  /// Loads the program of a hook, if it is not. Errors: those of Sites::Find; the kernel refuses
-  /// it, with the verifier's last words.
-  [[nodiscard]] Result<void> Load(const policy::Site& site, uint16_t number);
+  /// Loads a program of a hook, if there is none; whether it is the plainest, where it can be.
+  /// Errors: those of Sites::Find; the kernel refuses it, with the verifier's last words.
+  [[nodiscard]] Result<void> Load(const policy::Site& site, uint16_t number, bool reads_more);
   /// The same, and attaches one that reads more, if it has to. On error what was attached stays.
   [[nodiscard]] Result<void> Attach(const policy::Site& site, uint16_t number, bool reads_more);
   /// Detaches every program without a policy on its hooks; where it could not be attached again it

@@ -159,8 +159,8 @@ Result<void> LoadedKernel::StartImage(compile::StringPool& strings, const compil
 /// The gates of executions are loaded before there is a policy: a kernel that refuses them shall
 /// say so at the start.
 Result<void> LoadedKernel::LoadGates() {
-  GH_TRY(hooks_.Load(policy::kCredsForExec, GH_HOOK_BPRM_CREDS_FOR_EXEC));
-  return hooks_.Load(policy::kBprmCheck, GH_HOOK_BPRM_CHECK);
+  GH_TRY(hooks_.Load(policy::kCredsForExec, GH_HOOK_BPRM_CREDS_FOR_EXEC, false));
+  return hooks_.Load(policy::kBprmCheck, GH_HOOK_BPRM_CHECK, false);
 }
 
 Result<void> LoadedKernel::AttachAlways(const Options& options) {
