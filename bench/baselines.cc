@@ -10,11 +10,11 @@
 #include <map>
 #include <utility>
 
+#include "base/fd.h"
 #include "bpf/baseline_empty.skel.h"
 #include "bpf/baseline_inner_map.skel.h"
 #include "bpf/baseline_per_policy.skel.h"
 #include "design.h"
-#include "kernel/fd.h"
 #include "kernel/hooks.h"
 #include "kernel/libbpf_log.h"
 
@@ -198,8 +198,8 @@ class InnerMap : public Baseline {
   }
 
   [[nodiscard]] Result<void> ReplacePolicy(const Policy& policy) override {
-    kernel::Fd inner(bpf_map_create(BPF_MAP_TYPE_HASH, "allowed", kPathKeyBytes, sizeof(uint8_t),
-                                    static_cast<uint32_t>(policy.allowed.size()), nullptr));
+    Fd inner(bpf_map_create(BPF_MAP_TYPE_HASH, "allowed", kPathKeyBytes, sizeof(uint8_t),
+                            static_cast<uint32_t>(policy.allowed.size()), nullptr));
     if (!inner.valid()) return FailErrno("map", "cannot create an inner map", errno);
     GH_TRY(Fill(inner.get(), policy.allowed));
     const int fd = inner.get();
@@ -224,7 +224,7 @@ class InnerMap : public Baseline {
  private:
   Loaded<baseline_inner_map_bpf> program_;
   bool attached_ = false;
-  std::map<uint32_t, kernel::Fd> inner_;
+  std::map<uint32_t, Fd> inner_;
 };
 
 class Empty : public Baseline {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "benches.h"
 #include "bind/instances.h"
 #include "daemon/event_pipeline.h"
@@ -16,7 +17,6 @@
 #include "event/enrich.h"
 #include "event/fakes.h"
 #include "export/json.h"
-#include "kernel/fd.h"
 #include "workload/registry.h"
 
 namespace gatehouse::bench {
@@ -157,7 +157,7 @@ Result<void> BenchEvents(const Settings& settings, Report& report) {
     if (in_pod) {
       GH_ASSIGN(workload, line.AddWorkload());
     }
-    const kernel::Fd file(open(kInMemory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
+    const Fd file(open(kInMemory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600));
     if (!file.valid()) return FailErrno(kInMemory, "cannot make a file", errno);
     std::vector<std::vector<std::byte>> records;
     for (uint32_t i = 0; i < kRecords; ++i) records.push_back(CallBytes(workload, i));

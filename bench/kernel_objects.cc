@@ -56,7 +56,7 @@ Objects FindObjectsOf(pid_t process) {
 Objects FindOwnObjects() { return FindObjectsOf(getpid()); }
 
 Result<RunStatistics> RunStatistics::Enable() {
-  kernel::Fd fd(bpf_enable_stats(BPF_STATS_RUN_TIME));
+  Fd fd(bpf_enable_stats(BPF_STATS_RUN_TIME));
   if (!fd.valid()) return FailErrno("bpf", "cannot enable run statistics", errno);
   return RunStatistics(std::move(fd));
 }
@@ -64,7 +64,7 @@ Result<RunStatistics> RunStatistics::Enable() {
 Runs RunsOf(std::span<const uint32_t> programs) {
   Runs runs;
   for (const uint32_t id : programs) {
-    const kernel::Fd fd(bpf_prog_get_fd_by_id(id));
+    const Fd fd(bpf_prog_get_fd_by_id(id));
     bpf_prog_info info{};
     uint32_t size = sizeof(info);
     if (bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) continue;

@@ -8,8 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
-#include "kernel/fd.h"
 
 namespace gatehouse::bench {
 
@@ -30,8 +30,8 @@ class RunStatistics {
   [[nodiscard]] static Result<RunStatistics> Enable();
 
  private:
-  explicit RunStatistics(kernel::Fd fd) : fd_(std::move(fd)) {}
-  kernel::Fd fd_;
+  explicit RunStatistics(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
 };
 
 /// Runs of some programs so far, added up.

@@ -3,9 +3,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,34 +14,12 @@
 #include <sstream>
 #include <utility>
 
+#include "base/fd.h"
+
 namespace gatehouse::event {
 namespace {
 
 constexpr size_t kNamesMax = 4096;  // that are kept
-
-/// A descriptor that is closed.
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-/// The file that the process sees at `path`; -1: none. What the process can change leads nowhere
-/// else than to files that it sees.
-int OpenInRoot(int root, const std::string& path) {
-  open_how how{};
-  how.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how)));
-}
 
 template <typename T>
 bool ReadAt(int fd, uint64_t offset, std::span<T> into) {
@@ -189,7 +165,7 @@ bool ProgramSymbols::Name(const ProgramId& program, std::vector<Frame>* frames) 
   std::ostringstream text;
   text << std::ifstream(directory + "/maps").rdbuf();
   const std::vector<Mapping> mappings = ParseMappings(std::move(text).str());
-  const File root(open((directory + "/root").c_str(), O_PATH | O_CLOEXEC));
+  const Fd root(open((directory + "/root").c_str(), O_PATH | O_CLOEXEC));
   // Asked last: what was read is of the program, if it still runs.
   const std::optional<ProcProcess> process = source_.Read(program.pid);
   if (!process || process->start_ticks != program.start_ns / kTickNs ||
@@ -216,8 +192,8 @@ bool ProgramSymbols::Name(const ProgramId& program, std::vector<Frame>* frames) 
   }
   for (const auto& [path, file] : files) {
     if (!path.starts_with('/') || path.ends_with(" (deleted)")) continue;
-    const File opened(OpenInRoot(root.fd(), std::string(path)));
-    NameOfFile(opened.fd(), file.frames, file.offsets);
+    const Fd opened = OpenInRoot(root, std::string(path));
+    NameOfFile(opened.get(), file.frames, file.offsets);
   }
   return true;
 }

@@ -9,9 +9,9 @@
 #include <span>
 #include <thread>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "compile/memory.h"
-#include "kernel/fd.h"
 
 namespace gatehouse::kernel {
 

@@ -9,7 +9,7 @@
 #include <iterator>
 #include <unordered_set>
 
-#include "kernel/fd.h"
+#include "base/fd.h"
 #include "kernel/sites.h"
 #include "policy/sites.h"
 #include "policy/system_calls.h"

@@ -14,7 +14,7 @@
 #include <optional>
 #include <string_view>
 
-#include "kernel/fd.h"
+#include "base/fd.h"
 
 namespace gatehouse::kernel {
 namespace {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "abi/gatehouse.h"
+#include "base/fd.h"
 #include "base/result.h"
-#include "kernel/fd.h"
 #include "kernel/kernel.h"
 #include "kernel/sites.h"
 #include "kernel/skeleton.h"

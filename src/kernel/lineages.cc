@@ -3,10 +3,8 @@
 
 #include <bpf/bpf.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/auxv.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +15,7 @@
 #include <fstream>
 #include <string_view>
 
-#include "kernel/fd.h"
+#include "base/fd.h"
 #include "kernel/libbpf_log.h"
 #include "kernel/namespaces.h"
 #include "kernel/proc.h"
@@ -87,11 +85,7 @@ std::string ScriptOf(const std::string& process) {
   const std::string name = StartedAs(process);
   if (name.empty()) return {};
   const Fd root(open((process + "/root").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  open_how how{.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC,
-               .mode = 0,
-               .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
-  const Fd script(
-      static_cast<int>(syscall(SYS_openat2, root.get(), name.c_str(), &how, sizeof(how))));
+  const Fd script = OpenInRoot(root, name);
   struct stat status{};
   std::array<char, 2> begins{};
   if (fstat(script.get(), &status) != 0 || !S_ISREG(status.st_mode) ||
@@ -111,10 +105,7 @@ std::vector<RunningProcess> ReadProcesses(const std::string& proc) {
     if (pid == 0) continue;
     const Result<ProcessStat> stat = ReadStat(proc, pid);
     if (!stat) continue;
-    RunningProcess process{.pid = pid,
-                           .parent = stat->parent,
-                           .program = ProgramOf(entry.path()),
-                           .script = ScriptOf(entry.path())};
+    RunningProcess process{.pid = pid, .parent = stat->parent, .program = ProgramOf(entry.path())};
     process.lineage.start_ticks = stat->start_ticks;
     ReadCapabilities(entry.path(), process.lineage);
     std::ranges::copy(NamespacesOf(entry.path().string()), process.lineage.namespaces);
@@ -174,11 +165,15 @@ void Lineages::ReadRunning() const {
     found_one = false;
     const std::vector<RunningProcess> processes = ReadProcesses("/proc");
     for (const RunningProcess& process : processes) {
-      gh_lineage lineage = process.lineage;
+      gh_lineage lineage{};
+      if (bpf_map_lookup_elem(map, &process.pid, &lineage) == 0) continue;
+      lineage = process.lineage;
       for (const std::string& program : ProgramsOf(process, processes)) {
         lineage.programs[lineage.n_programs++] = compile::Digest(key_, program);
       }
-      if (!process.script.empty()) lineage.script = compile::Digest(key_, process.script);
+      const std::string script =
+          scripts_ ? ScriptOf("/proc/" + std::to_string(process.pid)) : std::string();
+      if (!script.empty()) lineage.script = compile::Digest(key_, script);
       if (bpf_map_update_elem(map, &process.pid, &lineage, BPF_NOEXIST) == 0) found_one = true;
     }
   }

@@ -46,7 +46,6 @@ struct RunningProcess {
   uint32_t pid = 0;
   uint32_t parent = 0;
   std::string program;   ///< path; empty: it has none, or it cannot be read
-  std::string script;    ///< path; empty: it interprets none
   gh_lineage lineage{};  ///< without programs
 };
 

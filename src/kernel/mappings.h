@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
-#include "kernel/fd.h"
 
 namespace gatehouse::kernel {
 

@@ -326,12 +326,9 @@ Subject PidOf(const FilterDraft& draft) {
   return draft.of_namespace ? Subject::kNamespacePid : Subject::kPid;
 }
 
-std::optional<Filter> ReadFilter(Reader& reader, YamlNode node, Subject subject,
-                                 FilterDraft& draft) {
-  const size_t reports = reader.reports();
-  if (!reader.Fields<FilterDraft>(node, FieldsOf(subject), draft)) return std::nullopt;
-  const bool complete = reader.reports() == reports;
-  if (draft.op == Operator::kExpression) return std::nullopt;
+/// `complete`: see ReportMissing.
+std::optional<Filter> MakeFilter(Reader& reader, YamlNode node, Subject subject, FilterDraft& draft,
+                                 bool complete) {
   if (subject == Subject::kPid) subject = PidOf(draft);
   if (subject == Subject::kBinary && draft.of_descent) subject = Subject::kDescent;
   if (subject == Subject::kParentBinary && draft.of_descent) subject = Subject::kParentDescent;
@@ -409,8 +406,11 @@ void ReadExpression(Reader& reader, YamlNode entry, Subject subject, FilterDraft
 void ReadEntry(Reader& reader, YamlNode entry, Subject subject, const FilterScope& scope,
                FilterList& list) {
   FilterDraft draft{scope.hook, scope.unknown, scope.variables, scope.lists};
-  std::optional<Filter> filter = ReadFilter(reader, entry, subject, draft);
+  const size_t reports = reader.reports();
+  if (!reader.Fields<FilterDraft>(entry, FieldsOf(subject), draft)) return;
+  const bool complete = reader.reports() == reports;
   if (draft.op == Operator::kExpression) return ReadExpression(reader, entry, subject, draft, list);
+  std::optional<Filter> filter = MakeFilter(reader, entry, subject, draft, complete);
   if (!filter) return;
   std::vector<Filter>& filters = list.filters;
   filters.push_back(std::move(*filter));

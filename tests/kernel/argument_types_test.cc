@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "compat.h"
 #include "network.h"
 // Behind the messages, whose constants have the names of its macros.
 #include <linux/capability.h>
@@ -227,14 +228,7 @@ TEST_P(ArgumentTypes, CommandsOfBpfAreDeniedByName) {
 /// As a program of 32 bits does: with the number and the arguments of the 32-bit table.
 long CompatTruncate(const char* path, long length) {
   constexpr long kTruncate = 92;
-  long result = kTruncate;
-  asm volatile("int $0x80"
-               : "+a"(result)
-               : "b"(path), "c"(length)
-               : "memory", "r8", "r9", "r10", "r11");
-  if (result >= 0) return result;
-  errno = static_cast<int>(-result);
-  return -1;
+  return CompatCall(kTruncate, reinterpret_cast<long>(path), length);
 }
 
 // The length of a file stands for the number: what is compared and told is the argument's value,

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // NotifyEnforcer: what is asked for at one place is carried out at another, for the same thread.
 #include <gmock/gmock.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,7 +20,6 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kTracefs = "/sys/kernel/tracing";
 constexpr const char* kDup = "[sys_dup]";
 constexpr const char* kKill = "argSig: 9";
 
@@ -52,26 +50,13 @@ std::string Notifying(const std::string& arguments) {
 
 int Dup() { return Errno(syscall(SYS_dup, -1)); }
 
-class Enforcers : public KernelTest {
+class Enforcers : public TracefsTest {
  protected:
-  static void SetUpTestSuite() {
-    mounted_ = access((std::string(kTracefs) + "/events").c_str(), F_OK) != 0;
-    if (mounted_) {
-      ASSERT_EQ(mount("tracefs", kTracefs, "tracefs", 0, nullptr), 0);
-    }
-    KernelTest::SetUpTestSuite();
-  }
-  static void TearDownTestSuite() {
-    if (mounted_) umount(kTracefs);
-  }
   void SetUp() override {
-    KernelTest::SetUp();
+    TracefsTest::SetUp();
     (void)Workload(cgroup_.path());
   }
   const Cgroup cgroup_{"app"};
-
- private:
-  static inline bool mounted_ = false;
 };
 
 TEST_F(Enforcers, ACallIsAnsweredForWhoIsNotified) {

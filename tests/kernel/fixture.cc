@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
+#include <sys/mount.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 
 namespace gatehouse::test {
 namespace {
+
+constexpr const char* kTracefs = "/sys/kernel/tracing";
 
 // Known to the kernel alone: no policy is about it.
 constexpr bind::WorkloadId kMarkerWorkload = 0xffffffff;
@@ -293,6 +296,20 @@ void KernelTest::SetUpTestSuite() {
 void KernelTest::SetUp() {
   gatehouse().Reset();
   counters_ = gatehouse().kernel().status().counters;
+}
+
+bool TracefsTest::mounted_ = false;
+
+void TracefsTest::SetUpTestSuite() {
+  mounted_ = access((std::string(kTracefs) + "/events").c_str(), F_OK) != 0;
+  if (mounted_) {
+    ASSERT_EQ(mount("tracefs", kTracefs, "tracefs", 0, nullptr), 0);
+  }
+  KernelTest::SetUpTestSuite();
+}
+
+void TracefsTest::TearDownTestSuite() {
+  if (mounted_) umount(kTracefs);
 }
 
 void KernelTest::TearDown() {

@@ -202,6 +202,16 @@ class KernelTest : public ::testing::Test {
   std::vector<std::string> expected_counters_;
 };
 
+/// A suite of what needs tracefs: mounted while it runs, unless it is there.
+class TracefsTest : public KernelTest {
+ protected:
+  static void SetUpTestSuite();
+  static void TearDownTestSuite();
+
+ private:
+  static bool mounted_;
+};
+
 /// A suite of what backend signal cannot do, such as hooks other than those of executions. It is
 /// instantiated with DenyingBackends(), so that none of its tests passes where nothing is tested.
 class DenyingTest : public KernelTest, public ::testing::WithParamInterface<kernel::Backend> {

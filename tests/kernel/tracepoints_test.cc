@@ -2,7 +2,6 @@
 // Tracepoints: by the arguments of their call, and by the fields of their record.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -18,7 +17,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr const char* kTracefs = "/sys/kernel/tracing";
 constexpr const char* kKill = "{action: Sigkill}";
 
 /// A tracepoint of a policy, in parts as they are written.
@@ -42,20 +40,10 @@ std::string Where(uint32_t index, const std::string& op, const std::string& valu
          value + "\"]}]";
 }
 
-class Tracepoints : public KernelTest {
+class Tracepoints : public TracefsTest {
  protected:
-  static void SetUpTestSuite() {
-    mounted_ = access((std::string(kTracefs) + "/events").c_str(), F_OK) != 0;
-    if (mounted_) {
-      ASSERT_EQ(mount("tracefs", kTracefs, "tracefs", 0, nullptr), 0);
-    }
-    KernelTest::SetUpTestSuite();
-  }
-  static void TearDownTestSuite() {
-    if (mounted_) umount(kTracefs);
-  }
   void SetUp() override {
-    KernelTest::SetUp();
+    TracefsTest::SetUp();
     (void)Workload(cgroup_.path());
   }
 
@@ -84,11 +72,7 @@ class Tracepoints : public KernelTest {
 
   const Cgroup cgroup_{"app"};
   const Cgroup other_{"other"};
-
- private:
-  static bool mounted_;
 };
-bool Tracepoints::mounted_ = false;
 
 // ---- by arguments
 

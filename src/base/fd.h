@@ -3,9 +3,10 @@
 
 #include <unistd.h>
 
+#include <string>
 #include <utility>
 
-namespace gatehouse::kernel {
+namespace gatehouse {
 
 /// Owns a file descriptor.
 class Fd {
@@ -28,4 +29,9 @@ class Fd {
   int fd_ = -1;
 };
 
-}  // namespace gatehouse::kernel
+/// Opens what a process whose root directory is `root` sees at the absolute `path`, to read it;
+/// without waiting, and whatever it is. What the process can change leads to nothing else than what
+/// it sees (RESOLVE_IN_ROOT of openat2(2)). Not valid: there is nothing that can be opened.
+[[nodiscard]] Fd OpenInRoot(const Fd& root, const std::string& path);
+
+}  // namespace gatehouse
