@@ -13,6 +13,7 @@
 #include "benches.h"
 #include "bind/instances.h"
 #include "daemon/event_pipeline.h"
+#include "event/assembler.h"
 #include "event/decode.h"
 #include "event/enrich.h"
 #include "event/fakes.h"
@@ -100,11 +101,7 @@ class Line {
   }
 
   /// Takes a record through all stages; its line waits in the buffer.
-  Result<void> Take(std::span<const std::byte> record) {
-    GH_ASSIGN(const event::Record decoded, event::Decode(record));
-    exporting::AppendJsonLine(*enricher_.Enrich(decoded), &buffer_);
-    return {};
-  }
+  Result<void> Take(std::span<const std::byte> record) { return assembler_.Take(record); }
   [[nodiscard]] std::string& buffer() { return buffer_; }
 
  private:
@@ -120,6 +117,9 @@ class Line {
   event::testing::FakeSymbols symbols_;
   event::Enricher enricher_;
   std::string buffer_;
+  event::Assembler assembler_{[this](const event::Whole& record) {
+    exporting::AppendJsonLine(*enricher_.Enrich(record), &buffer_);
+  }};
 };
 
 /// Writes what waits, as the event log does; a file that is full is begun anew, as by rotation.

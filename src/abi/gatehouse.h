@@ -48,7 +48,7 @@ enum gh_limits {
   GH_SYSTEM_CALLS_MAX = 512,     /* numbers of system calls that backend signal knows */
   GH_ARGUMENTS_MAX = 16,         /* arguments, fields of a tracepoint: policies name those before */
   GH_OPERANDS_MAX = 12,          /* arguments of a static probe */
-  GH_RESOLVED_MAX = 14,   /* different values that paths of all policies lead to, on one hook */
+  GH_RESOLVED_MAX = 12,   /* different values that paths of all policies lead to, on one hook */
   GH_PATH_STEPS_MAX = 10, /* fields and elements that one of these paths names */
   GH_STEPS_MAX = 15,      /* pointers that are followed on it, and the value's own offset */
   GH_TEXTS_MAX = 4,       /* texts (paths, strings) that one operation is judged by */
@@ -65,6 +65,9 @@ enum gh_limits {
   GH_PROTECTED_MAX = 32,   /* the agent and its ancestors */
   GH_LINEAGES_MAX = 32768, /* processes whose past is kept, if policies ask for it */
   GH_PROGRAMS_MAX = 16,    /* that are kept of what a process descends from: the first */
+  GH_PART_BYTES = 16368,   /* of a buffer, in one record: see struct gh_event_part */
+  GH_PARTS_MAX = 20,       /* of one buffer */
+  GH_HASH_MAX = 64,        /* bytes of the hash of a file: SHA-512 */
   GH_FRAMES_MAX = 127,     /* of a stack that an event tells, the innermost; the kernel's default */
   GH_CGROUP_DEPTH_MAX = 1024, /* levels searched upwards for a cgroup that is not tracked itself */
 };
@@ -294,6 +297,7 @@ enum gh_constant {
   GH_CONSTANT_TABLE,                                                       /* enum gh_table */
   GH_CONSTANT_COOKIE,     /* what the agent's perf events about mappings are known by */
   GH_CONSTANT_READS_MORE, /* whether policies of the hook ask for what read_more reads */
+  GH_CONSTANT_HASHES,     /* whether a program that tells hashes of files is behind this one */
   GH_CONSTANT_COUNT
 };
 #define GH_CONSTANT 0x47480000
@@ -419,6 +423,7 @@ GH_STATIC_ASSERT(sizeof(struct gh_gate) == 16, "gh_gate");
 enum gh_input_flags {
   GH_INPUT_SIGNED = 1 << 0, /* a number that is extended by its sign; the length of a buffer, of 32
                                bits that are */
+  GH_INPUT_WHOLE = 1 << 1,  /* a buffer of which events tell as much as GH_PARTS_MAX parts hold */
 };
 
 /* A value that a filter of the gate looks at or that an event shows. */
@@ -439,7 +444,7 @@ GH_STATIC_ASSERT(sizeof(struct gh_input) == 16, "gh_input");
  * is in here, and nowhere else in the image.
  */
 struct gh_chain {
-  gh_u8 from;  /* an argument, or GH_FROM_TASK */
+  gh_u8 from;  /* an argument, GH_FROM_TASK or GH_FROM_REGISTERS */
   gh_u8 n;     /* offsets, 1 to GH_STEPS_MAX */
   gh_u8 bytes; /* of the value, at most 8; 0: it is its address that is read on from */
   gh_u8 reserved;
@@ -447,6 +452,7 @@ struct gh_chain {
 };
 GH_STATIC_ASSERT(sizeof(struct gh_chain) == 64, "gh_chain");
 #define GH_FROM_TASK 0xff
+#define GH_FROM_REGISTERS 0xfe /* the struct pt_regs that is the program's context */
 
 /* What a text is searched for: the lengths at which its heads and tails are digested, ascending,
  * distinct, in bytes; the addresses of the automata that it is given to. */
@@ -500,6 +506,12 @@ enum gh_rule_flags {
 };
 #define GH_RULE_STACKS (GH_RULE_KERNEL_STACK | GH_RULE_USER_STACK)
 
+/* In gh_rule.shows, beside the subjects: what comes behind the event in records of its own. */
+#define GH_SHOWS_PARTS (1u << 30)
+#define GH_SHOWS_HASH (1u << 31)
+/* The same as enum gh_policy_event_flags. */
+#define GH_FOLLOWS_OF(shows) ((shows) >> 27 & (GH_POLICY_PARTS | GH_POLICY_HASH))
+
 /* Both count from 0, in the order of the policy: of its hooks, and of the selectors of that hook.
  */
 #define GH_RULE_NUMBER(hook, selector) ((hook) * GH_RULES_PER_POLICY_MAX + (selector))
@@ -511,7 +523,8 @@ struct gh_rule {
   gh_u64 hits;    /* operations that it decided; added to atomically by all CPUs */
   gh_u32 policy;  /* the agent's number for the policy, given back in events */
   gh_u32 filters; /* address of n_filters struct gh_filter, all of which must hold */
-  gh_u32 shows;   /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell */
+  gh_u32 shows;   /* bit per gh_subject before GH_SUBJECT_TOLD that the policy's events tell, and
+                     GH_SHOWS_PARTS, GH_SHOWS_HASH */
   gh_s16 error;   /* with GH_ACTION_OVERRIDE, GH_ACTION_NOTIFY: the negative errno */
   gh_u16 number;  /* which selector of the policy it is: see GH_RULE_NUMBER */
   gh_u8 actions;  /* gh_action bits */
@@ -522,7 +535,7 @@ struct gh_rule {
   gh_u32 interval_s; /* in which events with the same values are posted once; 0: always */
 };
 GH_STATIC_ASSERT(sizeof(struct gh_rule) == 32, "gh_rule");
-GH_STATIC_ASSERT(GH_SUBJECT_TOLD <= 32, "gh_rule.shows has a bit for each");
+GH_STATIC_ASSERT(GH_SUBJECT_TOLD <= 30, "gh_rule.shows has a bit for each");
 GH_STATIC_ASSERT(GH_RULE_NUMBER((int)GH_HOOKS_PER_POLICY_MAX, 0) <= 65536, "gh_rule.number");
 
 struct gh_filter {
@@ -596,6 +609,7 @@ enum gh_stat {
   GH_STAT_EVENTS_LOST_EXEC = 0, /* the ring buffer was full: base events */
   GH_STAT_EVENTS_LOST_EXIT,
   GH_STAT_EVENTS_LOST_POLICY, /* ... and events of policies; the verdict stood */
+  GH_STAT_EVENTS_LOST_PART,   /* ... and what was to follow them: the event is told without it */
   GH_STAT_EVENTS_LIMITED,     /* not posted: gh_rule.interval_s had not passed */
   GH_STAT_SCRATCH_EXHAUSTED,  /* no scratch slot was free: every value counts as unreadable */
   GH_STAT_PATH_TOO_LONG,      /* a path of more than GH_PATH_MAX - 1 bytes: unreadable */
@@ -630,6 +644,8 @@ enum gh_event_type {
   GH_EVENT_EXEC = 1,
   GH_EVENT_EXIT = 2,
   GH_EVENT_POLICY = 3,
+  GH_EVENT_PART = 4,
+  GH_EVENT_END = 5,
 };
 
 struct gh_event_header {
@@ -687,6 +703,8 @@ enum gh_policy_event_flags {
   GH_POLICY_MONITOR = 1 << 0,   /* the policy is in monitor mode: nothing was done */
   GH_POLICY_PROTECTED = 1 << 1, /* the subject is the agent or an ancestor: nothing was done */
   GH_POLICY_BY_SIGNAL = 1 << 2, /* override was carried out as SIGKILL (backend signal) */
+  GH_POLICY_PARTS = 1 << 3,     /* buffers follow, whole: records of parts, then of their end */
+  GH_POLICY_HASH = 1 << 4,      /* the hash of a file follows, behind parts if there are any */
   /* The same bits as in gh_rule_flags: behind the values is a struct gh_event_stacks. */
   GH_POLICY_KERNEL_STACK = GH_RULE_KERNEL_STACK,
   GH_POLICY_USER_STACK = GH_RULE_USER_STACK,
@@ -741,5 +759,31 @@ struct gh_event_policy {
   gh_u8 reserved;
 };
 GH_STATIC_ASSERT(sizeof(struct gh_event_policy) == 96, "gh_event_policy");
+
+/*
+ * What follows the events of an operation, once for all policies that told it: of each buffer its
+ * bytes from the first on, and the end. Both name the thread that acted. The records of a thread
+ * stand in the ring buffer in the order in which it made them; one that finds no room is missing.
+ */
+struct gh_event_part {
+  struct gh_event_header header;
+  gh_u64 thread; /* process id in the upper half, thread id in the lower */
+  gh_u32 at;     /* which byte of the buffer is the first here */
+  gh_u8 subject; /* enum gh_subject */
+  gh_u8 reserved[3];
+  /* At most GH_PART_BYTES bytes, and not none, are behind. */
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_part) == 32, "gh_event_part");
+
+struct gh_event_end {
+  struct gh_event_header header;
+  gh_u64 thread;
+  gh_u64 since_ns; /* what the thread told before is of other operations; CLOCK_BOOTTIME */
+  gh_u32 ends;     /* GH_POLICY_PARTS or GH_POLICY_HASH */
+  gh_s32
+      algorithm; /* of a hash: enum hash_algo, <linux/hash_info.h>; negative errno: there is none */
+  gh_u8 hash[GH_HASH_MAX];
+};
+GH_STATIC_ASSERT(sizeof(struct gh_event_end) == 104, "gh_event_end");
 
 #endif /* GATEHOUSE_ABI_GATEHOUSE_H_ */

@@ -5,6 +5,7 @@
  *   find the workload -> its group's gate on this hook (none: return) -> read the inputs, once
  *   -> judge policy by policy -> combine the verdicts, post the events
  *   -> if an event is to tell a stack: take it, and post those that do
+ *   -> if an event is to be followed by whole buffers, or the hash of the file: send them
  *
  * Fail-open or fail-closed: a value that cannot be read is in no set, so an allow-list denies; an
  * image that cannot be read (never seen: it would be a bug of the agent) denies nothing.
@@ -13,6 +14,7 @@
 #define GATEHOUSE_BPF_GATE_H_
 
 #include "bpf/enforcer.h"
+#include "bpf/follow.h"
 #include "bpf/inputs.h"
 #include "bpf/judge.h"
 #include "bpf/process.h"
@@ -102,6 +104,10 @@ __noinline int post(__u32 index, __u32 rule_address, __u32 hook, __u32 flags) {
     return 0;
   }
   if (rule->flags & GH_RULE_STACKS) end = append_stacks(index, rule->flags, end);
+  __u32 follows = GH_FOLLOWS_OF(shows);
+  if (follows && !scratch->follows) scratch->since_ns = bpf_ktime_get_boot_ns();
+  scratch->follows |= follows;
+  event->flags |= follows;
   __u64 size = end;
   opaque(size);
   if (size <= sizeof(scratch->event))
@@ -254,11 +260,13 @@ static __always_inline int pass_gate(__u32 index, __u32 hook, __u32 root, __u32 
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) {
     scratch->root = root;
+    scratch->follows = 0;
     read_inputs(scratch, index, gate, more);
   }
   int verdict = judge_gate(index, gate->policies, gate->n_policies, hook, false);
   if (scratch && take_stacks(scratch, context, own))
     judge_gate(index, gate->policies, gate->n_policies, hook, true);
+  if (more && scratch && scratch->follows & GH_POLICY_PARTS) send_parts(index);
   return verdict;
 }
 

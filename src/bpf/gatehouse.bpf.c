@@ -25,10 +25,11 @@
  * up (6.10 and later, kernel commit 5c5fad46e48c), else just before the first instruction of the
  * new one. There the object is the binary that finally runs: of a script, its interpreter.
  *
- * Beside them: keep_call, which keeps the arguments of functions for gate_uretprobe;
+ * Beside them: keep_call, which keeps the arguments of functions for gate_uretprobe; hash_file and
+ * hash_program, which are behind gate_lsm where policies tell hashes of files, and sleep;
  * sched_process_exec and sched_process_exit for base events, cgroup_mkdir and cgroup_release, by
- * which cgroups below a workload belong to it. No program sleeps: each runs under rcu_read_lock,
- * and so one RCU grace period after a publication nobody reads the old image.
+ * which cgroups below a workload belong to it. No program that reads the image sleeps: each runs
+ * under rcu_read_lock, and so one RCU grace period after a publication nobody reads the old image.
  */
 #include "bpf/gate.h"
 
@@ -113,6 +114,7 @@ static __always_inline void take_arguments(__u32 index, void* context) {
   }
   if (registers == GH_REGISTERS_CONTEXT) {
     take_parameters(scratch->arguments, context);
+    scratch->registers = (__u64)context;
     return;
   }
 #define TAKE(n) \
@@ -280,6 +282,7 @@ static __always_inline void take_kept(__u32 index, void* context) {
   }
   for (int i = 0; i < REGISTERS_KEPT; i++) scratch->arguments[i] = kept ? kept->arguments[i] : LOST;
   scratch->arguments[GH_SUBJECT_RETURN] = CONTEXT(context, RAX);
+  scratch->registers = (__u64)context;
   bpf_map_delete_elem(&calls, &call);
 }
 
@@ -328,6 +331,8 @@ static __always_inline bool is_of_table(void) {
 
 static __always_inline int gate(void* context, enum context kind, enum frames own) {
   if ((kind == OF_CALL || kind == OF_RETURN) && !is_of_table()) return 0;
+  bool hashes = CONSTANT(GH_CONSTANT_HASHES);
+  if (hashes) forget_awaited();
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
   if (!gate_address) return 0;
@@ -347,6 +352,7 @@ static __always_inline int gate(void* context, enum context kind, enum frames ow
       pass_gate(index, hook, root, gate_address, context, own, CONSTANT(GH_CONSTANT_READS_MORE));
   if (kind == OF_PROBE) set_operands(index, context);
   if (kind == OF_PROBE || kind == OF_KEPT) forget_lost(index);
+  if (hashes) verdict = await_hash(index, verdict);
   scratch_release(index);
   return verdict;
 }
@@ -363,6 +369,14 @@ static __always_inline int answer(int ret, int verdict) {
 SEC("lsm") int gate_lsm(void* context) {
   int verdict = gate(context, OF_CALL, FRAMES_TRAMPOLINE);
   return answer(returned(context), verdict);
+}
+
+/* Behind the gate of a hook whose first argument is a file. */
+SEC("lsm.s") int BPF_PROG(hash_file, struct file* file) { return answer(0, tell_hash(file)); }
+
+/* The same, a program that is being executed. */
+SEC("lsm.s") int BPF_PROG(hash_program, struct linux_binprm* bprm) {
+  return answer(0, tell_hash(bprm->file));
 }
 
 SEC("fmod_ret") int gate_fmod_ret(void* context) {

@@ -177,13 +177,48 @@ static __always_inline __u32 append_entries(__u32 index, __u64 entries, __u64 n,
 /* The address tells whose memory it is in, unless the process passed it. */
 static __always_inline bool is_of_process(__u64 address) { return (__s64)address >= 0; }
 
-/* Where events are made, the bytes of an iterator; returns how many, as append_bytes. */
-static __always_inline __u32 read_iterator(__u32 index, __u64 raw, __u64* length) {
+/* Where the bytes are that an input is about. */
+struct buffer {
+  bool known;
+  bool entries; /* of buffers, each a struct iovec: `n` of them are at `at` */
+  __u32 memory; /* 1: the entries are in memory of the process; 2: the bytes are */
+  __u64 at;     /* 0 if not known */
+  __u64 n;      /* bytes, or entries */
+  __u64 skip;   /* of the first entry's bytes */
+  __u64 length; /* bytes in all; ~0 if only the entries tell */
+};
+
+static __always_inline struct buffer buffer_of_iterator(__u64 raw) {
   struct iterator it = iterator_of((struct iov_iter*)raw);
-  *length = it.count;
-  if (!it.known) return GH_PATH_MAX;
-  if (it.buffer) return append_bytes(index, 0, it.buffer, it.count, true);
-  return append_entries(index, it.buffers, it.n_buffers, it.offset, it.of_process ? 2 : 0);
+  if (it.buffer)
+    return (struct buffer){
+        .known = it.known, .memory = 2, .at = it.buffer, .n = it.count, .length = it.count};
+  return (struct buffer){.known = it.known,
+                         .entries = true,
+                         .memory = it.of_process ? 2 : 0,
+                         .at = it.buffers,
+                         .n = it.n_buffers,
+                         .skip = it.offset,
+                         .length = it.count};
+}
+
+static __always_inline struct buffer buffer_of(struct scratch* scratch,
+                                               const struct gh_input* input, __u32 number) {
+  __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
+  __u32 read = input->read, length = input->bytes & (WORDS_TAKEN - 1);
+  __s64 told = scratch->arguments[length];
+  if (input->flags & GH_INPUT_SIGNED) told = (__s32)told;
+  if (scratch->lost >> length & 1) raw = LOST, told = 1;
+  if (read == GH_READ_IOV_ITER) return buffer_of_iterator(raw);
+  bool of_process = read == GH_READ_USER_BUFFER || read == GH_READ_USER_IOVEC || is_of_process(raw);
+  bool entries = read == GH_READ_IOVEC || read == GH_READ_USER_IOVEC;
+  __u64 n = told < 0 ? 0 : told;
+  return (struct buffer){.known = true,
+                         .entries = entries,
+                         .memory = of_process ? 3 : 0,
+                         .at = raw,
+                         .n = n,
+                         .length = entries ? ~0ULL : n};
 }
 
 /* The bytes of a buffer, or of several; of long ones, those that they begin with. */
@@ -192,23 +227,13 @@ __noinline int read_buffer(__u32 index, __u32 slot, __u32 number, __u32 address)
   struct gh_input* input = record_at(struct gh_input, address);
   struct value* value = value_of(index, slot);
   if (!scratch || !input || !value) return 0;
-  __u64 raw = scratch->arguments[number & (WORDS_TAKEN - 1)];
-  __s64 told = scratch->arguments[input->bytes & (WORDS_TAKEN - 1)];
-  __u32 read = input->read;
-  if (input->flags & GH_INPUT_SIGNED) told = (__s32)told;
-  if (scratch->lost >> (input->bytes & (WORDS_TAKEN - 1)) & 1) raw = LOST, told = 1;
-  __u64 length = told < 0 ? 0 : told, bytes = 0;
-  if (read == GH_READ_IOV_ITER) {
-    bytes = read_iterator(index, raw, &length);
-  } else {
-    bool of_process =
-        read == GH_READ_USER_BUFFER || read == GH_READ_USER_IOVEC || is_of_process(raw);
-    if (read == GH_READ_IOVEC || read == GH_READ_USER_IOVEC)
-      bytes = append_entries(index, raw, length, 0, of_process ? 3 : 0);
-    else
-      bytes = append_bytes(index, 0, raw, length, of_process);
-    if (read == GH_READ_IOVEC || read == GH_READ_USER_IOVEC) length = bytes;
-  }
+  struct buffer buffer = buffer_of(scratch, input, number);
+  __u64 length = buffer.length, bytes = GH_PATH_MAX;
+  if (buffer.known && buffer.entries)
+    bytes = append_entries(index, buffer.at, buffer.n, buffer.skip, buffer.memory);
+  else if (buffer.known)
+    bytes = append_bytes(index, 0, buffer.at, buffer.n, buffer.memory & 2);
+  if (length == ~0ULL) length = bytes;
   value->unreadable = GH_READABLE;
   value->len = 0;
   value->start = TEXT_END;
@@ -294,7 +319,9 @@ __noinline int follow_chain(__u32 index, __u32 address) {
   if (!scratch || !chain) return -1;
   __u32 n = chain->n;
   __u64 place = chain->from == GH_FROM_TASK ? bpf_get_current_task()
-                                            : scratch->arguments[chain->from & (WORDS_TAKEN - 1)];
+                : chain->from == GH_FROM_REGISTERS
+                    ? scratch->registers
+                    : scratch->arguments[chain->from & (WORDS_TAKEN - 1)];
   for (__u32 i = 0; i < GH_STEPS_MAX; i++) {
     if (i >= n) break;
     if (!place) return -1;

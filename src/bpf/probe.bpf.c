@@ -10,6 +10,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const volatile __u32 caller; /* thread group id whose calls count */
 __u64 runs;
+__u64 later_was_first;
 
 static __always_inline void note(void) {
   if (bpf_get_current_pid_tgid() >> 32 == caller) runs++;
@@ -17,6 +18,12 @@ static __always_inline void note(void) {
 
 SEC("lsm/task_getpgid") int BPF_PROG(probe_lsm, struct task_struct* task, int ret) {
   note();
+  return ret;
+}
+
+/* Attached after probe_lsm. */
+SEC("lsm/task_getpgid") int BPF_PROG(probe_later, struct task_struct* task, int ret) {
+  if (bpf_get_current_pid_tgid() >> 32 == caller) later_was_first = runs == 0;
   return ret;
 }
 

@@ -134,6 +134,21 @@ struct {
   __type(value, struct notification);
 } notifications SEC(".maps");
 
+/* By thread: what its operation waits for, until the hash of the file is known, see bpf/follow.h.
+ */
+struct awaiting {
+  __u64 since_ns; /* see gh_event_end */
+  __s32 error;    /* a negative errno, or 0 */
+  __u32 reserved;
+};
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, __u64);
+  __type(value, struct awaiting);
+} awaited SEC(".maps");
+
 /* A text of the operation, and what of it is interned. */
 struct value {
   __u32 unreadable; /* enum gh_unreadable */
@@ -210,6 +225,9 @@ struct scratch {
   __u32 lost;      /* bit per argument that could not be taken; 0 between operations */
   __u32 sets;      /* bit per argument that is to be set; 0 between operations */
   __u32 asked;     /* GH_RULE_STACKS that rules which decided ask for; 0 between operations */
+  __u32 follows;   /* GH_POLICY_PARTS, GH_POLICY_HASH of the operation's events */
+  __u64 registers; /* address of a program's context, on a function of a program */
+  __u64 since_ns;  /* not after the first of these */
   struct gh_digest digest; /* the last that was finished */
   __u64 tracked;           /* a struct sock among the inputs that has an owner, or 0 */
   __u32 set_to[GH_ARGUMENTS_MAX];

@@ -104,7 +104,7 @@ Result<void> Image::StageInstance(Stage& stage, bind::InstanceId id, const Progr
           .hits = 0,
           .policy = id,
           .filters = filters,
-          .shows = hook.shows,
+          .shows = hook.shows | (rule.hash ? GH_SHOWS_HASH : 0U),
           .error = rule.error,
           .number = static_cast<uint16_t>(GH_RULE_NUMBER(hook.hook_index, rule.index)),
           .actions = static_cast<uint8_t>(rule.actions),
@@ -189,7 +189,11 @@ Result<std::vector<Input>> Image::InputsOf(std::span<const StoredHook* const> po
   for (const StoredHook* policy : policies) {
     for (const Input& input : policy->program->inputs) {
       const auto [known, is_new] = inputs.emplace(input.subject, input);
-      if (is_new || known->second == input) continue;
+      const bool whole = known->second.whole || input.whole;
+      known->second.whole = input.whole;
+      const bool same = known->second == input;
+      known->second.whole = whole;
+      if (is_new || same) continue;
       return Fail(ErrorCode::kRefused, policy->program->site->name,
                   "policies of one workload read argument " + std::to_string(input.subject) +
                       " as values of different types",
@@ -228,7 +232,8 @@ Result<gh_gate> Image::StageGate(Stage& stage, Group& group, uint16_t hook,
     records.push_back({.subject = input.subject,
                        .read = static_cast<uint8_t>(input.read),
                        .bytes = input.bytes,
-                       .flags = static_cast<uint8_t>(input.is_signed ? GH_INPUT_SIGNED : 0),
+                       .flags = static_cast<uint8_t>((input.is_signed ? GH_INPUT_SIGNED : 0) |
+                                                     (input.whole ? GH_INPUT_WHOLE : 0)),
                        .scan = scan,
                        .chain = 0,
                        .reserved = 0});

@@ -182,11 +182,10 @@ class Lowering {
     return {};
   }
 
-  /// How the value of an argument is read where it stands.
-  static Input InputOf(uint8_t subject, policy::ArgumentType type, const policy::Site& site,
+  /// How the value of an argument is read where it stands; `of_process`: a process passed it.
+  static Input InputOf(uint8_t subject, policy::ArgumentType type, bool of_process,
                        const std::optional<policy::Length>& length) {
     const policy::ArgumentTypeTraits traits = policy::TraitsOf(type);
-    const bool of_process = policy::HasArgumentsOfProcess(site);
     gh_read read = traits.read;
     if (subject == GH_SUBJECT_BINARY) read = GH_READ_BINARY;
     if (subject == GH_SUBJECT_PARENT_BINARY) read = GH_READ_PARENT_BINARY;
@@ -202,7 +201,10 @@ class Lowering {
   /// The number of a resolved value on the hook: the same before the function and at its return.
   Result<ResolvedValuePtr> Resolve(const policy::Hook& hook, const policy::Argument& argument) {
     const policy::Resolution& resolved = *argument.resolved;
-    const auto from = static_cast<uint8_t>(resolved.of_task ? GH_FROM_TASK : argument.index);
+    using From = policy::Resolution::From;
+    const auto from = static_cast<uint8_t>(resolved.from == From::kTask        ? GH_FROM_TASK
+                                           : resolved.from == From::kRegisters ? GH_FROM_REGISTERS
+                                                                               : argument.index);
     return sets_.resolved().Intern({.site = policy::SiteBefore(hook),
                                     .from = from,
                                     .text = resolved.text,
@@ -221,14 +223,18 @@ class Lowering {
   /// What the hook's arguments and filters look at.
   Result<void> AddInputs(const policy::Hook& hook, HookProgram& lowered) {
     std::map<uint8_t, Input> inputs;
+    const bool of_process = policy::HasArgumentsOfProcess(*lowered.site);
     const auto add = [&](uint8_t subject, policy::ArgumentType type,
                          const std::optional<policy::Length>& length = {}) {
-      inputs.emplace(subject, InputOf(subject, type, *lowered.site, length));
+      inputs.emplace(subject, InputOf(subject, type, of_process, length));
     };
     const auto show = [&](const policy::Argument& argument) {
       if (argument.type == policy::ArgumentType::kNop) return;
       add(static_cast<uint8_t>(argument.index), argument.type, argument.length);
       lowered.shows |= 1U << argument.index;
+      if (!argument.whole) return;
+      inputs.at(static_cast<uint8_t>(argument.index)).whole = true;
+      lowered.shows |= GH_SHOWS_PARTS;
     };
     resolved_.clear();
     for (const auto* const arguments : {&hook.arguments, &hook.data}) {
@@ -239,14 +245,12 @@ class Lowering {
         }
         GH_ASSIGN(ResolvedValuePtr value, Resolve(hook, argument));
         resolved_.emplace(argument.resolved->subject, value->subject);
-        const policy::ArgumentTypeTraits traits = policy::TraitsOf(argument.type);
         const uint8_t subject = value->subject;
         lowered.shows |= 1U << subject;
-        inputs.emplace(subject, Input{.subject = subject,
-                                      .read = traits.read,
-                                      .bytes = traits.bytes,
-                                      .is_signed = traits.is_signed,
-                                      .resolved = std::move(value)});
+        const bool of_register = value->from == GH_FROM_REGISTERS;
+        Input& input =
+            inputs.emplace(subject, InputOf(subject, argument.type, of_register, {})).first->second;
+        input.resolved = std::move(value);
       }
     }
     if (lowered.site->at_return) show(*hook.returned);
@@ -357,6 +361,7 @@ class Lowering {
         if (action.interval_s != 0) rule.scope = ScopeOf(action.scope);
         rule.stacks = static_cast<uint8_t>((action.kernel_stack ? GH_RULE_KERNEL_STACK : 0) |
                                            (action.user_stack ? GH_RULE_USER_STACK : 0));
+        rule.hash = action.file_hash;
         return {};
       case policy::ActionKind::kNoPost:
       case policy::ActionKind::kGetUrl:

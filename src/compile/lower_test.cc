@@ -456,7 +456,7 @@ TEST_F(LowerTest, MoreValuesOfPathsThanAHookHasNumbersForAreRefused) {
     ASSERT_FALSE(lowered);
     EXPECT_EQ(lowered.error().code, ErrorCode::kRefused);
     EXPECT_EQ(lowered.error().cause,
-              "all policies together ask for more than 14 different values by resolve");
+              "all policies together ask for more than 12 different values by resolve");
   }
 }
 
@@ -466,7 +466,7 @@ TEST_F(LowerTest, DataAreValuesOfTheTask) {
   policy::Hook hook = MakeHook({MakeSelector({filter}, {})}, "openat");
   hook.system_call = true;
   hook.data = {MakeResolved("comm", policy::ArgumentType::kString, 0)};
-  hook.data[0].resolved->of_task = true;
+  hook.data[0].resolved->from = policy::Resolution::From::kTask;
   const auto lowered = TryLower(MakeSpec(hook));
   ASSERT_TRUE(lowered);
   const HookProgram& program = (*lowered)->hooks.at(0);

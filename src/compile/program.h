@@ -33,6 +33,7 @@ struct Rule {
   uint8_t signal = 0;       ///< with GH_ACTION_SIGNAL, GH_ACTION_NOTIFY
   uint32_t interval_s = 0;  ///< of GH_ACTION_POST: see gh_rule
   uint8_t stacks = 0;       ///< of GH_ACTION_POST: GH_RULE_STACKS that events tell
+  bool hash = false;        ///< of GH_ACTION_POST: events tell the hash of the file
   uint8_t set_subject = 0;  ///< with GH_ACTION_SET: the argument
   uint32_t set_to = 0;      ///< with GH_ACTION_SET
   uint8_t scope = 0;        ///< of the interval: GH_RULE_PER_THREAD, GH_RULE_PER_PROCESS or 0
@@ -48,10 +49,18 @@ struct Input {
   uint8_t bytes = 0;               ///< of a number; of a buffer: the gh_subject that is its length
   bool is_signed = false;          ///< of a number; of a buffer: its length has 32 bits, and a sign
   ResolvedValuePtr resolved = {};  ///< null: it stands where the subject says
+  bool whole = false;              ///< of a buffer: see GH_INPUT_WHOLE
   auto operator<=>(const Input&) const = default;
 };
 
 using SitePtr = std::shared_ptr<const policy::Site>;
+
+/// How much the program of a hook is made for; each is what those before it are, and more.
+enum class Extent {
+  kPlain,   ///< without what read_more reads: see gh_is_more
+  kMore,    ///< with it
+  kHashes,  ///< with a program behind it that tells hashes of files
+};
 
 /// What a policy does at one place; the first rule that matches acts. A hook with `return: true`
 /// can have two, before the function and at its return.
@@ -62,7 +71,20 @@ struct HookProgram {
   std::vector<Input> inputs;  ///< ascending by subject
   std::vector<Rule> rules;
 
-  /// True if it asks for more than the plainest program reads: see gh_is_more.
+  /// What it asks for.
+  [[nodiscard]] Extent extent() const {
+    if (TellsHashes()) return Extent::kHashes;
+    return ReadsMore() ? Extent::kMore : Extent::kPlain;
+  }
+  /// True if events of any rule tell the hash of the file.
+  [[nodiscard]] bool TellsHashes() const { return std::ranges::any_of(rules, &Rule::hash); }
+  /// True if any rule denies with an errno.
+  [[nodiscard]] bool Overrides() const {
+    return std::ranges::any_of(
+        rules, [](const Rule& rule) { return (rule.actions & GH_ACTION_OVERRIDE) != 0; });
+  }
+
+ private:
   [[nodiscard]] bool ReadsMore() const {
     return std::ranges::any_of(
                inputs,
@@ -71,11 +93,6 @@ struct HookProgram {
              return std::ranges::find(rule.filters, GH_MATCH_PATTERN, &Filter::match) !=
                     rule.filters.end();
            });
-  }
-  /// True if any rule denies with an errno.
-  [[nodiscard]] bool Overrides() const {
-    return std::ranges::any_of(
-        rules, [](const Rule& rule) { return (rule.actions & GH_ACTION_OVERRIDE) != 0; });
   }
 };
 

@@ -304,6 +304,7 @@ void Fill(const kernel::Status& status, v1::GetStatusResponse* out) {
     v1::Program* into = out->add_programs();
     into->set_name(program.name);
     into->set_id(program.id);
+    into->set_verified_instructions(program.verified_instructions);
   }
   for (const kernel::MapStatus& map : status.maps) {
     v1::Map* into = out->add_maps();

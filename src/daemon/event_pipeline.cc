@@ -57,7 +57,8 @@ EventPipeline::EventPipeline(kernel::Kernel& kernel, const workload::Registry& w
                  .cluster_name = options.cluster_name,
                  .node_labels = options.node_labels,
                  .stack_addresses = options.stack_addresses},
-                cache_, clock_, workloads_, instances_, symbols_) {}
+                cache_, clock_, workloads_, instances_, symbols_),
+      assembler_([this](const event::Whole& record) { Tell(record); }) {}
 
 Result<std::unique_ptr<EventPipeline>> EventPipeline::Start(
     kernel::Kernel& kernel, const workload::Registry& workloads,
@@ -88,13 +89,12 @@ void EventPipeline::ReopenFile() {
 
 void EventPipeline::Take(std::span<const std::byte> record) {
   ++received_;
-  const auto decoded = event::Decode(record);
-  if (!decoded) {
-    ++undecodable_;
-    return;
-  }
-  dispatcher_.Publish(enricher_.Enrich(*decoded));
-  const auto* const policy = std::get_if<event::PolicyRecord>(&*decoded);
+  if (!assembler_.Take(record)) ++undecodable_;
+}
+
+void EventPipeline::Tell(const event::Whole& record) {
+  dispatcher_.Publish(enricher_.Enrich(record));
+  const auto* const policy = std::get_if<event::PolicyRecord>(&record);
   if (policy != nullptr && network_actions_) Ask(*policy);
 }
 
@@ -119,6 +119,8 @@ void EventPipeline::Run() {
       const std::lock_guard lock(error_mutex_);
       poll_error_ = count ? std::string() : count.error().Message();
     }
+    assembler_.Expire(BootNs());
+    if (last) assembler_.Flush();
     cache_.Expire(BootNs());
     if (last) return;
     if (!count) std::this_thread::sleep_for(kPollRetry);

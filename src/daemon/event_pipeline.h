@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "bind/instances.h"
 #include "daemon/network_actions.h"
+#include "event/assembler.h"
 #include "event/clock.h"
 #include "event/enrich.h"
 #include "event/proc_source.h"
@@ -118,6 +119,7 @@ class EventPipeline {
                 const bind::InstanceDirectory& instances, const EventPipelineOptions& options);
   void Run();
   void Take(std::span<const std::byte> record);
+  void Tell(const event::Whole& record);
   /// What the policy asks of the network.
   void Ask(const event::PolicyRecord& record);
 
@@ -129,6 +131,7 @@ class EventPipeline {
   event::ProcessCache cache_;
   event::SystemSymbols symbols_;
   event::Enricher enricher_;
+  event::Assembler assembler_;
   exporting::Dispatcher dispatcher_;
   std::unique_ptr<exporting::FileExporter> file_;
   std::unique_ptr<NetworkActions> network_actions_;  // null: off

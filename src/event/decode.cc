@@ -193,6 +193,42 @@ Result<Record> DecodePolicy(std::span<const std::byte> bytes) {
   return record;
 }
 
+Result<Record> DecodePart(std::span<const std::byte> bytes) {
+  GH_ASSIGN(const gh_event_part from, Fixed<gh_event_part>(bytes));
+  const auto rest = bytes.subspan(sizeof(from));
+  if (from.subject >= GH_SUBJECT_TOLD) {
+    return Malformed(fmt::format("a part of an unknown subject {}", from.subject));
+  }
+  const std::array<Length, 1> lengths = {
+      {{"part", static_cast<uint32_t>(rest.size()), GH_PART_BYTES}}};
+  GH_ASSIGN(const auto parts, Parts(rest, lengths));
+  return PartRecord{.thread = from.thread,
+                    .subject = static_cast<gh_subject>(from.subject),
+                    .at = from.at,
+                    .bytes = parts[0]};
+}
+
+// By enum hash_algo, which is part of the kernel's interface.
+constexpr size_t HashBytes(int algorithm) {
+  constexpr std::array<size_t, 8> kBytes = {16, 16, 20, 20, 32, 48, 64, 28};
+  return std::cmp_less(algorithm, 0) || std::cmp_greater_equal(algorithm, kBytes.size())
+             ? 0
+             : kBytes.at(static_cast<size_t>(algorithm));
+}
+
+Result<Record> DecodeEnd(std::span<const std::byte> bytes) {
+  GH_ASSIGN(const gh_event_end from, Fixed<gh_event_end>(bytes));
+  if (from.ends != GH_POLICY_PARTS && from.ends != GH_POLICY_HASH) {
+    return Malformed(fmt::format("the end of {:#x}", from.ends));
+  }
+  const auto* const hash =
+      reinterpret_cast<const char*>(bytes.data()) + offsetof(gh_event_end, hash);
+  return EndRecord{.thread = from.thread,
+                   .since_ns = from.since_ns,
+                   .ends = static_cast<uint8_t>(from.ends),
+                   .hash = {from.algorithm, {hash, HashBytes(from.algorithm)}}};
+}
+
 }  // namespace
 
 std::vector<uint64_t> StackRecord::Addresses() const {
@@ -233,6 +269,10 @@ Result<Record> Decode(std::span<const std::byte> bytes) {
       return DecodeExit(record);
     case GH_EVENT_POLICY:
       return DecodePolicy(record);
+    case GH_EVENT_PART:
+      return DecodePart(record);
+    case GH_EVENT_END:
+      return DecodeEnd(record);
     default:
       return Malformed(fmt::format("unknown type {}", header.type));
   }

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <variant>
@@ -81,6 +82,12 @@ struct StackRecord {
   [[nodiscard]] std::vector<uint64_t> Addresses() const;
 };
 
+/// The hash of a file, as the kernel's IMA made it.
+struct FileHash {
+  int algorithm = 0;  ///< enum hash_algo, <linux/hash_info.h>; negative errno: there is none
+  std::string_view bytes = {};  ///< empty: of no algorithm that is known
+};
+
 struct PolicyRecord {
   uint64_t time_ns = 0;
   ProcessRecord process;
@@ -97,6 +104,12 @@ struct PolicyRecord {
   StackRecord kernel_stack = {};
   StackRecord user_stack = {};  ///< of the thread that acted; its first address is no return
   uint64_t start_stack = 0;     ///< with a stack: of struct mm_struct, of the program that acted
+  std::optional<FileHash> hash = {};  ///< none has come: see Assembler
+
+  /// Both ids of the thread that acted, see gh_event_part.
+  [[nodiscard]] uint64_t thread() const {
+    return static_cast<uint64_t>(process.key.pid) << 32 | process.tid;
+  }
 
   /// Null if the event does not tell it.
   [[nodiscard]] const ValueRecord* Find(uint32_t subject) const {
@@ -106,7 +119,25 @@ struct PolicyRecord {
   }
 };
 
-using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
+/// Some bytes of a buffer.
+struct PartRecord {
+  uint64_t thread = 0;  ///< both ids, see gh_event_part
+  gh_subject subject = GH_SUBJECT_ARGUMENT_0;
+  uint32_t at = 0;  ///< which byte of the buffer is the first
+  std::string_view bytes = {};
+};
+
+/// Nothing more of a kind follows the events that a thread told of its operation.
+struct EndRecord {
+  uint64_t thread = 0;
+  uint64_t since_ns = 0;  ///< the operation began not before; CLOCK_BOOTTIME
+  uint8_t ends = 0;       ///< GH_POLICY_PARTS or GH_POLICY_HASH
+  FileHash hash = {};     ///< of GH_POLICY_HASH
+};
+
+using Record = std::variant<ExecRecord, ExitRecord, PolicyRecord, PartRecord, EndRecord>;
+/// Those that are events, and not parts of one.
+using Whole = std::variant<ExecRecord, ExitRecord, PolicyRecord>;
 
 /// Decodes one record. Every length is checked against the bytes that there are; nothing is
 /// trusted. Errors (kInvalid): too short, an unknown type, subject, way to read, reason or field of

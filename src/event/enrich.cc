@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "event/enrich.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <array>
+#include <iterator>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -105,6 +107,23 @@ void FillPlace(const policy::HookInfo& hook, tetragon::ProcessUsdt* out) {
   out->set_name(ToUtf8(hook.call.substr(colon + 1)));
 }
 
+// Tetragon's words for enum hash_algo, <linux/hash_info.h>.
+const char* AlgorithmName(int algorithm) {
+  constexpr std::array kNames = {"md4",    "md5",    "sha1",   "rmd160",
+                                 "sha256", "sha384", "sha512", "sha224"};
+  return kNames.at(static_cast<size_t>(algorithm));
+}
+
+void FillHash(const PolicyRecord& record, tetragon::ProcessLsm* out) {
+  if ((record.flags & GH_POLICY_HASH) == 0) return;
+  if (!record.hash || record.hash->bytes.empty()) return out->add_tags(kTagNoHash);
+  std::string text = AlgorithmName(record.hash->algorithm) + std::string(":");
+  for (const char byte : record.hash->bytes) {
+    fmt::format_to(std::back_inserter(text), "{:02x}", static_cast<uint8_t>(byte));
+  }
+  out->set_ima_hash(text);
+}
+
 template <typename Event>
 void FillTags(const PolicyRecord& record, std::span<const policy::Argument> arguments,
               std::span<const policy::Argument> data, bool policy_gone, Event* out) {
@@ -134,7 +153,7 @@ Enricher::Enricher(EnricherOptions options, ProcessCache& cache, const Clock& cl
       symbols_(symbols),
       boot_offset_ns_(clock.BootOffsetNs()) {}
 
-EventPtr Enricher::Enrich(const Record& record) {
+EventPtr Enricher::Enrich(const Whole& record) {
   auto event = std::make_shared<tetragon::GetEventsResponse>();
   event->set_node_name(options_.node_name);
   event->set_cluster_name(options_.cluster_name);
@@ -272,6 +291,7 @@ void Enricher::FillPolicyEvent(const PolicyRecord& record, std::string_view poli
   }
   FillTags(record, arguments, data, hook == nullptr, out);
   if constexpr (std::is_same_v<Event, tetragon::ProcessKprobe>) FillStacks(record, out);
+  if constexpr (std::is_same_v<Event, tetragon::ProcessLsm>) FillHash(record, out);
 }
 
 void Enricher::FillProcess(const Process& process, tetragon::Process* out) const {

@@ -71,6 +71,8 @@ inline constexpr char kTagUnreadable[] = "gatehouse.unreadable.";
 /// Followed by kernel- or user-, and by unreadable or unnamed: why a stack that the event should
 /// tell is not there, or its functions have no names.
 inline constexpr char kTagStack[] = "gatehouse.stack.";
+/// The hash of the file that the event should tell is not there.
+inline constexpr char kTagNoHash[] = "gatehouse.hash.unknown";
 
 struct EnricherOptions {
   std::string node_name = {};
@@ -90,7 +92,7 @@ class Enricher {
            const WorkloadLookup& workloads, const InstanceLookup& instances, SymbolSource& symbols);
 
   /// The event of a record; never null. Takes exec and exit into the process cache.
-  [[nodiscard]] EventPtr Enrich(const Record& record);
+  [[nodiscard]] EventPtr Enrich(const Whole& record);
 
  private:
   void FillProcess(const Process& process, tetragon::Process* out) const;

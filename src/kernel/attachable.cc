@@ -59,7 +59,7 @@ std::optional<Program> ProgramOf(Way way) {
 
 }  // namespace
 
-bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function) {
+bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function, bool sleeps) {
   constexpr std::array<bpf_insn, 2> kAllow{{
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 0},
       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0},
@@ -68,6 +68,7 @@ bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function)
   options.sz = sizeof(options);
   options.expected_attach_type = attach;
   options.attach_btf_id = function;
+  if (sleeps) options.prog_flags = BPF_F_SLEEPABLE;
   const Fd program(
       bpf_prog_load(type, "probe", "Dual BSD/GPL", kAllow.data(), kAllow.size(), &options));
   return program.valid();

@@ -18,8 +18,9 @@ inline constexpr std::string_view kWithoutParameters = "__do_sys_";
 [[nodiscard]] inline std::string HookOfLsm(const std::string& name) { return "bpf_lsm_" + name; }
 
 /// Whether the kernel takes a program for a function, by its number in BTF: it says so when it is
-/// asked to load one.
-[[nodiscard]] bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function);
+/// asked to load one. `sleeps`: one that may.
+[[nodiscard]] bool TakesProgram(bpf_prog_type type, bpf_attach_type attach, uint32_t function,
+                                bool sleeps = false);
 
 /// Whether the kernel takes programs that write to memory of processes.
 [[nodiscard]] bool MayWriteToProcesses();

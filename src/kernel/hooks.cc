@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 
 #include "kernel/libbpf_log.h"
 #include "kernel/mappings.h"
@@ -16,6 +17,7 @@
 namespace gatehouse::kernel {
 namespace {
 
+using compile::Extent;
 using Constants = std::array<int32_t, GH_CONSTANT_COUNT>;
 
 /// Writes what is special about one hook into the program's instructions: see enum gh_constant.
@@ -33,7 +35,7 @@ Result<void> WriteConstants(bpf_program* program, const Constants& constants) {
   return {};
 }
 
-Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie, bool reads_more) {
+Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie, Extent extent) {
   const size_t words = plan.registers != GH_REGISTERS_NONE ? 1 : plan.parameters.size();
   const bool returns = plan.overrides || plan.way == Way::kFexit;
   Constants constants{};
@@ -48,7 +50,8 @@ Constants ConstantsOf(const Plan& plan, uint16_t number, uint32_t cookie, bool r
   constants[GH_CONSTANT_WRITES] = plan.writes ? 1 : 0;
   constants[GH_CONSTANT_TABLE] = plan.table;
   constants[GH_CONSTANT_COOKIE] = static_cast<int32_t>(cookie);
-  constants[GH_CONSTANT_READS_MORE] = reads_more ? 1 : 0;
+  constants[GH_CONSTANT_READS_MORE] = extent >= Extent::kMore ? 1 : 0;
+  constants[GH_CONSTANT_HASHES] = extent == Extent::kHashes ? 1 : 0;
   return constants;
 }
 
@@ -85,6 +88,12 @@ constexpr const char* kEnter = "sys_enter";
 bool IsToldAtEnter(const policy::Site& site) {
   if (site.kind == policy::Site::Kind::kRawTracepoint) return site.name == kEnter;
   return site.kind == policy::Site::Kind::kTracepoint && site.name.starts_with(kEnter);
+}
+
+/// What tells the hash of the file that is, or is in, the first argument of an LSM hook.
+bpf_program* HasherFor(const gatehouse_bpf& skeleton, const Plan& plan) {
+  return plan.parameters.front().pointee == "file" ? skeleton.progs.hash_file
+                                                   : skeleton.progs.hash_program;
 }
 
 bpf_prog_info InfoOf(int program) {
@@ -129,17 +138,22 @@ bpf_program* Hooks::ProgramFor(gatehouse_bpf& skeleton, Way way) const {
 }
 
 Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t number,
-                                                     bool reads_more) const {
+                                                     Extent extent, bool explains) const {
   auto gate = std::make_shared<Gate>();
-  gate->reads_more = reads_more;
+  gate->extent = extent;
   const LibbpfLog log;
   GH_ASSIGN(Skeleton skeleton, OpenSharing(shared_));
   bpf_program* const program = ProgramFor(*skeleton, plan.way);
   bpf_program* const keeper = plan.way == Way::kUretprobe ? skeleton->progs.keep_call : nullptr;
   bpf_program__set_autoload(program, true);
   if (keeper != nullptr) bpf_program__set_autoload(keeper, true);
+  bpf_program* const hasher = extent == Extent::kHashes ? HasherFor(*skeleton, plan) : nullptr;
+  if (hasher != nullptr) {
+    bpf_program__set_autoload(hasher, true);
+    bpf_program__set_attach_target(hasher, 0, plan.target.c_str());
+  }
   if (!IsShared(plan.way)) {
-    const Constants constants = ConstantsOf(plan, number, cookie_, reads_more);
+    const Constants constants = ConstantsOf(plan, number, cookie_, extent);
     GH_TRY(WriteConstants(program, constants));
     if (keeper != nullptr) GH_TRY(WriteConstants(keeper, constants));
     const int error =
@@ -149,15 +163,22 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
                        log.Tail());
     }
   }
+  std::optional<VerifierStats> stats;
+  if (!explains) stats.emplace(program);
   if (const int error = gatehouse_bpf::load(skeleton.get()); error != 0) {
+    if (!explains) return LoadGate(plan, number, extent, true);
     Error refused =
         FailErrno("hook/" + plan.target, "the kernel refuses the program", -error).value();
     if (const std::string said = log.Tail(); !said.empty()) refused.cause += "\n" + said;
     return tl::unexpected(std::move(refused));
   }
+  if (stats) gate->verified_instructions = stats->instructions();
   gate->name = bpf_program__name(program);
   gate->program = Fd(fcntl(bpf_program__fd(program), F_DUPFD_CLOEXEC, 0));
-  if (!gate->program.valid()) return FailErrno("bpf", "cannot keep a program", errno);
+  if (hasher != nullptr) gate->hasher = Fd(fcntl(bpf_program__fd(hasher), F_DUPFD_CLOEXEC, 0));
+  if (!gate->program.valid() || (hasher != nullptr && !gate->hasher.valid())) {
+    return FailErrno("bpf", "cannot keep a program", errno);
+  }
   if (!HasTarget(plan.way)) {
     gate->attachable = program;
     gate->keeper = keeper;
@@ -166,12 +187,13 @@ Result<std::shared_ptr<Hooks::Gate>> Hooks::LoadGate(const Plan& plan, uint16_t 
   return gate;
 }
 
-Result<void> Hooks::Load(const policy::Site& site, uint16_t number, bool reads_more) {
+Result<void> Hooks::Load(const policy::Site& site, uint16_t number, Extent extent) {
   if (hooks_.contains(number)) return {};
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
   std::shared_ptr<Gate> gate = IsShared(plan->way) ? shared_gates_[plan->way] : nullptr;
   if (!gate) {
-    GH_ASSIGN(gate, LoadGate(*plan, number, reads_more || !CanBePlain(plan->way)));
+    if (!CanBePlain(plan->way)) extent = std::max(extent, Extent::kMore);
+    GH_ASSIGN(gate, LoadGate(*plan, number, extent));
     if (IsShared(plan->way)) shared_gates_[plan->way] = gate;
   }
   hooks_.emplace(number, Hook{site, std::move(gate)});
@@ -183,12 +205,12 @@ Result<void> Hooks::Load(const policy::Site& site, uint16_t number, bool reads_m
   return {};
 }
 
-Result<void> Hooks::Attach(const policy::Site& site, uint16_t number, bool reads_more) {
-  GH_TRY(Load(site, number, reads_more));
+Result<void> Hooks::Attach(const policy::Site& site, uint16_t number, Extent extent) {
+  GH_TRY(Load(site, number, extent));
   std::shared_ptr<Gate>& gate = hooks_.at(number).gate;
   GH_ASSIGN(const Plan* const plan, sites_.Find(site));
-  if (gate->reads_more || !reads_more) return AttachGate(*gate, site, *plan);
-  GH_ASSIGN(std::shared_ptr<Gate> other, LoadGate(*plan, number, true));
+  if (gate->extent >= extent) return AttachGate(*gate, site, *plan);
+  GH_ASSIGN(std::shared_ptr<Gate> other, LoadGate(*plan, number, extent));
   GH_TRY(AttachGate(*other, site, *plan));
   gate = std::move(other);
   return {};
@@ -205,6 +227,13 @@ Result<void> Hooks::AttachGate(Gate& gate, const policy::Site& site, const Plan&
     gate.keeper_link.reset(AttachToFile(gate.keeper, plan, false));
   }
   const bool ready = gate.keeper == nullptr || gate.keeper_link != nullptr;
+  if (gate.hasher.valid() && !gate.hasher_link.valid()) {
+    // What comes later is called earlier, as Sites::Check has seen.
+    gate.hasher_link = Fd(bpf_raw_tracepoint_open(nullptr, gate.hasher.get()));
+    if (!gate.hasher_link.valid()) {
+      return FailErrno("hook/" + policy::NameOf(site), "cannot attach what tells hashes", errno);
+    }
+  }
   if (HasTarget(plan.way)) {
     // BPF_RAW_TRACEPOINT_OPEN attaches whatever was loaded for a place in the kernel, since 5.5.
     gate.link_fd = Fd(bpf_raw_tracepoint_open(nullptr, gate.program.get()));
@@ -227,7 +256,8 @@ Result<void> Hooks::PutEnterLast() {
   if (found == shared_gates_.end() || !found->second->attached()) return {};
   constexpr uint16_t kShared = 0;
   GH_ASSIGN(const std::shared_ptr<Gate> last,
-            LoadGate(Plan{.way = Way::kEnter, .target = kEnter, .parameters = {}}, kShared, true));
+            LoadGate(Plan{.way = Way::kEnter, .target = kEnter, .parameters = {}}, kShared,
+                     Extent::kMore));
   last->link_fd = Fd(bpf_raw_tracepoint_open(nullptr, last->program.get()));
   if (!last->attached()) {
     return FailErrno(std::string("hook/") + kEnter, "cannot attach " + last->name, errno);
@@ -245,6 +275,7 @@ void Hooks::DetachUnused(const std::function<uint64_t(uint16_t)>& policies) {
     if (std::ranges::any_of(hooks_, needed)) continue;
     hook.gate->link.reset();
     hook.gate->link_fd = Fd();
+    hook.gate->hasher_link = Fd();
     hook.gate->keeper_link.reset();
     hook.gate->mappings.clear();
   }
@@ -278,10 +309,16 @@ std::vector<const Hooks::Gate*> Hooks::gates() const {
 std::vector<ProgramStatus> Hooks::programs() const {
   std::vector<ProgramStatus> programs;
   for (const Gate* gate : gates()) {
-    programs.push_back(ProgramStatus{gate->name, InfoOf(gate->program.get()).id});
+    programs.push_back(
+        ProgramStatus{gate->name, InfoOf(gate->program.get()).id, gate->verified_instructions});
+    if (gate->hasher.valid()) {
+      const bpf_prog_info info = InfoOf(gate->hasher.get());
+      programs.push_back(ProgramStatus{info.name, info.id, info.verified_insns});
+    }
     if (gate->keeper == nullptr) continue;
     const char* const name = bpf_program__name(gate->keeper);
-    programs.push_back(ProgramStatus{name, InfoOf(bpf_program__fd(gate->keeper)).id});
+    const bpf_prog_info info = InfoOf(bpf_program__fd(gate->keeper));
+    programs.push_back(ProgramStatus{name, info.id, info.verified_insns});
   }
   return programs;
 }

@@ -23,7 +23,7 @@ namespace gatehouse::kernel {
 /// is loaded before the first of them. Not thread-safe.
 ///
 /// A program on a place in the kernel begins as the plainest that serves. With the first policy
-/// that asks for more (HookProgram::ReadsMore) another takes its place: the old one goes once the
+/// that asks for more (HookProgram::extent) another takes its place: the old one goes once the
 /// new one is attached, so for a moment both judge, and an event may be told twice.
 class Hooks {
  public:
@@ -37,11 +37,13 @@ class Hooks {
         cookie_(std::random_device()()) {}
 
   [[nodiscard]] const Sites& sites() const { return sites_; }
-  /// Loads a program of a hook, if there is none; whether it is the plainest, where it can be.
+  /// Loads a program of a hook, if there is none; of that extent, where it can be so little.
   /// Errors: those of Sites::Find; the kernel refuses it, with the verifier's last words.
-  [[nodiscard]] Result<void> Load(const policy::Site& site, uint16_t number, bool reads_more);
-  /// The same, and attaches one that reads more, if it has to. On error what was attached stays.
-  [[nodiscard]] Result<void> Attach(const policy::Site& site, uint16_t number, bool reads_more);
+  [[nodiscard]] Result<void> Load(const policy::Site& site, uint16_t number,
+                                  compile::Extent extent);
+  /// The same, and attaches one of that extent, if it has to. On error what was attached stays.
+  [[nodiscard]] Result<void> Attach(const policy::Site& site, uint16_t number,
+                                    compile::Extent extent);
   /// Detaches every program without a policy on its hooks; where it could not be attached again it
   /// stays, and finds nothing to do. `policies`: how many a hook has.
   void DetachUnused(const std::function<uint64_t(uint16_t)>& policies);
@@ -70,15 +72,22 @@ class Hooks {
     const bpf_program* keeper = nullptr;
     Link keeper_link;
     std::vector<Fd> mappings;  ///< of kLoader: see mappings.h
-    bool reads_more = true;
+    /// Of kHashes: what is called behind the program, see HashOf.
+    Fd hasher;
+    Fd hasher_link;
+    compile::Extent extent = compile::Extent::kMore;
+    uint64_t verified_instructions = 0;
     [[nodiscard]] bool attached() const { return link != nullptr || link_fd.valid(); }
   };
   struct Hook {
     policy::Site site;
     std::shared_ptr<Gate> gate;  ///< see IsShared
   };
+  /// `explains`: what the verifier says of a program that it refuses is in the error; for that it
+  /// is loaded once more.
   [[nodiscard]] Result<std::shared_ptr<Gate>> LoadGate(const Plan& plan, uint16_t number,
-                                                       bool reads_more) const;
+                                                       compile::Extent extent,
+                                                       bool explains = false) const;
   [[nodiscard]] Result<void> AttachGate(Gate& gate, const policy::Site& site, const Plan& plan);
   [[nodiscard]] bpf_program* ProgramFor(gatehouse_bpf& skeleton, Way way) const;
   [[nodiscard]] std::vector<const Gate*> gates() const;

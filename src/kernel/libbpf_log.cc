@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdarg>
 #include <cstdio>
+#include <cstdlib>
 #include <string_view>
 #include <vector>
 
@@ -23,6 +24,21 @@ int Print(libbpf_print_level level, const char* format, va_list arguments) {
 }
 
 }  // namespace
+
+// While it walks, the verifier writes more than what stays in the end; too little room is an error.
+VerifierStats::VerifierStats(bpf_program* program) : text_(1U << 16U) {
+  constexpr uint32_t kStats = 4;  // BPF_LOG_STATS, include/linux/bpf_verifier.h, since 5.2
+  bpf_program__set_log_level(program, kStats);
+  bpf_program__set_log_buf(program, text_.data(), text_.size());
+}
+
+uint64_t VerifierStats::instructions() const {
+  constexpr std::string_view kProcessed = "processed ";
+  const std::string_view text(text_.data());
+  const size_t at = text.find(kProcessed);
+  return at == std::string_view::npos ? 0
+                                      : std::strtoull(&text[at + kProcessed.size()], nullptr, 10);
+}
 
 LibbpfLog::LibbpfLog() : outer_(capture) {
   capture = &text_;

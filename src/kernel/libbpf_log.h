@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
+
+struct bpf_program;
 
 namespace gatehouse::kernel {
 
@@ -20,6 +24,18 @@ class LibbpfLog {
  private:
   std::string text_;
   std::string* const outer_;
+};
+
+/// Has the kernel say how much work a program, which must outlive this, is for its verifier. What
+/// is wrong with a program that is refused is then not said.
+class VerifierStats {
+ public:
+  explicit VerifierStats(bpf_program* program);
+  /// Instructions that it walked through; 0 before the program is loaded.
+  [[nodiscard]] uint64_t instructions() const;
+
+ private:
+  std::vector<char> text_;
 };
 
 }  // namespace gatehouse::kernel

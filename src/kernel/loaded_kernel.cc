@@ -42,14 +42,19 @@ void AddMap(std::vector<MapStatus>& maps, int fd) {
 }
 
 constexpr std::array<const char*, GH_STAT_COUNT> kStatNames{
-    "events_lost_exec",    "events_lost_exit",  "events_lost_policy",
-    "events_limited",      "scratch_exhausted", "path_too_long",
-    "path_unreachable",    "path_fault",        "no_binary",
-    "string_fault",        "socket_fault",      "number_fault",
-    "resolve_fault",       "matches_overflow",  "lineage_unknown",
-    "lineages_full",       "cgroups_untracked", "protected",
-    "signal_failed",       "set_failed",        "notification_replaced",
-    "notification_unused", "notification_lost", "call_forgotten",
+    "events_lost_exec",    "events_lost_exit",
+    "events_lost_policy",  "events_lost_part",
+    "events_limited",      "scratch_exhausted",
+    "path_too_long",       "path_unreachable",
+    "path_fault",          "no_binary",
+    "string_fault",        "socket_fault",
+    "number_fault",        "resolve_fault",
+    "matches_overflow",    "lineage_unknown",
+    "lineages_full",       "cgroups_untracked",
+    "protected",           "signal_failed",
+    "set_failed",          "notification_replaced",
+    "notification_unused", "notification_lost",
+    "call_forgotten",
 };
 
 /// Whether the kernel has the tracepoint sched_prepare_exec (6.10, commit 5c5fad46e48c). Loads its
@@ -135,7 +140,8 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
       programs.gate_raw,     programs.gate_record,   programs.gate_uprobe,    programs.gate_prepare,
       programs.gate_exec,    programs.gate_enter,    programs.gate_leave,     programs.lineage_exec,
       programs.lineage_fork, programs.lineage_exit,  programs.gate_uretprobe, programs.keep_call,
-      programs.gate_usdt,    programs.gate_loader,   programs.lineage_execve};
+      programs.gate_usdt,    programs.gate_loader,   programs.lineage_execve, programs.hash_file,
+      programs.hash_program};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }
@@ -159,8 +165,8 @@ Result<void> LoadedKernel::StartImage(compile::StringPool& strings, const compil
 /// The gates of executions are loaded before there is a policy: a kernel that refuses them shall
 /// say so at the start.
 Result<void> LoadedKernel::LoadGates() {
-  GH_TRY(hooks_.Load(policy::kCredsForExec, GH_HOOK_BPRM_CREDS_FOR_EXEC, false));
-  return hooks_.Load(policy::kBprmCheck, GH_HOOK_BPRM_CHECK, false);
+  GH_TRY(hooks_.Load(policy::kCredsForExec, GH_HOOK_BPRM_CREDS_FOR_EXEC, compile::Extent::kPlain));
+  return hooks_.Load(policy::kBprmCheck, GH_HOOK_BPRM_CHECK, compile::Extent::kPlain);
 }
 
 Result<void> LoadedKernel::AttachAlways(const Options& options) {
@@ -237,7 +243,7 @@ Result<void> LoadedKernel::Apply(const bind::Delta& delta) {
       for (const compile::HookProgram& hook : program->hooks) {
         if (Lineages::IsAskedBy(hook)) GH_TRY(lineages_->Start());
         GH_ASSIGN(const uint16_t number, image_->NumberOf(*hook.site));
-        GH_TRY(hooks_.Attach(*hook.site, number, hook.ReadsMore()));
+        GH_TRY(hooks_.Attach(*hook.site, number, hook.extent()));
       }
     }
     const bool tracks = std::ranges::any_of(

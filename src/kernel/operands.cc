@@ -74,18 +74,27 @@ std::optional<Size> TakeSize(std::string_view& text) {
   return Size{static_cast<uint32_t>(bytes), *number < 0};
 }
 
+constexpr uint32_t kRegisterBytes = 8;
+
+std::optional<Register> FindOperand(std::string_view name) {
+  for (uint32_t i = 0; !name.empty() && i < kRegisters.size(); ++i) {
+    const Names& names = kRegisters.at(i);
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end()) continue;
+    return Register{i * kRegisterBytes,
+                    kRegisterBytes >> static_cast<uint32_t>(found - names.begin())};
+  }
+  return std::nullopt;
+}
+
 /// `%rdi`, up to what cannot be in a name. `whole`: as a base or an index it has all 8 bytes.
 std::optional<uint32_t> TakeRegister(std::string_view& text, bool whole) {
   if (!Take(text, "%")) return std::nullopt;
   const std::string_view name = text.substr(0, text.find_first_of(",)"));
-  for (uint32_t i = 0; !name.empty() && i < kRegisters.size(); ++i) {
-    const Names& names = kRegisters.at(i);
-    const auto found = std::ranges::find(names, name);
-    if (found == names.end() || (whole && found != names.begin())) continue;
-    text.remove_prefix(name.size());
-    return i;
-  }
-  return std::nullopt;
+  const std::optional<Register> found = FindOperand(name);
+  if (!found || (whole && found->bytes != kRegisterBytes)) return std::nullopt;
+  text.remove_prefix(name.size());
+  return found->offset / kRegisterBytes;
 }
 
 bool FitsIn32Bits(int64_t number) { return number == static_cast<int32_t>(number); }
@@ -169,6 +178,13 @@ std::vector<Parameter> ParseOperands(std::string_view text) {
     text.remove_prefix(operand.size());
   }
   return parameters;
+}
+
+std::optional<Register> FindRegister(std::string_view name) {
+  constexpr uint32_t kRip = 16, kFlags = 18;
+  if (name == "rip") return Register{kRip * kRegisterBytes, kRegisterBytes};
+  if (name == "eflags") return Register{kFlags * kRegisterBytes, sizeof(uint32_t)};
+  return FindOperand(name);
 }
 
 }  // namespace gatehouse::kernel

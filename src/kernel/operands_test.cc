@@ -105,5 +105,20 @@ TEST(Operands, WhatNoProgramCanRead) {
   }
 }
 
+TEST(Operands, RegistersByName) {
+  const auto of = [](const char* name) {
+    const auto found = FindRegister(name);
+    return found ? std::pair(found->offset, found->bytes) : std::pair(~0U, 0U);
+  };
+  EXPECT_EQ(of("r15"), std::pair(0U, 8U));
+  EXPECT_EQ(of("rax"), std::pair(80U, 8U));
+  EXPECT_EQ(of("eax"), std::pair(80U, 4U));
+  EXPECT_EQ(of("al"), std::pair(80U, 1U));
+  EXPECT_EQ(of("rip"), std::pair(128U, 8U));
+  EXPECT_EQ(of("eflags"), std::pair(144U, 4U));
+  EXPECT_EQ(of("rsp"), std::pair(152U, 8U));
+  for (const char* none : {"", "%rax", "RAX", "xmm0", "ah", "cs"}) EXPECT_FALSE(FindRegister(none));
+}
+
 }  // namespace
 }  // namespace gatehouse::kernel

@@ -57,10 +57,15 @@ bool IsFullyPreemptible(const PreemptionFacts& facts) {
   return HasWord(facts.version, "PREEMPT");
 }
 
-bool SkipsWhenPreempted(Backend backend, const std::string& release) {
+std::pair<int, int> VersionOf(const std::string& release) {
   std::pair<int, int> version{0, 0};
   // NOLINTNEXTLINE(cert-err34-c): what is no number stays 0
   (void)std::sscanf(release.c_str(), "%d.%d", &version.first, &version.second);
+  return version;
+}
+
+bool SkipsWhenPreempted(Backend backend, const std::string& release) {
+  const std::pair<int, int> version = VersionOf(release);
   constexpr std::pair kCountsEntries{5, 12}, kLsmMayNest{6, 2};
   if (backend == Backend::kSignal || version < kCountsEntries) return false;
   return backend == Backend::kFmodRet || version < kLsmMayNest;

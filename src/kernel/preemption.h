@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "kernel/kernel.h"
 
@@ -18,6 +19,9 @@ struct PreemptionFacts {
 
 /// Of the running kernel.
 [[nodiscard]] PreemptionFacts ReadPreemptionFacts();
+
+/// Major and minor version of a release; what is no number is 0.
+[[nodiscard]] std::pair<int, int> VersionOf(const std::string& release);
 
 /// Whether a task may lose its CPU anywhere in the kernel, as far as the facts tell.
 [[nodiscard]] bool IsFullyPreemptible(const PreemptionFacts& facts);

@@ -5,17 +5,39 @@
 
 #include "kernel/attachable.h"
 #include "kernel/field_path.h"
+#include "kernel/operands.h"
 #include "kernel/parameters.h"
 #include "kernel/sites.h"
 #include "policy/catalog.h"
+#include "policy/format.h"
 
 namespace gatehouse::kernel {
 namespace {
 
+using From = policy::Resolution::From;
+
 std::string NameOf(const policy::Argument& argument) {
-  return argument.resolved && argument.resolved->of_task
-             ? "the current task"
-             : "argument " + std::to_string(argument.index);
+  return argument.of_argument() ? "argument " + std::to_string(argument.index) : "the current task";
+}
+
+/// A register, of which as much is taken as the type has; of a text, its address.
+Result<Settled> SettleRegister(const std::string& object, const policy::Argument& argument) {
+  const std::string& name = argument.resolved->text;
+  const std::optional<Register> found = FindRegister(name);
+  if (!found) {
+    return Fail(ErrorCode::kInvalid, object, "there is no register " + name,
+                "write it as the assembler does, without %: rax, edi, rip");
+  }
+  const policy::ArgumentTypeTraits traits = policy::TraitsOf(argument.type);
+  const auto bytes =
+      static_cast<uint8_t>(gh_is_text(traits.read) ? sizeof(uint64_t) : traits.bytes);
+  if (bytes > found->bytes) {
+    return Fail(ErrorCode::kInvalid, object,
+                name + " has " + std::to_string(found->bytes) + " bytes, and " +
+                    std::string(policy::NameOf(argument.type)) + " " + std::to_string(bytes),
+                "name the whole register, such as rax");
+  }
+  return Settled{.type = argument.type, .chain = policy::Chain{{found->offset}, bytes}};
 }
 
 /// Of an argument that is there.
@@ -93,7 +115,7 @@ Result<PathBegin> Sites::FindBegin(const Unsettled& unsettled, const KernelTypes
     return FindStruct(types, resolved.type, object,
                       resolved.module.empty() ? "this kernel" : "module " + resolved.module);
   }
-  if (resolved.of_task) return FindStruct(types, "task_struct", object, "this kernel");
+  if (resolved.from == From::kTask) return FindStruct(types, "task_struct", object, "this kernel");
   GH_ASSIGN(const Plan* const plan, Find(unsettled.site));
   const uint32_t index = unsettled.argument->index;
   GH_ASSIGN(const Parameter* const parameter, FindParameter(object, *plan, index));
@@ -120,7 +142,10 @@ Result<Settled> Sites::SettlePath(const Unsettled& unsettled, const KernelTypes&
 Result<Settled> Sites::Settle(const Unsettled& unsettled, Types& loaded) const {
   const policy::Argument& argument = *unsettled.argument;
   const std::string object = ObjectOf(unsettled.site);
-  if (!argument.resolved || !argument.resolved->of_task) {
+  if (!argument.of_argument() && argument.resolved->from == From::kRegisters) {
+    return SettleRegister(object, argument);
+  }
+  if (argument.of_argument()) {
     GH_ASSIGN(const Plan* const plan, Find(unsettled.site, loaded));
     GH_ASSIGN(const Parameter* const parameter, FindParameter(object, *plan, argument.index));
     if (!argument.resolved) {

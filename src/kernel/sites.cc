@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "kernel/attachable.h"
+#include "kernel/hashes.h"
 #include "kernel/kernel_types.h"
 #include "kernel/mappings.h"
 #include "kernel/parameters.h"
@@ -414,6 +415,7 @@ Result<void> Sites::Check(const compile::HookProgram& program) const {
                 "Override is not possible: " + WhyNoOverride(site, *plan, fmod_ret_),
                 "use Sigkill, or a hook that can deny");
   }
+  if (program.TellsHashes()) GH_TRY(CheckHash(ObjectOf(site), *plan, KernelTypes()));
   for (const compile::Rule& rule : program.rules) {
     if ((rule.actions & GH_ACTION_SET) != 0) GH_TRY(CheckSet(ObjectOf(site), *plan, rule));
   }

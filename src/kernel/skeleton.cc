@@ -32,7 +32,7 @@ std::vector<ProgramStatus> ProgramsIn(const gatehouse_bpf& skeleton) {
     uint32_t size = sizeof(info);
     const int fd = bpf_program__fd(program);  // negative: not loaded
     if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) != 0) continue;
-    programs.push_back(ProgramStatus{bpf_program__name(program), info.id});
+    programs.push_back(ProgramStatus{bpf_program__name(program), info.id, info.verified_insns});
   }
   return programs;
 }

@@ -32,6 +32,7 @@ struct ActionDraft {
   std::optional<Position> value_position;
   std::optional<Position> kernel_stack_position;  // of `true` alone
   std::optional<Position> user_stack_position;
+  std::optional<Position> hash_position;
   Action action;
 };
 
@@ -83,7 +84,7 @@ void ReadHostName(Reader& reader, YamlNode node, ActionDraft& draft) {
 }
 
 template <bool Action::* Wanted, std::optional<Position> ActionDraft::* Given>
-void ReadStack(Reader& reader, YamlNode node, ActionDraft& draft) {
+void ReadSwitch(Reader& reader, YamlNode node, ActionDraft& draft) {
   draft.action.*Wanted = reader.Bool(node).value_or(false);
   if (draft.action.*Wanted) draft.*Given = node.position();
 }
@@ -109,12 +110,14 @@ constexpr std::array kActionFields{
                        },
                        "the number of the signal that Signal sends, or the enforcer"},
     Field<ActionDraft>{{"kernelStackTrace"},
-                       ReadStack<&Action::kernel_stack, &ActionDraft::kernel_stack_position>,
+                       ReadSwitch<&Action::kernel_stack, &ActionDraft::kernel_stack_position>,
                        "the event tells which functions of the kernel led to the hook"},
     Field<ActionDraft>{{"userStackTrace"},
-                       ReadStack<&Action::user_stack, &ActionDraft::user_stack_position>,
+                       ReadSwitch<&Action::user_stack, &ActionDraft::user_stack_position>,
                        "the event tells which functions of the program led there"},
-    Field<ActionDraft>{{"imaHash", Need::kOnlyFalse}},
+    Field<ActionDraft>{{"imaHash"},
+                       ReadSwitch<&Action::file_hash, &ActionDraft::hash_position>,
+                       "the event tells the hash of the file, as the kernel's IMA makes it"},
     Field<ActionDraft>{{"rateLimit"},
                        [](Reader& reader, YamlNode node, ActionDraft& draft) {
                          draft.rate_position = node.position();
@@ -203,6 +206,7 @@ std::optional<Action> ReadAction(Reader& reader, YamlNode node) {
   if (!posts) RefuseParameter(reader, kind, "rateLimitScope", draft.scope_position);
   if (!posts) RefuseParameter(reader, kind, "kernelStackTrace", draft.kernel_stack_position);
   if (!posts) RefuseParameter(reader, kind, "userStackTrace", draft.user_stack_position);
+  if (!posts) RefuseParameter(reader, kind, "imaHash", draft.hash_position);
   if (posts && draft.scope_position && !draft.rate_position) {
     reader.ReportField("rateLimitScope", *draft.scope_position, "there is no rateLimit",
                        "add `rateLimit: 5m`, or remove it");

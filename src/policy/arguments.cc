@@ -69,14 +69,15 @@ constexpr std::array kArgumentFields{
     Field<ArgumentDraft>{{"returnCopy"},
                          ReadSwitch<&ArgumentDraft::return_copy>,
                          "read when the function returns, as its length is what is returned"},
-    Field<ArgumentDraft>{
-        {"maxData"}, ReadSwitch<&ArgumentDraft::max_data>, "longer buffers; accepted, no effect"},
+    Field<ArgumentDraft>{{"maxData"},
+                         ReadSwitch<&ArgumentDraft::max_data>,
+                         "events tell up to 327,360 bytes of the buffer, and not only 4,095"},
     Field<ArgumentDraft>{{"resolve"},
                          KeepNode<&ResolutionDraft::resolve>,
                          "a path of fields from the argument to the value"},
     Field<ArgumentDraft>{{"source"},
                          KeepNode<&ResolutionDraft::source>,
-                         "where the path begins, if not at the argument: current_task"},
+                         "where the path begins, if not at the argument: current_task, pt_regs"},
     Field<ArgumentDraft>{{"btfType"},
                          KeepNode<&ResolutionDraft::type>,
                          "the type that the path begins with, where the kernel does not say it"},
@@ -186,7 +187,7 @@ void CheckArgument(Reader& reader, const Argument& argument, const Hook& hook) {
                        fmt::format("write a number from 0 to {}", GH_OPERANDS_MAX - 1));
   }
   if (argument.type == ArgumentType::kNop) return;
-  if (argument.resolved && argument.resolved->of_task) return;
+  if (!argument.of_argument()) return;
   const Site site = SiteBefore(hook);
   if (HasArgumentsOfProcess(site)) {
     if (!argument.resolved) CheckArgumentOfProcess(reader, argument, hook);
@@ -256,6 +257,7 @@ std::vector<uint32_t> ReadValues(Reader& reader, YamlNode node, bool of_data, Ho
     argument.type = draft.type.value_or(ArgumentType::kNop);
     if (!draft.type) unknown.push_back(static_cast<uint32_t>(arguments.size()));
     argument.position = entry.position();
+    argument.whole = draft.max_data;
     argument.resolved = ReadResolution(reader, draft.resolution, argument.position, of_data);
     if (argument.resolved) {
       Number(reader, argument, hook);

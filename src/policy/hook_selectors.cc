@@ -264,10 +264,15 @@ void CheckSockets(Reader& reader, const Hook& hook, const UnknownTypes& unknown,
   }
 }
 
-/// As in Tetragon, events of kprobes alone have a place for stacks.
-void CheckStacks(Reader& reader, const Hook& hook, const Selector& selector) {
-  if (hook.kind == HookKind::kKprobe) return;
+/// As in Tetragon, events of kprobes alone have a place for stacks, those of LSM hooks for hashes.
+void CheckTold(Reader& reader, const Hook& hook, const Selector& selector) {
   for (const Action& action : selector.actions) {
+    if (action.file_hash && hook.kind != HookKind::kLsm) {
+      reader.Report(action.position,
+                    fmt::format("events of {} have no place for imaHash", NameOf(hook.kind)),
+                    "remove it, or write the hook in lsmhooks");
+    }
+    if (hook.kind == HookKind::kKprobe) continue;
     if (!action.kernel_stack && !action.user_stack) continue;
     reader.Report(
         action.position,
@@ -338,7 +343,7 @@ std::vector<Selector> ReadSelectors(Reader& reader, YamlNode node, const Hook& h
     draft.selector.filters = std::move(draft.list.filters);
     ActAtReturn(reader, hook, draft);
     CheckSockets(reader, hook, unknown, draft.selector);
-    CheckStacks(reader, hook, draft.selector);
+    CheckTold(reader, hook, draft.selector);
     if (draft.selector.filters.size() > GH_FILTERS_PER_RULE_MAX) {
       reader.Report(entry.position(),
                     fmt::format("{} filters in one selector, more than {}",

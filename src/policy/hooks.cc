@@ -78,6 +78,8 @@ constexpr Field<HookDraft> kReturnField{
     {"return"},
     Keep<HookDraft, &HookDraft::returns>,
     "judge when the function has returned, with what it returned"};
+constexpr Field<HookDraft> kDataField{
+    {"data"}, Keep<HookDraft, &HookDraft::data>, "values that are read of the task that acts"};
 constexpr Field<HookDraft> kReturnArgField{
     {"returnArg"}, Keep<HookDraft, &HookDraft::returned>, "the type of what is returned"};
 
@@ -105,8 +107,7 @@ constexpr std::array kKprobeFields{
     Field<HookDraft>{{"returnArgAction"},
                      Keep<HookDraft, &HookDraft::returned_action>,
                      "TrackSock or UntrackSock, of the socket that is returned"},
-    Field<HookDraft>{
-        {"data"}, Keep<HookDraft, &HookDraft::data>, "values that are read of the task that acts"},
+    kDataField,
     Field<HookDraft>{{"ignore"},
                      [](Reader& reader, YamlNode node, HookDraft& draft) {
                        reader.Fields<HookDraft>(node, kIgnoreFields, draft);
@@ -220,7 +221,7 @@ constexpr std::array kUprobeFields{
     kTagsField,
     kReturnField,
     kReturnArgField,
-    Field<HookDraft>{{"data", Need::kUnsupported}},
+    kDataField,
     Field<HookDraft>{{"refCtrOffsets"},
                      Keep<HookDraft, &HookDraft::counters>,
                      "places in the file of counters of those who watch, one for each function"},

@@ -181,6 +181,7 @@ struct Action {
   RateScope scope = RateScope::kThread;  ///< kPost: whose events are the same
   bool kernel_stack = false;             ///< kPost: kernelStackTrace, the event tells it
   bool user_stack = false;               ///< kPost: userStackTrace
+  bool file_hash = false;                ///< kPost: imaHash, the event tells that of the file
   std::string target = {};               ///< kGetUrl: argUrl; kDnsLookup: argFqdn
   uint8_t socket = 0;                    ///< kTrackSock, kUntrackSock: enum gh_subject
   uint32_t argument = 0;                 ///< kSet: argIndex, an index into Hook::arguments
@@ -315,10 +316,15 @@ struct Chain {
 
 /// That the value is not what stands at its place but what a path leads to from there.
 struct Resolution {
+  enum class From {
+    kArgument,
+    kTask,       ///< source: current_task; the argument's index says nothing
+    kRegisters,  ///< source: pt_regs, the same; the path is the name of a register
+  };
   /// enum gh_subject: its number, GH_SUBJECT_RESOLVED_0 and on; in a document by its position on
   /// the hook.
   uint8_t subject = 0;
-  bool of_task = false;   ///< source: current_task; the argument's index says nothing
+  From from = From::kArgument;
   std::string text = {};  ///< the path as it is written
   std::vector<PathStep> path = {};
   std::string type = {};            ///< btfType: what it begins with; "": what the function says
@@ -335,10 +341,15 @@ struct Argument {
   Position position = {};
   bool untyped = false;               ///< of kUsdt: the file says the type, see Completion
   std::optional<Length> length = {};  ///< of kBuffer, in bytes; of kIovec, in entries
+  bool whole = false;                 ///< of a buffer: maxData, events tell more of it
   std::optional<Resolution> resolved = {};
 
   /// enum gh_subject
   [[nodiscard]] uint32_t subject() const { return resolved ? resolved->subject : index; }
+  /// Whether it is an argument, or is reached from one.
+  [[nodiscard]] bool of_argument() const {
+    return !resolved || resolved->from == Resolution::From::kArgument;
+  }
 };
 
 /// A list whose names only the kernel knows: see daemon/completion.h.

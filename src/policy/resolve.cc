@@ -47,19 +47,20 @@ std::optional<PathStep> TakeField(std::string_view& text) {
   return step;
 }
 
-/// Whether the value is of the current task; reports another source.
-bool ReadOfTask(Reader& reader, const std::optional<YamlNode>& node) {
-  if (!node) return false;
+using From = Resolution::From;
+
+/// Where the value is from; reports another source.
+From ReadSource(Reader& reader, const std::optional<YamlNode>& node) {
+  if (!node) return From::kArgument;
   const Reader::Scope scope(reader, "source");
   const std::optional<std::string> source = reader.String(*node);
-  if (!source) return false;
-  if (*source == kCurrentTask) return true;
-  const bool known = *source == kRegisters;
-  reader.Report(node->position(),
-                known ? fmt::format("source {} is not supported yet", Quote(*source))
-                      : fmt::format("unknown source {}", Quote(*source)),
-                fmt::format("write `source: {}`", kCurrentTask));
-  return true;
+  if (!source) return From::kArgument;
+  if (*source == kRegisters) return From::kRegisters;
+  if (*source != kCurrentTask) {
+    reader.Report(node->position(), fmt::format("unknown source {}", Quote(*source)),
+                  fmt::format("write `source: {}`, or `source: {}`", kCurrentTask, kRegisters));
+  }
+  return From::kTask;
 }
 
 std::string ReadTypeName(Reader& reader, const std::optional<YamlNode>& node,
@@ -67,6 +68,26 @@ std::string ReadTypeName(Reader& reader, const std::optional<YamlNode>& node,
   if (!node) return {};
   const Reader::Scope scope(reader, field);
   return ReadKernelName(reader, *node).value_or("");
+}
+
+/// Reports what a register is not, or where there is none.
+void CheckRegister(Reader& reader, const Argument& argument, const Hook& hook) {
+  const Resolution& resolution = *argument.resolved;
+  if (hook.kind != HookKind::kUprobe) {
+    reader.ReportField("source", resolution.position,
+                       "programs on places in the kernel are given no registers",
+                       "use it in uprobes, or name an argument in args");
+  } else if (resolution.path.size() != 1 || resolution.path.front().field.empty()) {
+    reader.ReportField("resolve", resolution.position,
+                       fmt::format("{} is no register", Quote(resolution.text)),
+                       "write its name, as `resolve: rax`");
+  }
+  const ArgumentTypeTraits traits = TraitsOf(argument.type);
+  const bool of_number = IsNumber(traits.values) && gh_is_word(traits.read);
+  if (of_number || argument.type == ArgumentType::kString) return;
+  reader.ReportField("type", argument.position,
+                     fmt::format("a register is no {}", NameOf(argument.type)),
+                     "use a type of numbers, or string for the address of one");
 }
 
 }  // namespace
@@ -96,7 +117,7 @@ Result<std::vector<PathStep>> ParsePath(std::string_view text) {
 std::optional<Resolution> ReadResolution(Reader& reader, const ResolutionDraft& draft,
                                          Position position, bool of_data) {
   Resolution resolution;
-  resolution.of_task = ReadOfTask(reader, draft.source);
+  resolution.from = ReadSource(reader, draft.source);
   resolution.type = ReadTypeName(reader, draft.type, "btfType");
   resolution.module = ReadTypeName(reader, draft.module, "btfTypeModule");
   if (of_data && !draft.source) {
@@ -110,8 +131,10 @@ std::optional<Resolution> ReadResolution(Reader& reader, const ResolutionDraft& 
     }
     return std::nullopt;
   }
-  if (resolution.of_task && draft.type) {
+  if (resolution.from == From::kTask && draft.type) {
     reader.ReportField("btfType", position, "the current task is a task_struct", "remove btfType");
+  } else if (resolution.from == From::kRegisters && draft.type) {
+    reader.ReportField("btfType", position, "registers have no type", "remove btfType");
   } else if (draft.module && !draft.type) {
     reader.ReportField("btfTypeModule", position, "btfType is missing: which type of the module",
                        "add btfType, or remove btfTypeModule");
@@ -133,17 +156,22 @@ std::optional<Resolution> ReadResolution(Reader& reader, const ResolutionDraft& 
 void CheckResolution(Reader& reader, const Argument& argument, const Hook& hook) {
   const Resolution& resolution = *argument.resolved;
   const Site site = SiteBefore(hook);
-  if (!resolution.of_task && hook.kind == HookKind::kUprobe) {
+  if (resolution.from == From::kRegisters) {
+    CheckRegister(reader, argument, hook);
+    return;
+  }
+  const bool of_argument = resolution.from == From::kArgument;
+  if (of_argument && hook.kind == HookKind::kUprobe) {
     reader.ReportField("resolve", resolution.position,
                        "a path from an argument of a program needs the types of the program, which "
                        "is not supported yet",
                        "remove it");
-  } else if (!resolution.of_task && HasArgumentsOfProcess(site)) {
+  } else if (of_argument && HasArgumentsOfProcess(site)) {
     reader.ReportField("resolve", resolution.position,
                        "a path is followed in the kernel's memory, and the arguments of a system "
                        "call are in the process's",
                        "use a function that the call comes to, such as security_file_open");
-  } else if (!resolution.of_task && site.kind == Site::Kind::kTracepoint) {
+  } else if (of_argument && site.kind == Site::Kind::kTracepoint) {
     reader.ReportField("resolve", resolution.position,
                        "a path from a field of a tracepoint's record is not supported yet",
                        "write `raw: true` and the arguments of the tracepoint's call");

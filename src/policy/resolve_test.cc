@@ -65,7 +65,7 @@ spec:
   EXPECT_EQ(hook.arguments[2].resolved->type, "file");
   EXPECT_EQ(hook.arguments[2].resolved->module, "m");
   ASSERT_EQ(hook.data.size(), 1U);
-  EXPECT_TRUE(hook.data[0].resolved->of_task);
+  EXPECT_EQ(hook.data[0].resolved->from, Resolution::From::kTask);
   EXPECT_EQ(hook.data[0].subject(), GH_SUBJECT_RESOLVED_0 + 2U);
   const std::vector<Filter>& filters = hook.selectors.at(0).filters;
   ASSERT_EQ(filters.size(), 3U);
@@ -73,6 +73,35 @@ spec:
   EXPECT_EQ(TraitsOf(filters[1], hook).subject, uint8_t{GH_SUBJECT_RESOLVED_0});
   EXPECT_EQ(filters[2].subject, Subject::kData);
   EXPECT_EQ(TraitsOf(filters[2], hook).subject, GH_SUBJECT_RESOLVED_0 + 2);
+}
+
+/// What is wrong with a policy on a hook, whose texts these are.
+std::string Wrong(const std::string& hook, const std::string& data) {
+  const auto documents = Parse(
+      "apiVersion: cilium.io/v1alpha1\nkind: TracingPolicy\n"
+      "metadata: {name: p}\nspec:\n  podSelector: {}\n  " +
+          hook + "\n    data: [" + data + "]\n",
+      "p.yaml");
+  return documents ? "" : documents.error().front().ToString();
+}
+
+constexpr const char* kUprobe = "uprobes:\n  - path: /bin/sh\n    symbols: [main]";
+
+TEST(ResolveTest, Registers) {
+  EXPECT_EQ(Wrong(kUprobe, "{index: 0, type: string, source: pt_regs, resolve: rdi}"), "");
+  EXPECT_EQ(Wrong(kUprobe, "{index: 0, type: int, source: current_task, resolve: pid}"), "");
+  using ::testing::HasSubstr;
+  EXPECT_THAT(Wrong(kUprobe, "{index: 0, type: int, source: pt_regs, resolve: rdi.x}"),
+              HasSubstr("\"rdi.x\" is no register"));
+  EXPECT_THAT(Wrong(kUprobe, "{index: 0, type: file, source: pt_regs, resolve: rdi}"),
+              HasSubstr("a register is no file"));
+  EXPECT_THAT(Wrong(kUprobe, "{index: 0, type: int, source: pt_regs, resolve: rdi, btfType: file}"),
+              HasSubstr("registers have no type"));
+  EXPECT_THAT(Wrong("kprobes:\n  - call: tcp_connect\n    syscall: false",
+                    "{index: 0, type: int, source: pt_regs, resolve: rdi}"),
+              HasSubstr("are given no registers"));
+  EXPECT_THAT(Wrong(kUprobe, "{index: 0, type: int, source: stack, resolve: rdi}"),
+              HasSubstr("unknown source \"stack\""));
 }
 
 }  // namespace

@@ -219,7 +219,7 @@ TEST(BaseEventOptions, OffAndAll) {
     for (int round = 0; round < 20; ++round) {
       (void)Must(gatehouse.kernel().PollEvents(
           std::chrono::milliseconds(50), [&](std::span<const std::byte> bytes) {
-            const Event event = gatehouse.Read(bytes);
+            const Event event = gatehouse.Read(bytes).at(0);
             if (event.AsExec() == nullptr) return;
             seen[0] = seen[0] || event.process().key.pid == static_cast<uint32_t>(inside);
             seen[1] = seen[1] || event.process().key.pid == static_cast<uint32_t>(outside);

@@ -2,6 +2,7 @@
 // Arguments that are buffers: bytes, as many as another argument or what is returned says.
 #include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "fixture.h"
 
@@ -112,6 +114,74 @@ TEST_F(Buffers, OfLongOnesTheBeginning) {
   EXPECT_EQ(told[1].args(0).truncated_bytes_arg().orig_size(), kMost + 1);
 }
 
+/// Of `size` bytes, no stretch of which is like another.
+std::string Bytes(size_t size) {
+  std::string bytes = "secret";
+  for (size_t i = 0; bytes.size() < size; ++i) bytes += std::to_string(i) + " ";
+  bytes.resize(size);
+  return bytes;
+}
+
+constexpr const char* kWhole = "{index: 1, type: char_buf, sizeArgIndex: 3, maxData: true}";
+constexpr size_t kMostWhole = size_t{GH_PARTS_MAX} * GH_PART_BYTES;
+
+TEST_F(Buffers, WithMaxDataAllOfLongOnes) {
+  Must(gatehouse().Apply(Policy({.args = kWhole})));
+  const std::vector<size_t> sizes = {6,       kMost,      kMost + 1,      GH_PART_BYTES,
+                                     100'000, kMostWhole, kMostWhole + 1, 2 * kMostWhole};
+  for (const size_t size : sizes) EXPECT_EQ(Write(Bytes(size)), Killed(SIGKILL));
+  const auto told = Told();
+  ASSERT_EQ(told.size(), sizes.size());
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const tetragon::KprobeArgument& argument = told[i].args(0);
+    const bool whole = sizes[i] <= kMostWhole;
+    EXPECT_EQ(argument.has_truncated_bytes_arg(), !whole);
+    const std::string& bytes =
+        whole ? argument.bytes_arg() : argument.truncated_bytes_arg().bytes_arg();
+    EXPECT_TRUE(bytes == Bytes(std::min(sizes[i], kMostWhole))) << bytes.size();
+    if (!whole) {
+      EXPECT_EQ(argument.truncated_bytes_arg().orig_size(), sizes[i]);
+    }
+  }
+}
+
+TEST_F(Buffers, WithMaxDataAllThatCanBeRead) {
+  Must(gatehouse().Apply(Policy({.args = kWhole})));
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t readable = 10 * page;
+  EXPECT_EQ(cgroup_.Run([&]() -> int {
+    void* const room = mmap(nullptr, 2 * readable, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (room == MAP_FAILED || munmap(static_cast<char*>(room) + readable, readable) != 0) {
+      return EPROTO;
+    }
+    std::memcpy(room, Bytes(readable).data(), readable);
+    return Errno(syscall(SYS_write, -1, room, 2 * readable));
+  }),
+            Killed(SIGKILL));
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  const auto& cut = told[0].args(0).truncated_bytes_arg();
+  EXPECT_TRUE(cut.bytes_arg() == Bytes(size_t{2} * GH_PART_BYTES)) << cut.bytes_arg().size();
+  EXPECT_EQ(cut.orig_size(), 2 * readable);
+  ExpectCounter("string_fault");
+}
+
+// Whoever does not ask for it is not told more by its rule.
+TEST_F(Buffers, MaxDataIsOfThePolicyThatAsks) {
+  const std::string one = Policy({.args = kWhole, .actions = "{action: Post}"});
+  std::string other = Policy({.args = kWritten, .actions = "{action: Post}"});
+  other.replace(other.find("name: p}"), 8, "name: q}");
+  Must(gatehouse().Apply(one));
+  Must(gatehouse().Apply(other));
+  EXPECT_EQ(Write(Bytes(5'000)), Allowed());
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 2U);
+  for (const auto& event : told) {
+    EXPECT_EQ(event.args(0).has_truncated_bytes_arg(), event.policy_name() == "q");
+  }
+}
+
 TEST_F(Buffers, ALengthIsAsWideAsItsArgument) {
   Must(gatehouse().Apply(
       Policy({.args = std::string(kWritten) + ", {index: 2, type: int}", .op = "Equal"})));
@@ -173,6 +243,23 @@ TEST_F(Buffers, SeveralOfOneCall) {
   EXPECT_EQ(told[1].args(0).bytes_arg(), "secret");
 }
 
+TEST_F(Buffers, AllOfSeveral) {
+  Must(gatehouse().Apply(
+      Policy({.call = "sys_writev",
+              .args = "{index: 1, type: char_iovec, sizeArgIndex: 3, maxData: true}"})));
+  const std::string data = Bytes(50'000);
+  EXPECT_EQ(cgroup_.Run([&] {
+    std::string copy = data;
+    const std::array<iovec, 3> pieces{
+        {{copy.data(), 3}, {copy.data() + 3, 40'000}, {copy.data() + 40'003, 9'997}}};
+    return Errno(syscall(SYS_writev, -1, pieces.data(), pieces.size()));
+  }),
+            Killed(SIGKILL));
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(told[0].args(0).bytes_arg() == data) << told[0].args(0).bytes_arg().size();
+}
+
 TEST_F(Buffers, OfAnIterator) {
   const std::string of_pipe =
       Policy({.call = "pipe_write\n    syscall: false",
@@ -195,8 +282,11 @@ TEST_F(Buffers, OfAnIterator) {
   EXPECT_EQ(send("secret key", "", false), Killed(SIGKILL));
   EXPECT_EQ(send("a secret", "", false), Allowed());
   EXPECT_EQ(send("sec", "ret", true), Killed(SIGKILL));
+  const std::string much = Bytes(9'000);
+  EXPECT_EQ(send(much.substr(0, 4'000), much.substr(4'000), true), Killed(SIGKILL));
   const auto told = Told();
-  ASSERT_EQ(told.size(), 2U);
+  ASSERT_EQ(told.size(), 3U);
+  EXPECT_TRUE(told[2].args(1).bytes_arg() == much) << told[2].args(1).bytes_arg().size();
   EXPECT_EQ(told[0].args(1).bytes_arg(), "secret key");
   EXPECT_EQ(told[1].args(1).bytes_arg(), "secret");
 }

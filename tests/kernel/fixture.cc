@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <ostream>
 
 #include "daemon/completion.h"
@@ -19,6 +20,7 @@
 #include "policy/catalog.h"
 #include "policy/parse.h"
 #include "policy/sites.h"
+#include "verified.h"
 
 namespace gatehouse::test {
 namespace {
@@ -219,14 +221,19 @@ Result<void> Gatehouse::Relabel(bind::WorkloadId id, workload::Labels labels) {
   });
 }
 
-Event Gatehouse::Read(std::span<const std::byte> bytes) {
-  Event event;
-  event.bytes = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
-  event.record = Must(event::Decode(*event.bytes));
-  if (const auto* policy = event.AsPolicy())
+void Gatehouse::Tell(const event::Whole& whole) {
+  Event event{.bytes = read_, .record = whole, .policy = {}, .enriched = enricher_.Enrich(whole)};
+  if (auto* const policy = std::get_if<event::PolicyRecord>(&event.record)) {
     event.policy = KeyOf(resolver_.instances(), policy->instance);
-  event.enriched = enricher_.Enrich(event.record);
-  return event;
+    if ((policy->flags & (GH_POLICY_PARTS | GH_POLICY_HASH)) != 0) policy->n_values = 0;
+  }
+  told_.push_back(std::move(event));
+}
+
+std::vector<Event> Gatehouse::Read(std::span<const std::byte> bytes) {
+  read_ = std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end());
+  Must(assembler_.Take(*read_));
+  return std::exchange(told_, {});
 }
 
 std::vector<Event> Gatehouse::TakeEvents() {
@@ -239,12 +246,13 @@ std::vector<Event> Gatehouse::TakeEvents() {
       throw std::runtime_error("the marker's event does not come");
     (void)Must(
         kernel_->PollEvents(std::chrono::milliseconds(100), [&](std::span<const std::byte> bytes) {
-          Event event = Read(bytes);
-          if (event.process().workload != kMarkerWorkload) {
-            events.push_back(std::move(event));
-          } else if (event.AsExit() != nullptr &&
-                     event.process().key.pid == static_cast<uint32_t>(mark.pid)) {
-            marked = true;
+          for (Event& event : Read(bytes)) {
+            if (event.process().workload != kMarkerWorkload) {
+              events.push_back(std::move(event));
+            } else if (event.AsExit() != nullptr &&
+                       event.process().key.pid == static_cast<uint32_t>(mark.pid)) {
+              marked = true;
+            }
           }
         }));
   }
@@ -280,10 +288,28 @@ uint64_t Gatehouse::Counter(std::string_view name) const {
 
 std::unique_ptr<Gatehouse> KernelTest::gatehouse_;
 
-/// Ends the kernel that the suites share, when all of them are over.
+/// Ends the kernel that the suites share, when all of them are over. Until then it has loaded all
+/// programs that they asked for.
 class KernelTest::Environment : public ::testing::Environment {
  public:
-  void TearDown() override { gatehouse_.reset(); }
+  void TearDown() override {
+    if (gatehouse_) ExpectProgramsDoNotGrow();
+    gatehouse_.reset();
+  }
+
+ private:
+  static void ExpectProgramsDoNotGrow() {
+    utsname system{};
+    uname(&system);
+    for (const Verified& verified : VerifiedOf(gatehouse_->kernel().status().programs)) {
+      std::cout << "verified: " << verified.program << ": " << verified.least << " to "
+                << verified.most << " instructions, of " << verified.programs << "\n";
+      const uint64_t recorded = RecordedOf(verified.program, system.release);
+      if (recorded != 0) {
+        EXPECT_LE(verified.most, recorded + recorded / 4) << verified.program;
+      }
+    }
+  }
 };
 
 const ::testing::Environment* const KernelTest::environment_ =

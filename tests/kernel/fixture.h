@@ -12,6 +12,7 @@
 
 #include "bind/resolver.h"
 #include "compile/strings.h"
+#include "event/assembler.h"
 #include "event/decode.h"
 #include "event/enrich.h"
 #include "event/system_symbols.h"
@@ -41,10 +42,10 @@ T Must(Result<T> result) {
 /// A system call's result, as the outcome of an attempt: its errno, or the end of the process.
 [[nodiscard]] int Errno(long result);
 
-/// A record of the kernel, with the names that the agent knows and the event made from it.
+/// What the kernel told, with the names that the agent knows and the event made from it.
 struct Event {
   std::shared_ptr<const std::vector<std::byte>> bytes;  ///< what the record's views point into
-  event::Record record;
+  event::Whole record;                                  ///< without values, if parts have followed
   std::string policy;  ///< key of the record's policy; "" for base events
   event::EventPtr enriched;
 
@@ -134,7 +135,7 @@ class Gatehouse {
   /// The events of policies among them, sorted.
   [[nodiscard]] std::vector<Posted> TakePosted();
   /// Decodes and enriches one record.
-  [[nodiscard]] Event Read(std::span<const std::byte> bytes);
+  [[nodiscard]] std::vector<Event> Read(std::span<const std::byte> bytes);
 
   /// Decisions of all selectors of a policy.
   [[nodiscard]] uint64_t Hits(const std::string& name) const;
@@ -142,6 +143,7 @@ class Gatehouse {
 
  private:
   class Names;
+  void Tell(const event::Whole& whole);
 
   compile::StringPool strings_;
   compile::ValueSets sets_;
@@ -155,6 +157,9 @@ class Gatehouse {
   event::ProcessCache cache_;
   event::SystemSymbols symbols_;
   event::Enricher enricher_;
+  event::Assembler assembler_{[this](const event::Whole& whole) { Tell(whole); }};
+  std::shared_ptr<const std::vector<std::byte>> read_;  // the last record
+  std::vector<Event> told_;                             // with it
 
   Cgroup marker_;  // a program run here marks the end of what TakeEvents waits for
 };

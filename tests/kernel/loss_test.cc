@@ -29,7 +29,7 @@ TEST(Loss, FullRingBufferLosesEventsButNoVerdict) {
   uint64_t execs = 0, exits = 0, posted = 0;
   (void)Must(gatehouse.kernel().PollEvents(std::chrono::milliseconds(1000),
                                            [&](std::span<const std::byte> bytes) {
-                                             const Event event = gatehouse.Read(bytes);
+                                             const Event event = gatehouse.Read(bytes).at(0);
                                              execs += event.AsExec() != nullptr;
                                              exits += event.AsExit() != nullptr;
                                              posted += event.AsPolicy() != nullptr;

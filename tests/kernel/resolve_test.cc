@@ -178,13 +178,13 @@ TEST_F(Resolve, NoMoreThanAHookHasNumbersFor) {
     }
     return args;
   };
-  Apply(OnExec("a", paths("comm", 14)));
-  Apply(OnExec("b", paths("comm", 14)));  // the same, and so no others
+  Apply(OnExec("a", paths("comm", GH_RESOLVED_MAX)));
+  Apply(OnExec("b", paths("comm", GH_RESOLVED_MAX)));  // the same, and so no others
   EXPECT_THAT(Refusal(OnExec("c", paths("group_leader.comm", 1))),
-              HasSubstr("all policies together ask for more than 14 different values by resolve"));
+              HasSubstr("all policies together ask for more than 12 different values by resolve"));
   Must(gatehouse().Remove("a"));
   Must(gatehouse().Remove("b"));
-  Apply(OnExec("c", paths("group_leader.comm", 14)));
+  Apply(OnExec("c", paths("group_leader.comm", GH_RESOLVED_MAX)));
   EXPECT_EQ(cgroup_.Run(listed_), Allowed());
   const auto told = Told();
   ASSERT_EQ(told.size(), 1U);

@@ -103,6 +103,40 @@ TEST_F(Uprobes, KillByAnArgument) {
   EXPECT_EQ(told[0].action(), tetragon::KPROBE_ACTION_SIGKILL);
 }
 
+TEST_F(Uprobes, DataOfTheTaskAndOfRegisters) {
+  const std::string data =
+      "data: [{index: 0, type: int, source: current_task, resolve: tgid},"
+      " {index: 1, type: string, source: pt_regs, resolve: rsi},"
+      " {index: 2, type: uint8, source: pt_regs, resolve: edi},"
+      " {index: 3, type: uint64, source: pt_regs, resolve: rip}]";
+  const std::string listed = "matchData: [{index: 1, operator: Equal, values: [listed]}]";
+  if (!IsAppliedOnPerfEvents(Policy("p", {.places = "symbols: [GatehouseProbed], " + data,
+                                          .args = "{index: 0, type: int}",
+                                          .filters = listed}))) {
+    return;
+  }
+  EXPECT_EQ(Call(cgroup_, 0x107, "other").outcome, Allowed(7));
+  const Attempt attempt = Call(cgroup_, 0x107, "listed");
+  const auto told = Told();
+  ASSERT_EQ(told.size(), 1U);
+  ASSERT_EQ(told[0].data_size(), 4);
+  EXPECT_EQ(told[0].data(0).int_arg(), attempt.pid);
+  EXPECT_EQ(told[0].data(1).string_arg(), "listed");
+  EXPECT_EQ(told[0].data(2).uint_arg(), 7U) << "the lowest byte";
+  EXPECT_EQ(told[0].data(3).size_arg(), reinterpret_cast<uint64_t>(&GatehouseProbed));
+}
+
+TEST_F(Uprobes, RegistersThatAreNone) {
+  const auto refusal = [](const std::string& entry) {
+    return Refusal(Policy("p", {.places = "symbols: [GatehouseProbed], data: [{index: 0, " + entry +
+                                          ", source: pt_regs}]"}));
+  };
+  if (!IsAppliedOnPerfEvents(Policy("p", {}))) return;
+  EXPECT_THAT(refusal("type: int, resolve: xmm0"), HasSubstr("there is no register xmm0"));
+  EXPECT_THAT(refusal("type: uint64, resolve: eax"), HasSubstr("eax has 4 bytes"));
+  EXPECT_THAT(refusal("type: string, resolve: eflags"), HasSubstr("eflags has 4 bytes"));
+}
+
 TEST_F(Uprobes, AtAnOffset) {
   const std::string path = UprobeText().path;
   const uint64_t offset = Must(kernel::OffsetOfSymbol(path, "GatehouseProbed", "test"));

@@ -55,7 +55,7 @@ for suite in kernel_test bypass_test host_test e2e_test; do
   log=/tmp/$suite.log
   if "$suite" --gtest_filter="$filter" >"$log" 2>&1 && ! grep -q '^\[  SKIPPED \]' "$log"; then
     # The seed and the number of random cases as well: a run that is repeated needs them.
-    grep -E '^seed |^[0-9]+ cases: ' "$log"
+    grep -E '^seed |^[0-9]+ cases: |^verified: ' "$log"
     echo "$suite, backend $1: $(grep -E '^\[  PASSED  \]' "$log")"
   else
     status=1
