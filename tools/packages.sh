@@ -14,7 +14,7 @@ packages_of() {
       echo libyaml-cpp-dev nlohmann-json3-dev                   # policies, events
       echo libcli11-dev libspdlog-dev libfmt-dev                # command line, logs
       echo libexpected-dev libxxhash-dev libsodium-dev libre2-dev # errors, hashes, SipHash, filters
-      echo libcurl4-openssl-dev                                 # GetUrl
+      echo libcurl4-openssl-dev libssl-dev                      # GetUrl, Kubernetes; servers of tests
       echo libsystemd-dev                                       # tells systemd that it is ready
       echo libseccomp-dev                                       # numbers of system calls
       echo libgtest-dev libgmock-dev libbenchmark-dev           # tests and measurements
