@@ -23,6 +23,9 @@ packages_of() {
     sanitize)
       echo libclang-rt-19-dev                                   # libFuzzer and clang's sanitizer runtimes
       ;;
+    containers)
+      echo containerd podman runc busybox-static                # what the tests run containers with
+      ;;
     vm)
       echo busybox-static cpio binutils                         # the initramfs
       echo lz4 zstd xz-utils                                    # what kernel images and modules are packed with

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "daemon/agent.h"
-#include "daemon/cgroups.h"
+#include "workload/container_cgroup.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -118,7 +118,7 @@ Result<WorkloadView> Agent::AddWorkload(Workload workload, bool replace) {
 }
 
 Result<WorkloadView> Agent::CreateContainer(const std::string& cgroups_path, Workload identity) {
-  GH_ASSIGN(identity.cgroup, CgroupOfContainer(options_.cgroup_root, cgroups_path));
+  GH_ASSIGN(identity.cgroup, workload::CgroupOfContainer(options_.cgroup_root, cgroups_path));
   identity.source = Source::kRuntimeHook;
   const std::lock_guard lock(mutex_);
   if (const WorkloadPtr known = registry_.Find(identity.cgroup);

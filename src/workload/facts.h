@@ -22,6 +22,7 @@ struct ContainerFacts {
   std::string ns;        ///< namespace of the pod
   Labels labels;         ///< of its pod as the runtime knows them, or its own without a pod
   bool sandbox = false;  ///< holds the namespaces of a pod and runs nothing of the user's
+  bool operator==(const ContainerFacts&) const = default;
 };
 
 /// Who made a pod, as people think of it: the Deployment, not its ReplicaSet.

@@ -52,6 +52,7 @@ done
 wants() { [[ " ${labels[*]} " == *" $1 "* ]]; }
 
 packages_ensure build
+if wants kernel; then packages_ensure containers; fi
 # What the virtual machines are made of is downloaded while the compiler is busy.
 fetching=
 if wants vm; then
