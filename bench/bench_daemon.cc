@@ -26,44 +26,18 @@ constexpr useconds_t kSettleUs =
     10'000'000;  // processes that have ended are forgotten, memory is given back
 constexpr double kKbPerMb = 1024;
 
+/// The number of the policy goes where the dollar sign is.
+constexpr std::string_view kSelector = "podSelector: {matchLabels: {app: app-$}}";
+
 using Clock = std::chrono::steady_clock;
 
 double SecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
 }
 
-void AppendPolicy(std::string& yaml, const Policy& policy) {
-  fmt::format_to(std::back_inserter(yaml),
-                 "---\n"
-                 "apiVersion: cilium.io/v1alpha1\n"
-                 "kind: TracingPolicy\n"
-                 "metadata:\n"
-                 "  name: policy-{0}\n"
-                 "spec:\n"
-                 "  podSelector:\n"
-                 "    matchLabels:\n"
-                 "      app: app-{0}\n"
-                 "  lsmhooks:\n"
-                 "  - hook: bprm_creds_for_exec\n"
-                 "    args:\n"
-                 "    - index: 0\n"
-                 "      type: linux_binprm\n"
-                 "    selectors:\n"
-                 "    - matchArgs:\n"
-                 "      - index: 0\n"
-                 "        operator: NotIn\n"
-                 "        values:\n",
-                 policy.number);
-  for (const std::string& path : policy.allowed) yaml += "        - " + path + "\n";
-  yaml +=
-      "      matchActions:\n"
-      "      - action: Override\n"
-      "        argError: -1\n";
-}
-
 std::string PolicyYaml(const Policy& policy) {
   std::string yaml;
-  AppendPolicy(yaml, policy);
+  AppendPolicy(yaml, policy, kSelector);
   return yaml;
 }
 
@@ -190,7 +164,7 @@ Result<void> BenchDaemon(const Settings& settings, Report& report) {
 
   DaemonProcess daemon;
   std::string yaml;
-  for (uint32_t i = 0; i < many; ++i) AppendPolicy(yaml, policies[i]);
+  for (uint32_t i = 0; i < many; ++i) AppendPolicy(yaml, policies[i], kSelector);
   GH_TRY(daemon.WritePolicies(yaml));
   GH_TRY(daemon.WriteWorkloads(WorkloadsYaml(cgroups.workloads())));
   GH_ASSIGN(const double start_s, TimeToEnforced(daemon, settings.backend, last, program));

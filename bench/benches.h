@@ -17,5 +17,6 @@ namespace gatehouse::bench {
 [[nodiscard]] Result<void> BenchHooks(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchEvents(const Settings& settings, Report& report);
 [[nodiscard]] Result<void> BenchDaemon(const Settings& settings, Report& report);
+[[nodiscard]] Result<void> BenchOci(const Settings& settings, Report& report);
 
 }  // namespace gatehouse::bench

@@ -2,6 +2,7 @@
 #include "daemon_process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <vector>
 
@@ -29,6 +31,36 @@ Result<void> WriteFile(const std::string& path, const std::string& text) {
 }
 
 }  // namespace
+
+void AppendPolicy(std::string& yaml, const Policy& policy, std::string_view selector) {
+  const std::string number = std::to_string(policy.number);
+  std::string numbered(selector);
+  numbered.replace(numbered.find('$'), 1, number);
+  fmt::format_to(std::back_inserter(yaml),
+                 "---\n"
+                 "apiVersion: cilium.io/v1alpha1\n"
+                 "kind: TracingPolicy\n"
+                 "metadata:\n"
+                 "  name: policy-{0}\n"
+                 "spec:\n"
+                 "  {1}\n"
+                 "  lsmhooks:\n"
+                 "  - hook: bprm_creds_for_exec\n"
+                 "    args:\n"
+                 "    - index: 0\n"
+                 "      type: linux_binprm\n"
+                 "    selectors:\n"
+                 "    - matchArgs:\n"
+                 "      - index: 0\n"
+                 "        operator: NotIn\n"
+                 "        values:\n",
+                 number, numbered);
+  for (const std::string& path : policy.allowed) yaml += "        - " + path + "\n";
+  yaml +=
+      "      matchActions:\n"
+      "      - action: Override\n"
+      "        argError: -1\n";
+}
 
 DaemonProcess::DaemonProcess() {
   char name[] = "/tmp/gatehouse-bench-XXXXXX";

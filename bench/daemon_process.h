@@ -4,11 +4,17 @@
 #include <sys/types.h>
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 #include "measure.h"
+#include "scenario.h"
 
 namespace gatehouse::bench {
+
+/// Appends a TracingPolicy, an allow-list, to a text. `selector`: a field of its spec, in which the
+/// policy's number goes where the dollar sign is.
+void AppendPolicy(std::string& yaml, const Policy& policy, std::string_view selector);
 
 /// gatehoused, the program beside this one, with everything of its own in a directory of its own.
 /// Asked to end, and waited for, in the end; its files are removed.

@@ -36,6 +36,7 @@ constexpr Bench kBenches[] = {
     {"events", "events decoded and written by one core", gatehouse::bench::BenchEvents},
     {"daemon", "gatehoused: start, resident memory, from RPC to enforced",
      gatehouse::bench::BenchDaemon},
+    {"oci", "gatehouse-oci-hook: what it adds to a container's start", gatehouse::bench::BenchOci},
 };
 
 /// One descriptor for each map and program of the baselines.

@@ -16,6 +16,7 @@ packages_of() {
       echo libexpected-dev libxxhash-dev libsodium-dev libre2-dev # errors, hashes, SipHash, filters
       echo libcurl4-openssl-dev libssl-dev                      # GetUrl, Kubernetes; servers of tests
       echo libsystemd-dev                                       # tells systemd that it is ready
+      echo libnghttp2-dev                                       # the runtime hook
       echo libseccomp-dev                                       # numbers of system calls
       echo libgtest-dev libgmock-dev libbenchmark-dev           # tests and measurements
       echo dpkg-dev file                                        # the .deb by CPack
@@ -24,7 +25,7 @@ packages_of() {
       echo libclang-rt-19-dev                                   # libFuzzer and clang's sanitizer runtimes
       ;;
     containers)
-      echo containerd podman runc busybox-static                # what the tests run containers with
+      echo containerd runc podman busybox-static                # what the tests run containers with
       ;;
     vm)
       echo busybox-static cpio binutils                         # the initramfs

@@ -94,6 +94,7 @@ bool IsAbout(const Record& record, const workload::Workload* workload) {
   const bool is_binding = record.kind == Kind::kBinding;
   if (workload == nullptr) return !is_binding && MatchesHost(record.selector, record.key.ns);
 
+  if (workload->sandbox) return false;
   const bool by_label_alone = is_binding && record.selector.Unconstrained();
   if (!by_label_alone && Matches(record.selector, record.key.ns, *workload)) return true;
   if (!is_binding || (!record.key.ns.empty() && record.key.ns != workload->ns)) return false;

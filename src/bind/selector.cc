@@ -67,7 +67,7 @@ bool MatchesContainer(const policy::LabelSelector& selector, const workload::Wor
 
 bool Matches(const policy::WorkloadSelector& selector, std::string_view ns,
              const workload::Workload& workload) {
-  if (!ns.empty() && workload.ns != ns) return false;
+  if (workload.sandbox || (!ns.empty() && workload.ns != ns)) return false;
   if (selector.Unconstrained()) return true;
   if (selector.host && !workload.IsPod()) return true;
   if (!selector.pod && !selector.container) return false;

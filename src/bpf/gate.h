@@ -250,6 +250,15 @@ static __always_inline __u32 find_gate(__u32 hook, __u32 root_address) {
   return group ? gate_among(group->gates, group->n_gates, hook) : 0;
 }
 
+/* Whether the current process is in a container's cgroup and not of the container yet: then only
+ * executions are judged. Few operations find that anyone is. */
+static __always_inline bool is_entering(__u32 hook) {
+  if (hook < GH_HOOK_FIRST_FREE || !*(volatile __u32*)&n_entering) return false;
+  __u32 pid = bpf_get_current_pid_tgid() >> 32;
+  __u64* ticks = bpf_map_lookup_elem(&entering, &pid);
+  return ticks && *ticks == start_ticks_of((struct task_struct*)bpf_get_current_task());
+}
+
 /* The operation passes the gate at `gate_address`: a negative errno, or 0. Its arguments stand in
  * the scratch memory `index`, if there is any; `own` is about the program whose context it is.
  * `more`: see read_inputs. */

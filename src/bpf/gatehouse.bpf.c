@@ -335,7 +335,7 @@ static __always_inline int gate(void* context, enum context kind, enum frames ow
   if (hashes) forget_awaited();
   __u32 hook = CONSTANT(GH_CONSTANT_HOOK), root = image_root();
   __u32 gate_address = find_gate(hook, root);
-  if (!gate_address) return 0;
+  if (!gate_address || is_entering(hook)) return 0;
   __u32 index = scratch_claim();
   if (kind == OF_RECORD)
     take_record(index, context);
@@ -476,7 +476,7 @@ static __always_inline int gate_call(void* context, struct pt_regs* registers, _
   if (!hook) return 0;
   __u32 root = image_root();
   __u32 gate_address = find_gate(hook, root);
-  if (!gate_address) return 0;
+  if (!gate_address || is_entering(hook)) return 0;
   __u32 index = scratch_claim();
   struct scratch* scratch = bpf_map_lookup_elem(&scratch_pool, &index);
   if (scratch) take_registers(scratch, registers, compat);
@@ -631,6 +631,19 @@ SEC("tp_btf/sched_process_fork") int BPF_PROG(lineage_fork, struct task_struct* 
 SEC("tp_btf/sched_process_exit") int BPF_PROG(lineage_exit, struct task_struct* task) {
   __u32 pid = task->tgid;
   if (task->signal->live.counter == 0) bpf_map_delete_elem(&lineages, &pid);
+  return 0;
+}
+
+/* ---- containers, loaded with the first that a runtime tells of ---------------------------------
+ */
+
+/* The runtime's process becomes the container's: past the point of no return, before the first
+ * instruction of the new program. */
+SEC("tp_btf/sched_process_exec") int BPF_PROG(entered, struct task_struct* task, int old_pid,
+                                              struct linux_binprm* bprm) {
+  __u32 pid = task->tgid;
+  if (*(volatile __u32*)&n_entering && !bpf_map_delete_elem(&entering, &pid))
+    atomic_add(&n_entering, -1);
   return 0;
 }
 

@@ -82,10 +82,21 @@ struct {
  * untracks stays until it is the oldest of too many. */
 struct {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 16384);
+  __uint(max_entries, 12288);
   __type(key, __u64);
   __type(value, struct gh_process);
 } socket_owners SEC(".maps");
+
+/* Processes of container runtimes that are on their way into a container, by thread group id: when
+ * they began (start_ticks), should the id be given again; and how many there are at most. */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1024);
+  __type(key, __u32);
+  __type(value, __u64);
+} entering SEC(".maps");
+__u32 n_entering;
 
 /* What processes began with and descend from, by thread group id. Empty unless a policy asks. */
 struct {
@@ -144,7 +155,7 @@ struct awaiting {
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
-  __uint(max_entries, 4096);
+  __uint(max_entries, 1024);
   __type(key, __u64);
   __type(value, struct awaiting);
 } awaited SEC(".maps");

@@ -83,6 +83,7 @@ int Run(int argc, const char* const* argv) {
   AddCheckCommand(app, invocation);
   AddExplainCommand(app, invocation);
   AddEventsCommand(app, invocation);
+  AddHookCommands(app, invocation);
   AddStatusCommands(app, invocation);
   Finish(app);
 

@@ -33,6 +33,7 @@ void AddWorkloadCommands(CLI::App& app, Invocation& invocation);
 void AddCheckCommand(CLI::App& app, Invocation& invocation);
 void AddExplainCommand(CLI::App& app, Invocation& invocation);
 void AddEventsCommand(CLI::App& app, Invocation& invocation);
+void AddHookCommands(CLI::App& app, Invocation& invocation);
 void AddStatusCommands(CLI::App& app, Invocation& invocation);
 
 /// Declares --control-socket and -o on a command that talks to the daemon.

@@ -26,6 +26,29 @@ void PrintAgent(const v1::GetStatusResponse& status) {
   fmt::print("{} policies, {} templates, {} bindings ({} in conflict), {} workloads\n",
              counts.tracing_policies(), counts.templates(), counts.bindings(), counts.conflicts(),
              counts.workloads());
+  const v1::HookFailures& failures = status.hook_failures();
+  if (failures.allowed() + failures.denied() + failures.unreadable() > 0) {
+    fmt::print(
+        "runtime hook: {} containers started without their policies, {} not started; {} records "
+        "not understood\n",
+        failures.allowed(), failures.denied(), failures.unreadable());
+  }
+}
+
+void PrintSources(const v1::GetStatusResponse& status) {
+  Table sources({{"SOURCE"},
+                 {"WHAT"},
+                 {"STATE"},
+                 {"OBJECTS", Table::Align::kRight},
+                 {"REFUSED", Table::Align::kRight},
+                 {"LAST ERROR"}});
+  for (const v1::Source& source : status.sources()) {
+    std::string what = source.name();
+    if (!source.endpoint().empty()) what += (what.empty() ? "" : " at ") + source.endpoint();
+    sources.Add({source.kind(), Printable(what), source.state(), std::to_string(source.objects()),
+                 std::to_string(source.refused()), Printable(source.last_error())});
+  }
+  if (!sources.empty()) Print("\n" + sources.ToString());
 }
 
 void PrintKernel(const v1::GetStatusResponse& status) {
@@ -88,6 +111,7 @@ Result<ExitStatus> Status(const Invocation& invocation) {
     return kDone;
   }
   PrintAgent(response);
+  PrintSources(response);
   PrintKernel(response);
   return kDone;
 }

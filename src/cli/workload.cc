@@ -45,8 +45,8 @@ const char* SourceName(v1::WorkloadStatus::Source source) {
       return "api";
     case v1::WorkloadStatus::SOURCE_FILE:
       return "file";
-    case v1::WorkloadStatus::SOURCE_RUNTIME_HOOK:
-      return "runtime-hook";
+    case v1::WorkloadStatus::SOURCE_RUNTIME:
+      return "runtime";
     default:
       return "";
   }

@@ -4,6 +4,7 @@
 #include <csignal>
 #include <utility>
 
+#include "event/text.h"
 #include "policy/format.h"
 
 namespace gatehouse::control {
@@ -88,8 +89,8 @@ v1::WorkloadStatus::Source SourceOf(workload::Source source) {
       return v1::WorkloadStatus::SOURCE_API;
     case workload::Source::kFile:
       return v1::WorkloadStatus::SOURCE_FILE;
-    case workload::Source::kRuntimeHook:
-      return v1::WorkloadStatus::SOURCE_RUNTIME_HOOK;
+    case workload::Source::kRuntime:
+      return v1::WorkloadStatus::SOURCE_RUNTIME;
   }
   return v1::WorkloadStatus::SOURCE_UNSPECIFIED;
 }
@@ -321,6 +322,19 @@ void Fill(const kernel::Status& status, v1::GetStatusResponse* out) {
   image->set_sets(status.image.sets);
   image->set_strings(status.image.strings);
   image->set_workloads(status.image.workloads);
+}
+
+void Fill(const daemon::SourceHealth& health, v1::Source* out) {
+  out->set_kind(health.kind);
+  out->set_name(event::ToUtf8(health.name));
+  out->set_endpoint(event::ToUtf8(health.endpoint));
+  out->set_state(health.state);
+  SetTime(health.since, out->mutable_since());
+  out->set_objects(health.objects);
+  out->set_refused(health.refused);
+  if (health.last_error.empty()) return;
+  out->set_last_error(event::ToUtf8(health.last_error));
+  SetTime(health.last_error_at, out->mutable_last_error_at());
 }
 
 void Fill(const daemon::EventCounts& counts, v1::EventStats* out) {

@@ -7,6 +7,7 @@
 
 #include "daemon/agent.h"
 #include "daemon/event_pipeline.h"
+#include "daemon/source_health.h"
 
 /// From the agent's values to the messages of the API. Pure functions.
 namespace gatehouse::control {
@@ -30,5 +31,7 @@ void Fill(const daemon::Explanation& explanation, kernel::Backend backend,
 [[nodiscard]] workload::Workload FromMessage(const v1::Workload& workload);
 /// "" for the host: what Agent::Explain takes.
 [[nodiscard]] std::string NameOf(const v1::WorkloadRef& workload);
+
+void Fill(const daemon::SourceHealth& health, v1::Source* out);
 
 }  // namespace gatehouse::control

@@ -160,6 +160,14 @@ grpc::Status GatehouseService::GetStatus(grpc::ServerContext*, const v1::GetStat
   into->set_bindings(counts.bindings);
   into->set_workloads(counts.workloads);
   into->set_conflicts(counts.conflicts);
+  for (const daemon::SourceHealth& health : services_.sources()) {
+    Fill(health, response->add_sources());
+  }
+  const daemon::HookFailureCounts failures = services_.hook_failures();
+  v1::HookFailures* hook = response->mutable_hook_failures();
+  hook->set_allowed(failures.allowed);
+  hook->set_denied(failures.denied);
+  hook->set_unreadable(failures.unreadable);
   return grpc::Status::OK;
 }
 

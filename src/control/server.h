@@ -5,10 +5,14 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "daemon/agent.h"
+#include "daemon/containers.h"
 #include "daemon/event_pipeline.h"
+#include "daemon/hook_failures.h"
+#include "daemon/source_health.h"
 #include "export/dispatcher.h"
 
 namespace gatehouse::control {
@@ -23,7 +27,10 @@ struct DaemonInfo {
 struct Services {
   daemon::Agent& agent;
   exporting::Dispatcher& dispatcher;
+  daemon::Containers& containers;
   std::function<daemon::EventCounts()> event_counts;
+  std::function<std::vector<daemon::SourceHealth>()> sources;
+  std::function<daemon::HookFailureCounts()> hook_failures;
   /// Told of each change that a client made or was refused: one line for the log. Any thread.
   std::function<void(bool done, const std::string& line)> log;
   DaemonInfo info;

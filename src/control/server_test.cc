@@ -227,7 +227,7 @@ TEST_F(ServerTest, TheRuntimeHookRegistersAContainer) {
   ASSERT_EQ(list.workloads_size(), 1);
   EXPECT_EQ(list.workloads(0).workload().cgroup_path(),
             "/cg/kubepods.slice/cri-containerd-abc.scope");
-  EXPECT_EQ(list.workloads(0).source(), v1::WorkloadStatus::SOURCE_RUNTIME_HOOK);
+  EXPECT_EQ(list.workloads(0).source(), v1::WorkloadStatus::SOURCE_RUNTIME);
   ASSERT_EQ(list.workloads(0).policies_size(), 1);
   EXPECT_EQ(list.workloads(0).policies(0).policy().name(), "web");
 }

@@ -3,11 +3,15 @@
 
 #include <google/protobuf/wrappers.pb.h>
 
+#include <charconv>
 #include <utility>
 
 #include "control/convert.h"
 #include "control/status.h"
 #include "export/filter.h"
+#include "workload/annotations.h"
+#include "workload/container_cgroup.h"
+#include "workload/hook_facts.h"
 
 namespace gatehouse::control {
 namespace {
@@ -183,6 +187,32 @@ grpc::Status TetragonService::GetInfo(grpc::ServerContext*, const tetragon::GetI
   return grpc::Status::OK;
 }
 
+Result<daemon::WorkloadView> TetragonService::CreateContainer(
+    const tetragon::CreateContainer& from) {
+  GH_ASSIGN(workload::ContainerFacts facts,
+            workload::FactsOfHook(
+                {.cgroups_path = from.cgroupspath(),
+                 .container = from.containername(),
+                 .container_id = from.containerid(),
+                 .pod = from.podname(),
+                 .pod_uid = from.poduid(),
+                 .ns = from.podnamespace(),
+                 .image = from.containerimage(),
+                 .annotations = {from.annotations().begin(), from.annotations().end()}}));
+  GH_ASSIGN(facts.cgroup,
+            workload::CgroupOfContainer(services_.agent.options().cgroup_root, from.cgroupspath()));
+  pid_t init = 0;
+  if (const auto pid = from.annotations().find(std::string(workload::kInitPid));
+      pid != from.annotations().end()) {
+    const std::string& text = pid->second;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), init);
+    if (error != std::errc() || end != text.data() + text.size() || init <= 0) {
+      return Fail(ErrorCode::kInvalid, "annotation/" + pid->first, "\"" + text + "\" is no pid");
+    }
+  }
+  return services_.containers.Create(std::move(facts), init);
+}
+
 grpc::Status TetragonService::RuntimeHook(grpc::ServerContext*,
                                           const tetragon::RuntimeHookRequest* request,
                                           tetragon::RuntimeHookResponse*) {
@@ -190,16 +220,10 @@ grpc::Status TetragonService::RuntimeHook(grpc::ServerContext*,
     return NotOffered("RuntimeHook", "send createContainer");
   }
   const tetragon::CreateContainer& from = request->createcontainer();
-  workload::Workload identity;
-  identity.ns = from.podnamespace();
-  identity.pod = from.podname();
-  identity.pod_uid = from.poduid();
-  identity.container = from.containername();
-  identity.container_id = from.containerid();
-  identity.image = from.containerimage();
-  const auto created = services_.agent.CreateContainer(from.cgroupspath(), std::move(identity));
+  const auto created = CreateContainer(from);
   if (!created) {
-    services_.log(false, "container " + from.containername() + ": " + created.error().Message());
+    services_.log(false, "container " + from.containerid() + " " + from.containername() +
+                             ": refused to the runtime hook: " + created.error().Message());
     return ToStatus(created.error());
   }
   services_.log(true, "workload " + created->workload->Name() + ": created by the runtime hook, " +

@@ -70,6 +70,7 @@ class TetragonService final : public tetragon::FineGuidanceSensors::Service {
                         tetragon::SetDebugResponse* response) override;
 
  private:
+  [[nodiscard]] Result<daemon::WorkloadView> CreateContainer(const tetragon::CreateContainer& from);
   grpc::Status Configure(const policy::Key& key, const std::string& domain,
                          std::optional<bool> enabled, std::optional<policy::Mode> mode);
 

@@ -21,6 +21,7 @@
 #include "kernel/kernel.h"
 #include "policy/catalog.h"
 #include "policy/parse.h"
+#include "workload/inventory.h"
 #include "workload/registry.h"
 
 namespace gatehouse::daemon {
@@ -119,6 +120,11 @@ struct Explanation {
   std::vector<HookExplanation> hooks;
 };
 
+struct Reconciled {
+  std::vector<Error> failures;     ///< for the log
+  std::vector<std::string> ended;  ///< cgroups of containers that are no more
+};
+
 struct AgentCounts {
   uint64_t policies = 0, templates = 0, bindings = 0, workloads = 0, conflicts = 0;
 };
@@ -174,16 +180,21 @@ class Agent {
   /// is waited for. Error, and nothing changed: a bad path, name or label, a cgroup named twice or
   /// known from elsewhere.
   [[nodiscard]] Result<void> SyncWorkloads(std::vector<workload::Workload> workloads);
-  /// A container is being created: `cgroups_path` as in an OCI spec, a path or `slice:prefix:name`.
-  /// A cgroup that an operator has registered keeps its identity.
-  [[nodiscard]] Result<WorkloadView> CreateContainer(const std::string& cgroups_path,
-                                                     workload::Workload identity);
+  /// Makes the workloads of containers what the inventory says, in one step if it can be; what is
+  /// wrong with one does not concern the others. An identity that an operator has given stays.
+  /// Returns what failed.
+  [[nodiscard]] std::vector<Error> SyncContainers(const workload::Inventory::Changes& changes);
+  /// Ties a workload to the cgroup that is at its path now, should it be another one than before.
+  /// Errors: no such workload; what Kernel::Track says.
+  [[nodiscard]] Result<WorkloadView> TieWorkload(const std::string& cgroup);
+  /// See Kernel::LetEnter.
+  [[nodiscard]] Result<void> LetEnter(pid_t pid);
   [[nodiscard]] std::vector<WorkloadView> ListWorkloads() const;
 
   /// A cgroup that has gone, or appeared, or has been made anew since the last call: containers'
   /// workloads end with it, those of the operator are tied to it again. To be called every few
-  /// seconds. Returns what failed, for the log.
-  [[nodiscard]] std::vector<Error> ReconcileCgroups();
+  /// seconds.
+  [[nodiscard]] Reconciled ReconcileCgroups();
 
   // ---- questions ----
 
@@ -224,9 +235,15 @@ class Agent {
   [[nodiscard]] Result<void> ChangeWorkloads(const std::vector<workload::WorkloadPtr>& put,
                                              const std::vector<workload::WorkloadPtr>& removed);
   [[nodiscard]] Result<WorkloadView> Register(workload::Workload workload, bool replace);
+  class RegistryUndo;
+  [[nodiscard]] Result<workload::WorkloadPtr> Note(workload::Workload workload, RegistryUndo& undo);
+  [[nodiscard]] Result<void> ApplyContainers(const std::vector<workload::Workload>& put,
+                                             const std::vector<workload::WorkloadPtr>& removed,
+                                             std::vector<Error>& failures);
   [[nodiscard]] Result<void> Reconcile(const workload::WorkloadPtr& workload);
   [[nodiscard]] Result<void> Track(const workload::Workload& workload);
   void Untrack(bind::WorkloadId id);
+  [[nodiscard]] bool IsTied(const workload::Workload& workload) const;
 
   kernel::Kernel& kernel_;
   const AgentOptions options_;

@@ -752,53 +752,17 @@ TEST_F(AgentTest, CgroupsAreTiedWhenTheyAppearAndAgainWhenTheyAreMadeAnew) {
   Agent& agent = Make();
   ASSERT_TRUE(agent.SyncWorkloads({Identity("/cg/a", {{"app", "web"}})}));
   EXPECT_THAT(kernel_->Tracked(), IsEmpty());
-  EXPECT_THAT(agent.ReconcileCgroups(), IsEmpty());
+  EXPECT_THAT(agent.ReconcileCgroups().failures, IsEmpty());
   EXPECT_THAT(kernel_->Tracked(), IsEmpty());
   const uint64_t id = 1000 + agent.ListWorkloads().at(0).workload->id;  // what the fake gives
   cgroups_["/cg/a"] = id;
-  EXPECT_THAT(agent.ReconcileCgroups(), IsEmpty());
+  EXPECT_THAT(agent.ReconcileCgroups().failures, IsEmpty());
   EXPECT_EQ(kernel_->Tracked().size(), 1u);
   EXPECT_EQ(agent.ListWorkloads().at(0).cgroup_id, id);
   cgroups_.clear();
-  EXPECT_THAT(agent.ReconcileCgroups(), IsEmpty());
+  EXPECT_THAT(agent.ReconcileCgroups().failures, IsEmpty());
   EXPECT_THAT(kernel_->Tracked(), IsEmpty());
   EXPECT_EQ(agent.ListWorkloads().at(0).cgroup_id, 0u);
-}
-
-TEST_F(AgentTest, AContainersWorkloadEndsWithItsCgroup) {
-  Agent& agent = Make();
-  ASSERT_TRUE(
-      agent
-          .AddPolicies(
-              PolicyText{.selector = "containerSelector: {matchLabels: {name: app}}"}.ToString(),
-              "", {})
-          .applied);
-  workload::Workload identity;
-  identity.pod = "web-1";
-  identity.ns = "shop";
-  identity.container = "app";
-  const auto created = agent.CreateContainer("kubepods-pod1.slice:cri-containerd:abc", identity);
-  ASSERT_TRUE(created) << created.error().Message();
-  EXPECT_EQ(created->workload->cgroup,
-            "/cg/kubepods.slice/kubepods-pod1.slice/cri-containerd-abc.scope");
-  EXPECT_EQ(created->policies.size(), 1u);
-  cgroups_[created->workload->cgroup] = created->cgroup_id;
-  EXPECT_THAT(agent.ReconcileCgroups(), IsEmpty());
-  EXPECT_EQ(agent.ListWorkloads().size(), 1u);
-  cgroups_.clear();
-  EXPECT_THAT(agent.ReconcileCgroups(), IsEmpty());
-  EXPECT_THAT(agent.ListWorkloads(), IsEmpty());
-}
-
-TEST_F(AgentTest, AContainerInARegisteredCgroupKeepsTheOperatorsIdentity) {
-  Agent& agent = Make();
-  AddWorkload("/cg/a");
-  workload::Workload identity;
-  identity.container = "app";
-  const auto created = agent.CreateContainer("/a", identity);
-  ASSERT_TRUE(created);
-  EXPECT_EQ(created->workload->source, workload::Source::kApi);
-  EXPECT_EQ(created->workload->container, "");
 }
 
 // ---- questions ----

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "daemon/agent.h"
-#include "workload/container_cgroup.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -15,8 +14,21 @@ using workload::Source;
 using workload::Workload;
 using workload::WorkloadPtr;
 
+bool SameIdentity(const Workload& a, const Workload& b) {
+  return a.ns == b.ns && a.pod == b.pod && a.pod_uid == b.pod_uid && a.container == b.container &&
+         a.container_id == b.container_id && a.image == b.image && a.labels == b.labels &&
+         a.owner == b.owner && a.sandbox == b.sandbox && a.source == b.source;
+}
+
+tl::unexpected<Error> FromFile(const Workload& workload) {
+  return Fail(ErrorCode::kRefused, "workload/" + workload.cgroup,
+              "it comes from the workloads file", "change it there");
+}
+
+}  // namespace
+
 /// Takes back what was done to the registry, last first, unless it is kept.
-class RegistryUndo {
+class Agent::RegistryUndo {
  public:
   explicit RegistryUndo(workload::Registry& registry) : registry_(registry) {}
   ~RegistryUndo() {
@@ -38,23 +50,18 @@ class RegistryUndo {
   std::vector<std::function<void()>> steps_;
 };
 
-bool SameIdentity(const Workload& a, const Workload& b) {
-  return a.ns == b.ns && a.pod == b.pod && a.pod_uid == b.pod_uid && a.container == b.container &&
-         a.container_id == b.container_id && a.image == b.image && a.labels == b.labels &&
-         a.source == b.source;
-}
-
-tl::unexpected<Error> FromFile(const Workload& workload) {
-  return Fail(ErrorCode::kRefused, "workload/" + workload.cgroup,
-              "it comes from the workloads file", "change it there");
-}
-
-}  // namespace
-
+/// Ties a workload to the cgroup that is there now; another one of the same path is gone.
 Result<void> Agent::Track(const Workload& workload) {
+  Untrack(workload.id);
   GH_ASSIGN(const uint64_t cgroup_id, kernel_.Track(workload.id, workload.cgroup));
   tracked_.insert_or_assign(workload.id, cgroup_id);
   return {};
+}
+
+/// Whether it is the cgroup that is there now, and not one before it of the same path.
+bool Agent::IsTied(const Workload& workload) const {
+  const auto tracked = tracked_.find(workload.id);
+  return tracked != tracked_.end() && options_.cgroup_id(workload.cgroup) == tracked->second;
 }
 
 void Agent::Untrack(bind::WorkloadId id) {
@@ -94,7 +101,7 @@ Result<WorkloadView> Agent::Register(Workload workload, bool replace) {
     workload.id = before->id;
     GH_ASSIGN(const WorkloadPtr after, registry_.Update(std::move(workload)));
     undo.Changed(before);
-    if (!tracked_.contains(after->id)) GH_TRY(Track(*after));
+    if (!IsTied(*after)) GH_TRY(Track(*after));
     GH_TRY(ChangeWorkloads({after}, {}));
     undo.Keep();
     return View(after);
@@ -115,17 +122,6 @@ Result<WorkloadView> Agent::AddWorkload(Workload workload, bool replace) {
   const std::lock_guard lock(mutex_);
   workload.source = Source::kApi;
   return Register(std::move(workload), replace);
-}
-
-Result<WorkloadView> Agent::CreateContainer(const std::string& cgroups_path, Workload identity) {
-  GH_ASSIGN(identity.cgroup, workload::CgroupOfContainer(options_.cgroup_root, cgroups_path));
-  identity.source = Source::kRuntimeHook;
-  const std::lock_guard lock(mutex_);
-  if (const WorkloadPtr known = registry_.Find(identity.cgroup);
-      known && known->source != Source::kRuntimeHook) {
-    return View(known);
-  }
-  return Register(std::move(identity), true);
 }
 
 Result<void> Agent::DeleteWorkload(std::string_view cgroup) {
@@ -191,7 +187,71 @@ Result<void> Agent::SyncWorkloads(std::vector<Workload> workloads) {
   return {};
 }
 
-std::vector<Error> Agent::ReconcileCgroups() {
+/// Puts one into the registry, for ChangeWorkloads; null: an operator has given it another
+/// identity, or nothing is new.
+Result<WorkloadPtr> Agent::Note(Workload workload, RegistryUndo& undo) {
+  GH_ASSIGN(workload.cgroup, workload::NormalizeCgroup(workload.cgroup, registry_.cgroup_root()));
+  workload.source = Source::kRuntime;
+  const WorkloadPtr before = registry_.Find(workload.cgroup);
+  if (!before) {
+    GH_ASSIGN(WorkloadPtr added, registry_.Add(std::move(workload)));
+    undo.Added(added->id);
+    return added;
+  }
+  if (before->source != Source::kRuntime || SameIdentity(*before, workload)) return nullptr;
+  workload.id = before->id;
+  GH_ASSIGN(WorkloadPtr after, registry_.Update(std::move(workload)));
+  undo.Changed(before);
+  return after;
+}
+
+Result<void> Agent::ApplyContainers(const std::vector<Workload>& put,
+                                    const std::vector<WorkloadPtr>& removed,
+                                    std::vector<Error>& failures) {
+  RegistryUndo undo(registry_);
+  std::vector<WorkloadPtr> noted;
+  for (const Workload& workload : put) {
+    Result<WorkloadPtr> one = Note(workload, undo);
+    if (!one) {
+      failures.push_back(std::move(one).error());
+    } else if (*one) {
+      noted.push_back(std::move(*one));
+    }
+  }
+  GH_TRY(ChangeWorkloads(noted, removed));
+  undo.Keep();
+  for (const WorkloadPtr& workload : removed) (void)registry_.Remove(workload->id);
+  for (const WorkloadPtr& workload : noted) {
+    if (IsTied(*workload)) continue;
+    // One whose cgroup is not there any more, or not yet, is looked for by ReconcileCgroups.
+    if (auto tracked = Track(*workload); !tracked) failures.push_back(std::move(tracked).error());
+  }
+  return {};
+}
+
+std::vector<Error> Agent::SyncContainers(const workload::Inventory::Changes& changes) {
+  const std::lock_guard lock(mutex_);
+  std::vector<WorkloadPtr> removed;
+  for (const std::string& cgroup : changes.removed) {
+    WorkloadPtr known = registry_.Find(cgroup);
+    if (known && known->source == Source::kRuntime) removed.push_back(std::move(known));
+  }
+  std::vector<Error> failures;
+  if (ApplyContainers(changes.put, removed, failures)) return failures;
+  // Something is wrong with one of them, and should not concern the others.
+  failures.clear();
+  if (auto applied = ApplyContainers({}, removed, failures); !applied) {
+    failures.push_back(std::move(applied).error());
+  }
+  for (const Workload& workload : changes.put) {
+    if (auto applied = ApplyContainers({workload}, {}, failures); !applied) {
+      failures.push_back(std::move(applied).error());
+    }
+  }
+  return failures;
+}
+
+Reconciled Agent::ReconcileCgroups() {
   struct Suspect {
     WorkloadPtr workload;
     uint64_t tracked = 0;  // cgroup id, 0: untied
@@ -209,30 +269,31 @@ std::vector<Error> Agent::ReconcileCgroups() {
   std::erase_if(suspects, [this](const Suspect& suspect) {
     return options_.cgroup_id(suspect.workload->cgroup).value_or(0) == suspect.tracked;
   });
-  std::vector<Error> failures;
-  if (suspects.empty()) return failures;
+  Reconciled reconciled;
+  if (suspects.empty()) return reconciled;
   const std::lock_guard lock(mutex_);
   for (const Suspect& suspect : suspects) {
     if (registry_.Find(suspect.workload->id) != suspect.workload) continue;  // changed meanwhile
     if (auto settled = Reconcile(suspect.workload); !settled) {
-      failures.push_back(std::move(settled).error());
+      reconciled.failures.push_back(std::move(settled).error());
+    } else if (!registry_.Find(suspect.workload->id)) {
+      reconciled.ended.push_back(suspect.workload->cgroup);
     }
   }
-  return failures;
+  return reconciled;
 }
 
 Result<void> Agent::Reconcile(const WorkloadPtr& workload) {
+  if (IsTied(*workload)) return {};
   const std::optional<uint64_t> present = options_.cgroup_id(workload->cgroup);
-  const auto tracked = tracked_.find(workload->id);
-  if (present && tracked != tracked_.end() && *present == tracked->second) return {};
-  if (!present && workload->source == Source::kRuntimeHook) {
+  if (!present && workload->source == Source::kRuntime) {
     GH_TRY(ChangeWorkloads({}, {workload}));
     GH_TRY(registry_.Remove(workload->id));
     return {};
   }
+  if (present) return Track(*workload);
   Untrack(workload->id);
-  if (!present) return {};
-  return Track(*workload);
+  return {};
 }
 
 WorkloadView Agent::View(WorkloadPtr workload) const {
@@ -246,6 +307,22 @@ WorkloadView Agent::View(WorkloadPtr workload) const {
   }
   view.workload = std::move(workload);
   return view;
+}
+
+Result<void> Agent::LetEnter(pid_t pid) {
+  const std::lock_guard lock(mutex_);
+  return kernel_.LetEnter(pid);
+}
+
+Result<WorkloadView> Agent::TieWorkload(const std::string& cgroup) {
+  const std::lock_guard lock(mutex_);
+  WorkloadPtr workload = registry_.Find(cgroup);
+  if (!workload) {
+    return Fail(ErrorCode::kNotFound, "workload/" + cgroup, "there is no such workload",
+                "gatehouse workload list shows all");
+  }
+  if (!IsTied(*workload)) GH_TRY(Track(*workload));
+  return View(std::move(workload));
 }
 
 std::vector<WorkloadView> Agent::ListWorkloads() const {

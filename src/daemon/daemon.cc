@@ -7,7 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -15,6 +17,7 @@
 #include "daemon/cgroups.h"
 #include "daemon/log.h"
 #include "kernel/cgroup_tree.h"
+#include "oci/failure_record.h"
 
 namespace gatehouse::daemon {
 namespace {
@@ -45,7 +48,10 @@ Platform SystemPlatform() {
 }
 
 Daemon::Daemon(const Options& options, std::shared_ptr<spdlog::logger> log)
-    : options_(options), log_(std::move(log)), started_(std::chrono::system_clock::now()) {}
+    : options_(options),
+      log_(std::move(log)),
+      started_(std::chrono::system_clock::now()),
+      hook_failures_(oci::FailureDirectory(options.control_socket)) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::Start(const Options& options, const Platform& platform,
                                               std::shared_ptr<spdlog::logger> log) {
@@ -56,6 +62,8 @@ Result<std::unique_ptr<Daemon>> Daemon::Start(const Options& options, const Plat
   daemon->sources_ = std::make_unique<Sources>(*daemon->agent_, daemon->log_, options.policy_dir,
                                                options.workloads_file);
   daemon->sources_->Start();
+  GH_TRY(daemon->StartContainerSources());
+  daemon->CollectHookFailures();
   GH_TRY(daemon->Listen());
   daemon->ReturnMemory();
   NotifySystemd("READY=1");
@@ -97,6 +105,8 @@ Result<void> Daemon::LoadKernel(const Platform& platform) {
                    .allow_network_actions = options_.allow_network_actions,
                    .node_labels = options_.node_labels,
                    .cgroup_id = platform.cgroup_id});
+  containers_ = std::make_unique<Containers>(
+      *agent_, [log = log_](const Error& error) { log->warn("{}", error.Message()); });
   return {};
 }
 
@@ -112,17 +122,46 @@ Result<void> Daemon::StartEvents() {
   return {};
 }
 
+Result<kube::Config> ClusterConfig(const Options& options) {
+  if (options.kubernetes != kInCluster) {
+    return kube::FromKubeconfig(options.kubernetes, options.kube_context);
+  }
+  return kube::InCluster([](const char* name) { return getenv(name); },
+                         kube::kServiceAccountDirectory);
+}
+
+Result<void> Daemon::StartContainerSources() {
+  if (options_.cri || !options_.engines.empty()) {
+    runtimes_ =
+        std::make_unique<Runtimes>(RuntimeOptions{.cri = options_.cri,
+                                                  .cri_sockets = options_.cri_sockets,
+                                                  .engines = options_.engines,
+                                                  .cgroup_root = agent_->options().cgroup_root},
+                                   *containers_);
+  }
+  if (options_.kubernetes.empty()) return {};
+  GH_ASSIGN(kube::Config config, ClusterConfig(options_));
+  cluster_ = std::make_unique<ClusterSource>(
+      std::move(config), options_.node_name, *agent_, *containers_,
+      [log = log_](const std::string& line) { LogLines(*log, spdlog::level::warn, line); });
+  return {};
+}
+
 Result<void> Daemon::Listen() {
   const auto log = [logger = log_](bool done, const std::string& line) {
     LogLines(*logger, done ? spdlog::level::info : spdlog::level::warn, line);
   };
-  GH_ASSIGN(server_, control::Server::Listen(
-                         options_.control_socket,
-                         {.agent = *agent_,
-                          .dispatcher = events_->dispatcher(),
-                          .event_counts = [events = events_.get()] { return events->counts(); },
-                          .log = log,
-                          .info = {.node_name = options_.node_name, .started = started_}}));
+  GH_ASSIGN(server_,
+            control::Server::Listen(
+                options_.control_socket,
+                {.agent = *agent_,
+                 .dispatcher = events_->dispatcher(),
+                 .containers = *containers_,
+                 .event_counts = [events = events_.get()] { return events->counts(); },
+                 .sources = [this] { return SourcesHealth(); },
+                 .hook_failures = [failures = &hook_failures_] { return failures->counts(); },
+                 .log = log,
+                 .info = {.node_name = options_.node_name, .started = started_}}));
   log_->info("control socket: {}", options_.control_socket);
   return {};
 }
@@ -132,21 +171,41 @@ Daemon::~Daemon() {
   NotifySystemd("STOPPING=1");
   log_->info("stopping");
   server_.reset();
+  cluster_.reset();
+  runtimes_.reset();
   sources_.reset();
   events_.reset();
+  containers_.reset();
   agent_.reset();
   kernel_.reset();
   log_->info("stopped: all programs are detached, no policy is in force any more");
 }
 
+std::vector<SourceHealth> Daemon::SourcesHealth() const {
+  std::vector<SourceHealth> all;
+  if (runtimes_) all = runtimes_->health();
+  if (cluster_) std::ranges::move(cluster_->health(), std::back_inserter(all));
+  return all;
+}
+
 void Daemon::Reconcile() {
-  const std::vector<Error> failures = agent_->ReconcileCgroups();
+  const auto [failures, ended] = agent_->ReconcileCgroups();
+  if (!ended.empty()) {
+    containers_->Change([&](workload::Inventory& inventory) {
+      for (const std::string& cgroup : ended) inventory.Forget(cgroup);
+    });
+  }
   const std::string error = failures.empty() ? std::string() : failures.front().Message();
   if (!error.empty() && error != last_reconcile_error_) {
     log_->warn("{} ({} in all; tried again every {} ms)", error, failures.size(),
                kHousekeeping.count());
   }
   last_reconcile_error_ = error;
+}
+
+/// What happened while nobody listened, and what was refused.
+void Daemon::CollectHookFailures() {
+  for (const std::string& line : hook_failures_.Collect()) log_->warn("{}", line);
 }
 
 /// Reading a large text takes many times its size for a moment, on a thread of the server, whose
@@ -188,6 +247,8 @@ void Daemon::Run(const Requests& requests) {
       housekeeping = now + kHousekeeping;
       sources_->Retry();
       Reconcile();
+      if (cluster_) cluster_->Report();
+      CollectHookFailures();
       ReturnMemory();
     }
   }

@@ -12,8 +12,12 @@
 #include "compile/strings.h"
 #include "control/server.h"
 #include "daemon/agent.h"
+#include "daemon/cluster.h"
+#include "daemon/containers.h"
 #include "daemon/event_pipeline.h"
+#include "daemon/hook_failures.h"
 #include "daemon/options.h"
+#include "daemon/runtimes.h"
 #include "daemon/sources.h"
 #include "kernel/kernel.h"
 
@@ -60,8 +64,11 @@ class Daemon {
   Daemon(const Options& options, std::shared_ptr<spdlog::logger> log);
   [[nodiscard]] Result<void> LoadKernel(const Platform& platform);
   [[nodiscard]] Result<void> StartEvents();
+  [[nodiscard]] Result<void> StartContainerSources();
   [[nodiscard]] Result<void> Listen();
+  [[nodiscard]] std::vector<SourceHealth> SourcesHealth() const;
   void Reconcile();
+  void CollectHookFailures();
   void ReturnMemory();
 
   const Options options_;
@@ -74,8 +81,12 @@ class Daemon {
   compile::StringPool strings_;
   std::unique_ptr<kernel::Kernel> kernel_;
   std::unique_ptr<Agent> agent_;
+  std::unique_ptr<Containers> containers_;
   std::unique_ptr<EventPipeline> events_;
+  HookFailures hook_failures_;
   std::unique_ptr<Sources> sources_;
+  std::unique_ptr<Runtimes> runtimes_;      // null: none is asked
+  std::unique_ptr<ClusterSource> cluster_;  // null: there is none
   std::unique_ptr<control::Server> server_;
 };
 

@@ -33,6 +33,8 @@ std::shared_ptr<const event::WorkloadInfo> RegistryLookup::Find(bind::WorkloadId
         .image = from.image,
         .labels = {from.labels.begin(), from.labels.end()},
         .cgroup = from.IsPod() ? std::string() : from.cgroup,
+        .owner_kind = from.owner.kind,
+        .owner = from.owner.name,
     });
   });
 }

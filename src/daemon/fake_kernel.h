@@ -58,6 +58,11 @@ class FakeKernel final : public kernel::Kernel {
 
   // ---- kernel::Kernel ----
   [[nodiscard]] kernel::Backend backend() const override { return backend_; }
+  [[nodiscard]] Result<void> LetEnter(pid_t pid) override {
+    entering.push_back(pid);
+    return {};
+  }
+  std::vector<pid_t> entering;  ///< given to LetEnter
   [[nodiscard]] Result<void> Supports(const compile::HookProgram& hook) const override;
   [[nodiscard]] bool Has(const policy::Site& site) const override;
   [[nodiscard]] std::vector<std::string> Names(policy::Site::Kind kind) const override;

@@ -74,6 +74,36 @@ void AddSources(CLI::App& app, Options& options) {
       ->group("Policies and workloads");
 }
 
+void AddContainers(CLI::App& app, Options& options) {
+  app.add_option_function<std::vector<std::string>>(
+         "--cri",
+         [&options](const std::vector<std::string>& sockets) {
+           options.cri = true;
+           options.cri_sockets = sockets;
+           std::erase(options.cri_sockets, "auto");
+         },
+         "Ask the container runtime of Kubernetes at this socket which containers run here; auto:\n"
+         "where containerd and CRI-O usually listen; may be given often, the first that answers")
+      ->type_name("auto|SOCKET")
+      ->allow_extra_args(false)
+      ->group("Containers");
+  app.add_option("--container-engine", options.engines,
+                 "Ask Docker or podman at this socket, as /var/run/docker.sock; may be given often")
+      ->type_name("SOCKET")
+      ->allow_extra_args(false)
+      ->group("Containers");
+  app.add_option(
+         "--kubernetes", options.kubernetes,
+         "Watch a cluster's pods of this node, its namespaces and policies: in-cluster, as\n"
+         "the service account of the agent's pod, or by a kubeconfig file")
+      ->type_name("in-cluster|FILE")
+      ->group("Containers");
+  app.add_option("--kube-context", options.kube_context,
+                 "Context of the kubeconfig; default: the current one")
+      ->type_name("NAME")
+      ->group("Containers");
+}
+
 void AddEnforcement(CLI::App& app, Options& options) {
   static const std::map<std::string, std::optional<kernel::Backend>> kBackends = {
       {"auto", std::nullopt},
@@ -222,6 +252,7 @@ tl::expected<Options, EarlyExit> ParseCommandLine(int argc, const char* const* a
       ->group("Operation");
   app.set_help_flag("-h,--help", "Print this text")->group("Operation");
   AddSources(app, options);
+  AddContainers(app, options);
   AddEnforcement(app, options);
   AddEvents(app, options);
   AddNode(app, options);

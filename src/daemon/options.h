@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <string>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "kernel/kernel.h"
 #include "workload/registry.h"
 
 namespace gatehouse::daemon {
 
+/// For the cluster that the agent is a pod of.
+inline constexpr const char* kInCluster = "in-cluster";
 inline constexpr const char* kDefaultControlSocket = "/run/gatehouse/gatehouse.sock";
 
 enum class LogFormat { kText, kJson };
@@ -17,8 +20,13 @@ enum class LogLevel { kDebug, kInfo, kWarn, kError };
 
 /// What the command line of gatehoused says.
 struct Options {
-  std::string policy_dir;      ///< "": none
-  std::string workloads_file;  ///< "": none
+  std::string policy_dir;                ///< "": none
+  std::string workloads_file;            ///< "": none
+  bool cri = false;                      ///< ask a container runtime of Kubernetes'
+  std::vector<std::string> cri_sockets;  ///< empty: where they usually are
+  std::vector<std::string> engines;      ///< sockets of Docker's API
+  std::string kubernetes;                ///< "": none; kInCluster; else a kubeconfig file
+  std::string kube_context;              ///< of the kubeconfig; "": the current one
   std::string control_socket = kDefaultControlSocket;
   std::string event_log;  ///< "": no file, "-": standard output
   uint64_t event_log_max_bytes = 10u << 20;

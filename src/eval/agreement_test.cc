@@ -104,8 +104,11 @@ class Generator {
     if (Chance(30)) labels["tetragon-t"] = Pick<std::string>({"x", "y", "z", ""});
     if (Chance(20)) labels["tetragon-u"] = "x";
     if (Chance(25)) return Plain(id, std::move(labels));
-    return Pod(id, Pick<std::string>({"web", "db"}), std::move(labels),
-               Pick<std::string>({"shop", "bank"}), Pick<std::string>({"main", "side"}));
+    workload::Workload pod =
+        Pod(id, Pick<std::string>({"web", "db"}), std::move(labels),
+            Pick<std::string>({"shop", "bank"}), Pick<std::string>({"main", "side"}));
+    pod.sandbox = Chance(5);
+    return pod;
   }
 
   Operation MakeOperation() {

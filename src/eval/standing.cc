@@ -109,13 +109,19 @@ Answer IsLabelled(const policy::Binding& binding, const Workload& workload) {
   return No("no label names it");
 }
 
+/// The runtime's own, which no policy is about.
+bool IsSandbox(const Workload* workload) { return workload != nullptr && workload->sandbox; }
+constexpr const char* kOfSandbox = "a pod's sandbox runs nothing of the user's";
+
 Answer IsAbout(const policy::TracingPolicy& policy, const Workload* workload) {
+  if (IsSandbox(workload)) return No(kOfSandbox);
   Answer in_namespace = IsInNamespace(policy.key.ns, workload);
   return in_namespace.yes ? Selects(policy.selector, workload) : in_namespace;
 }
 
 Answer IsAbout(const policy::Binding& binding, const Workload* workload) {
   if (workload == nullptr) return No("a binding is not about the host");
+  if (IsSandbox(workload)) return No(kOfSandbox);
   Answer in_namespace = IsInNamespace(binding.key.ns, workload);
   if (!in_namespace.yes) return in_namespace;
   Answer labelled = IsLabelled(binding, *workload);

@@ -30,6 +30,8 @@ void FillPod(const WorkloadInfo& info, tetragon::Pod* pod) {
   pod->set_namespace_(info.ns);
   pod->set_name(info.pod);
   pod->set_uid(info.pod_uid);
+  pod->set_workload(info.owner);
+  pod->set_workload_kind(info.owner_kind);
   for (const auto& [key, value] : info.labels) (*pod->mutable_pod_labels())[key] = value;
   if (!info.cgroup.empty())
     (*pod->mutable_pod_annotations())[kAnnotationCgroup] = ToUtf8(info.cgroup);

@@ -28,7 +28,9 @@ struct WorkloadInfo {
   std::string container_id = {};  ///< with or without "runtime://"
   std::string image = {};
   std::map<std::string, std::string> labels = {};
-  std::string cgroup = {};  ///< path of a workload that is no pod
+  std::string cgroup = {};      ///< path of a workload that is no pod
+  std::string owner_kind = {};  ///< of the pod: Deployment, DaemonSet
+  std::string owner = {};
 };
 
 /// Implemented by the registry of workloads. Find is called by the thread that reads events.

@@ -169,6 +169,10 @@ class Kernel {
   /// gone already.
   virtual void Untrack(bind::WorkloadId workload) = 0;
 
+  /// Process `pid` is in a workload's cgroup and on its way: until it executes a program, only that
+  /// execution is judged. Errors: there is no such process; the kernel refuses what it takes.
+  [[nodiscard]] virtual Result<void> LetEnter(pid_t pid) = 0;
+
   [[nodiscard]] virtual std::vector<RuleHits> Hits(bind::InstanceId instance) const = 0;
   /// Kernel memory that the instance's own records take: rules, filters, and its share of value
   /// sets and strings (each divided by the number of instances that use it). Bytes.

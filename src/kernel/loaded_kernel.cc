@@ -103,6 +103,7 @@ Result<std::unique_ptr<LoadedKernel>> LoadedKernel::Create(const Options& option
     if (const std::string said = log.Tail(); !said.empty()) error.cause += "\n" + said;
     return tl::unexpected(std::move(error));
   }
+  kernel->entering_ = std::make_unique<Entering>(*kernel->skeleton_);
   kernel->lineages_ =
       std::make_unique<Lineages>(*kernel->skeleton_, key, backend != Backend::kSignal);
   GH_TRY(kernel->StartImage(strings, key));
@@ -141,7 +142,7 @@ Result<void> LoadedKernel::LoadPrograms(const Options& options, const compile::D
       programs.gate_exec,    programs.gate_enter,    programs.gate_leave,     programs.lineage_exec,
       programs.lineage_fork, programs.lineage_exit,  programs.gate_uretprobe, programs.keep_call,
       programs.gate_usdt,    programs.gate_loader,   programs.lineage_execve, programs.hash_file,
-      programs.hash_program};
+      programs.hash_program, programs.entered};
   if (options.base_events == BaseEvents::kOff) {
     unused.insert(unused.end(), {programs.process_exec, programs.process_exit});
   }
@@ -263,6 +264,8 @@ Result<uint64_t> LoadedKernel::Track(bind::WorkloadId workload, const std::strin
   return id;
 }
 
+Result<void> LoadedKernel::LetEnter(pid_t pid) { return entering_->Add(pid); }
+
 void LoadedKernel::Untrack(bind::WorkloadId workload) {
   cgroups_->Untrack(workload);
   image_->ReleaseSlot(workload);
@@ -292,6 +295,7 @@ Status LoadedKernel::status() const {
   status.programs = ProgramsIn(*skeleton_);
   std::ranges::move(hooks_.programs(), std::back_inserter(status.programs));
   std::ranges::move(lineages_->programs(), std::back_inserter(status.programs));
+  std::ranges::move(entering_->programs(), std::back_inserter(status.programs));
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, skeleton_->obj) AddMap(status.maps, bpf_map__fd(map));
   AddMap(status.maps, arena_->map_fd());

@@ -12,6 +12,7 @@
 #include "compile/image.h"
 #include "kernel/arena.h"
 #include "kernel/cgroup_tree.h"
+#include "kernel/entering.h"
 #include "kernel/hooks.h"
 #include "kernel/kernel.h"
 #include "kernel/lineages.h"
@@ -45,6 +46,7 @@ class LoadedKernel : public Kernel {
   [[nodiscard]] Result<void> Apply(const bind::Delta& delta) override;
   [[nodiscard]] Result<uint64_t> Track(bind::WorkloadId workload, const std::string& path) override;
   void Untrack(bind::WorkloadId workload) override;
+  [[nodiscard]] Result<void> LetEnter(pid_t pid) override;
   [[nodiscard]] std::vector<RuleHits> Hits(bind::InstanceId instance) const override;
   [[nodiscard]] uint64_t MemoryBytes(bind::InstanceId instance) const override;
   [[nodiscard]] Status status() const override;
@@ -70,6 +72,7 @@ class LoadedKernel : public Kernel {
   const std::vector<BackendProbe> probes_;
   Hooks hooks_;
   std::unique_ptr<Lineages> lineages_;
+  std::unique_ptr<Entering> entering_;
   std::vector<Link> links_;  // of programs that are always attached
   std::unique_ptr<Arena> arena_;
   Fd grace_map_;

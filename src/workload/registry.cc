@@ -13,8 +13,9 @@ namespace {
 
 constexpr size_t kRemovedKept = 4096;
 constexpr size_t kNameMax = 253;  // of namespaces, pods and containers, as in Kubernetes
-constexpr size_t kLabelKeyMax = 253 + 1 + 63;  // prefix, slash, name, as in Kubernetes
-constexpr size_t kTextMax = 1024;              // of label values, images and container ids
+// Prefix, slash, name, as in Kubernetes; a namespace's have more in front, see inventory.h.
+constexpr size_t kLabelKeyMax = 253 + 1 + 63 + 64;
+constexpr size_t kTextMax = 1024;  // of label values, images and container ids
 
 bool IsPrintable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) {
@@ -69,8 +70,8 @@ const char* SourceName(Source source) {
       return "api";
     case Source::kFile:
       return "file";
-    case Source::kRuntimeHook:
-      return "runtime-hook";
+    case Source::kRuntime:
+      return "runtime";
   }
   __builtin_unreachable();
 }
@@ -135,6 +136,8 @@ Result<void> CheckIdentity(const Workload& workload) {
   GH_TRY(CheckName(object, "container", workload.container));
   GH_TRY(CheckText(object, "container id", workload.container_id, kTextMax));
   GH_TRY(CheckText(object, "image", workload.image, kTextMax));
+  GH_TRY(CheckName(object, "kind of the owner", workload.owner.kind));
+  GH_TRY(CheckName(object, "owner", workload.owner.name));
   return CheckLabels(object, workload.labels);
 }
 

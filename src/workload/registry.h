@@ -24,9 +24,17 @@ using Labels = std::map<std::string, std::string, std::less<>>;
 /// The pod's namespace as a label that every pod has; it is never taken from the pod's own labels.
 inline constexpr std::string_view kNamespaceLabel = "k8s:io.kubernetes.pod.namespace";
 
-/// Who told us of a workload, and so who may change it.
-enum class Source { kApi, kFile, kRuntimeHook };
-[[nodiscard]] const char* SourceName(Source source);  // "api", "file", "runtime-hook"
+/// Who told us of a workload, and so who may change it: an operator, by the API or the file, or
+/// what runs containers.
+enum class Source { kApi, kFile, kRuntime };
+[[nodiscard]] const char* SourceName(Source source);  // "api", "file", "runtime"
+
+/// Who made a pod, as people think of it: the Deployment, not its ReplicaSet.
+struct Owner {
+  std::string kind;  ///< empty: nobody
+  std::string name;
+  bool operator==(const Owner&) const = default;
+};
 
 /// A cgroup with an identity. A container has namespace, pod and container; a plain cgroup of the
 /// host may have labels alone.
@@ -40,6 +48,9 @@ struct Workload {
   std::string container_id;
   std::string image;  ///< reference as given: `docker.io/library/nginx:1.25`
   Labels labels;
+  Owner owner = {};      ///< of the pod
+  bool sandbox = false;  ///< holds the namespaces of a pod and runs nothing of the user's: no
+                         ///< policy is about it, not even one about everything
   Source source = Source::kApi;
 
   [[nodiscard]] bool IsPod() const { return !pod.empty(); }
@@ -47,6 +58,7 @@ struct Workload {
   [[nodiscard]] std::string Name() const;
   /// The image without tag and digest: the selector key `repo`.
   [[nodiscard]] std::string_view Repo() const;
+  bool operator==(const Workload&) const = default;
 };
 
 using WorkloadPtr = std::shared_ptr<const Workload>;

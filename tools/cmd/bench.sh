@@ -24,6 +24,7 @@ names, all benchmarks; each where it tells most (docs/benchmarks.md says why the
   hooks     policies on opened files; on 64 hooks               here, in a virtual machine, and in instructions
   events    events decoded and written by one core              here
   daemon    gatehoused: RPC to enforced, start, memory          here
+  oci       the runtime hook, added to a container's start      here
 
   --quick   fewer policies and rounds: whether all of it works, not what it costs
   --here    only what runs on this machine's kernel; needs root
@@ -33,7 +34,7 @@ The other work of the machine disturbs what runs here; instructions are the same
 TEXT
 }
 
-readonly all=(maps memory decision values updates exec hooks events daemon)
+readonly all=(maps memory decision values updates exec hooks events daemon oci)
 readonly mark='---- the report follows ----'
 readonly vm_timeout_s=5400
 
@@ -113,7 +114,7 @@ bench() {
 }
 
 packages_ensure build
-"$tools/cmd/build.sh" --target gatehouse-bench --target gatehoused >&2
+"$tools/cmd/build.sh" --target gatehouse-bench --target gatehoused --target gatehouse-oci-hook >&2
 mkdir -p "$results"
 # The guest's file system is memory: nothing but the benchmark is there.
 vm_build=$build_dir/bench-vm
