@@ -15,8 +15,33 @@ struct Recorded {
 };
 
 /// The most of any specialisation that the tests load, with any backend.
-constexpr std::array<Recorded, 1> kRecorded{{
-    {"gate_lsm", 0, 0, 0},
+constexpr std::array<Recorded, 26> kRecorded{{
+    {"gate_lsm", 193'367, 193'472, 197'570},
+    {"gate_fmod_ret", 0, 0, 197'593},
+    {"gate_fentry", 193'569, 193'674, 197'596},
+    {"gate_fexit", 193'621, 193'332, 197'628},
+    {"gate_raw", 193'119, 193'212, 164'707},
+    {"gate_record", 0, 193'717, 197'631},
+    {"gate_uprobe", 0, 193'472, 197'550},
+    {"gate_uretprobe", 0, 193'693, 197'628},
+    {"keep_call", 0, 45'190, 45'209},
+    {"gate_usdt", 0, 0, 198'037},
+    {"gate_loader", 0, 0, 197'623},
+    {"gate_prepare", 0, 0, 201'707},
+    {"gate_exec", 197'443, 197'488, 0},
+    {"gate_enter", 192'434, 192'409, 197'658},
+    {"gate_leave", 192'359, 192'334, 197'582},
+    {"hash_file", 0, 0, 95},
+    {"hash_program", 0, 0, 96},
+    {"entered", 0, 20, 20},
+    {"process_exec", 0, 48'859, 48'222},
+    {"process_exit", 0, 44'485, 44'485},
+    {"lineage_execve", 0, 39'879, 34'606},
+    {"lineage_exec", 0, 42'596, 37'342},
+    {"lineage_fork", 0, 92, 92},
+    {"lineage_exit", 0, 13, 13},
+    {"cgroup_created", 0, 47, 47},
+    {"cgroup_gone", 0, 14, 14},
 }};
 
 }  // namespace
