@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -83,7 +84,7 @@ class Resolver {
   };
 
   /// `sets` must outlive the resolver and all its deltas.
-  Resolver(compile::ValueSets& sets, Options options) : sets_(sets), options_(options) {}
+  Resolver(compile::ValueSets& sets, Options options) : sets_(sets), options_(std::move(options)) {}
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
 
